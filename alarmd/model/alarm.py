@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alarm: a rule, the state it was last found in, and what to do when that changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+from alarmd.model.shard import Shard
+
+AlarmId = NewType("AlarmId", str)
+
+NOT_EVALUATED_REASON = "Not evaluated yet"
+SET_BY_API_REASON = "Manually set via API"
+
+
+class State(StrEnum):
+    """What is known of the thing that the alarm watches."""
+
+    OK = "ok"
+    ALARM = "alarm"
+    INSUFFICIENT_DATA = "insufficient data"
+
+
+class Severity(StrEnum):
+    """How much it matters, to people; alarmd treats all alike."""
+
+    LOW = "low"
+    MODERATE = "moderate"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One alarm, its definition (changed by people and engines) and its state (changed by the evaluator)."""
+
+    alarm_id: AlarmId
+    name: str
+    description: str
+    enabled: bool
+    #: Name of the rule type, e.g. ``threshold``.
+    type: str
+    #: The rule in its normalised wire form (`RuleType.normalise`).
+    rule: Mapping[str, Any]
+    project_id: str
+    user_id: str
+    severity: Severity
+    ok_actions: tuple[str, ...]
+    alarm_actions: tuple[str, ...]
+    insufficient_data_actions: tuple[str, ...]
+    repeat_actions: bool
+    time_constraints: tuple[Mapping[str, Any], ...]
+    #: When the definition last changed.
+    timestamp: datetime
+    state: State
+    state_reason: str
+    #: When the state last changed, whoever changed it.
+    state_timestamp: datetime
+    #: Aodh's bookkeeping of its own evaluator; kept and returned, of no meaning here.
+    evaluate_timestamp: datetime | None
+
+    #: Where the alarm is evaluated: the shard of the project whose series it reads.
+    shard: Shard
+    #: Grows with every change of a definition within the shard; the store sets it. Followed by the evaluators.
+    revision: int = 0
+    #: Grows with every change of the state; what a transition compares and sets.
+    state_version: int = 0
+    #: Number of the last notification; never goes back.
+    sequence: int = 0
+
+    def actions_for(self, state: State) -> tuple[str, ...]:
+        """Return the actions to take on entering (or repeating) a state."""
+        match state:
+            case State.OK:
+                return self.ok_actions
+            case State.ALARM:
+                return self.alarm_actions
+            case State.INSUFFICIENT_DATA:
+                return self.insufficient_data_actions

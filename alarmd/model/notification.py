@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notifications: what waits in the outbox until a receiver has taken it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.transition import Transition
+
+EventId = NewType("EventId", str)
+
+
+class DeliveryState(StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    #: Given up, with a reason; an operator may retry it.
+    BURIED = "buried"
+    #: A newer state of the same alarm for the same target made it pointless while it waited for a retry.
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One action of one transition, on its way to one target."""
+
+    #: The same over all tries and for ever unique; sent as `webhook-id`.
+    event_id: EventId
+    alarm_id: AlarmId
+    project_id: str
+    #: Number of the notification within its alarm; never goes back.
+    sequence: int
+    #: The action's URL, byte for byte as the client gave it. A bearer secret: never logged.
+    target: str
+    #: Aodh's webhook body.
+    body: Mapping[str, Any]
+    created_at: datetime
+    state: DeliveryState = DeliveryState.PENDING
+    #: Tries that have ended.
+    attempts: int = 0
+    next_attempt_at: datetime
+    #: HTTP status of the last try, when there was an answer.
+    last_status: int | None = None
+    #: What went wrong at the last try; empty when nothing did.
+    last_error: str = ""
+    #: When it reached its final state.
+    finished_at: datetime | None = None
+
+
+def event_id_of(alarm_id: AlarmId, sequence: int, index: int) -> EventId:
+    """Return the id of the index-th action of an alarm's notification.
+
+    It is computed, not drawn, so one transition can never go out under two ids. It holds no dot, as Standard
+    Webhooks asks.
+    """
+    return EventId(f"{alarm_id}_{sequence}_{index}")
+
+
+def notifications_of(alarm: Alarm, transition: Transition, *, sequence: int) -> list[Notification]:
+    """Return the notifications that a transition of the alarm calls for, one an action of the new state."""
+    body = {
+        "alarm_id": alarm.alarm_id,
+        "alarm_name": alarm.name,
+        "severity": str(alarm.severity),
+        "previous": str(transition.previous),
+        "current": str(transition.current),
+        "reason": transition.reason,
+        "reason_data": dict(transition.reason_data),
+    }
+    return [
+        Notification(
+            event_id=event_id_of(alarm.alarm_id, sequence, index),
+            alarm_id=alarm.alarm_id,
+            project_id=alarm.project_id,
+            sequence=sequence,
+            target=target,
+            body=body,
+            created_at=transition.at,
+            next_attempt_at=transition.at,
+        )
+        for index, target in enumerate(alarm.actions_for(transition.current))
+    ]
