@@ -51,6 +51,19 @@ class Notification:
     finished_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What has become of a claimed notification after a try; written back to the outbox."""
+
+    event_id: EventId
+    #: `PENDING` postpones it to `next_attempt_at`; any other state is final.
+    state: DeliveryState
+    next_attempt_at: datetime
+    last_status: int | None
+    last_error: str
+    at: datetime
+
+
 def event_id_of(alarm_id: AlarmId, sequence: int, index: int) -> EventId:
     """Return the id of the index-th action of an alarm's notification.
 
