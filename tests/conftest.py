@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers that any test may ask for. Each test process (xdist worker) has its own."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
+
+import pytest
+
+from tests.support import servers
+
+_Server = TypeVar("_Server")
+
+
+def _run(run: Callable[[], AbstractContextManager[_Server]]) -> Iterator[_Server]:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(run())
+        except servers.ServerMissing as missing:
+            # On a contributor's machine the rest of the tests is still worth running; in CI nothing may be left out.
+            if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+                pytest.fail(str(missing), pytrace=False)
+            pytest.skip(str(missing))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.PostgresServer]:
+    """A real PostgreSQL; a test that stops it must start it again."""
+    yield from _run(servers.postgres)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: servers.PostgresServer) -> Iterator[str]:
+    """The URL, for SQLAlchemy, of a fresh and empty database; dropped after the test."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[servers.RedisServer]:
+    """A real Redis; a test that stops it must start it again."""
+    yield from _run(servers.redis_server)
+
+
+@pytest.fixture
+def redis_url(redis_server: servers.RedisServer) -> str:
+    """The URL of an empty Redis."""
+    redis_server.flush()
+    return redis_server.url
