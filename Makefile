@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every verb a contributor needs; continuous integration runs the same ones. `make help` lists them.
+
+# The Python that .venv is made with; 3.11 or newer.
+PYTHON ?= python3
+# Groups of system packages that `make setup` sees to, as deploy/install-system-packages.sh knows them.
+NEEDS ?= build hypervisor servers
+# How many tests run side by side.
+JOBS ?= 2
+
+BIN := .venv/bin
+ALARMD := $(BIN)/alarmd
+SET_UP := $(MAKE) --no-print-directory setup
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo bench fix lock build clean
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is needed: system packages where apt may, and .venv as requirements.lock says
+	@deploy/install-system-packages.sh $(NEEDS)
+	@deploy/make-venv.sh
+
+demo: ## Show the whole loop on real virtual machines (DEMO_ARGS=--json for scripts)
+	@$(SET_UP) NEEDS="build hypervisor"
+	@$(ALARMD) demo $(DEMO_ARGS)
+
+test: ## Run all tests against the real libvirt, QEMU, PostgreSQL and Redis (TEST_ARGS="-k window")
+	@$(SET_UP) NEEDS="build hypervisor servers"
+	$(BIN)/pytest -n $(JOBS) --dist loadscope $(TEST_ARGS)
+
+check: ## Lint, format, types, import layers, and whether the lock file fits
+	@$(SET_UP) NEEDS="build"
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pip check
+	$(BIN)/pytest -q tests/architecture/test_lock.py
+
+bench: ## Measure the figures (BENCH_ARGS="tick --alarms 100000 --vs-prometheus --json")
+	@$(SET_UP) NEEDS="build hypervisor benchmark"
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+fix: ## Let ruff format the code and fix what it can
+	@$(SET_UP) NEEDS="build"
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs the package index)
+	@deploy/lock.sh
+
+build: ## Build the source distribution and the wheel into dist/
+	@$(SET_UP) NEEDS="build"
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove everything that these verbs have made, .venv too
+	rm -rf .venv .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
