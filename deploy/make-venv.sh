@@ -24,7 +24,7 @@ command -v "$PYTHON" > /dev/null ||
 # The interpreter behind an active virtual environment, so that .venv is never made from itself.
 facts=$("$PYTHON" -c '
 import os, sys, sysconfig
-print(sys._base_executable or sys.executable)
+print(os.path.realpath(sys._base_executable or sys.executable))
 print("%d.%d.%d" % sys.version_info[:3])
 print("new" if sys.version_info >= (3, 11) else "old")
 print("headers" if os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) else "bare")
@@ -43,7 +43,7 @@ fi
 
 pip_install() {
     # Builds use the setuptools of the lock file, not whatever is newest today.
-    .venv/bin/python -m pip install --quiet --no-build-isolation "$@" < /dev/null
+    .venv/bin/python -m pip install --quiet --quiet --no-build-isolation "$@" < /dev/null
 }
 
 is_stamped() { [ -f "$STAMPS/$1" ] && printf '%s\n' "$2" | cmp -s - "$STAMPS/$1"; }
@@ -52,7 +52,7 @@ stamp() { mkdir -p "$STAMPS" && printf '%s\n' "$2" > "$STAMPS/$1"; }
 # An environment knows its own path and its Python's; when either has moved, it is made anew. One that somebody made by
 # hand with the same Python is taken over.
 origin="$PWD/.venv $base $version"
-found=$(.venv/bin/python -c 'import sys; print(sys._base_executable, "%d.%d.%d" % sys.version_info[:3])' 2> /dev/null || true)
+found=$(.venv/bin/python -c 'import os, sys; print(os.path.realpath(sys._base_executable), "%d.%d.%d" % sys.version_info[:3])' 2> /dev/null || true)
 if [ "$found" != "$base $version" ] || { [ -f "$STAMPS/origin" ] && ! is_stamped origin "$origin"; }; then
     "$base" -c "import ensurepip, venv" 2> /dev/null ||
         fail "$base cannot make virtual environments. On Debian and Ubuntu, as root, run:" \
