@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every key that the daemon understands, its default, and what is allowed. `docs/settings.md` explains each."""
+
+import json
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "ALARMD_"
+DELIMITER = "__"
+
+Role: TypeAlias = Literal["api", "poller", "evaluator", "notifier"]
+ROLES: tuple[Role, ...] = ("api", "poller", "evaluator", "notifier")
+
+
+def _words(value: Any) -> Any:
+    """Read a list out of a variable or a file: JSON, or words between commas or blanks."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [word for word in re.split(r"[,\s]+", value) if word]
+
+
+def _tables(value: Any) -> Any:
+    """Read a list of tables out of a variable: JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _host_and_port(value: str) -> str:
+    """Check an address."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError('must be "HOST:PORT", e.g. "127.0.0.1:8042" or "[::1]:8042"')
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class ApiSettings(_Section):
+    """The REST door."""
+
+    listen: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:8042"
+    auth: Literal["loopback", "trusted-headers"] = "loopback"
+    threads: PositiveInt = 16
+    max_body_bytes: PositiveInt = 16 * 1024 * 1024
+    page_limit: PositiveInt = 10_000
+    series_limit: PositiveInt = 10_000
+    max_samples_per_push: PositiveInt = 100_000
+    sample_future_s: PositiveFloat = 60.0
+
+    @property
+    def host(self) -> str:
+        """Name or address to bind, without brackets."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Port to bind; 0 lets the kernel choose."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the API."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @model_validator(mode="after")
+    def _open_doors_need_a_lock(self) -> Self:
+        if self.auth == "loopback" and not self.is_loopback:
+            raise ValueError(
+                f'{self.listen} can be reached by other machines, and api.auth = "loopback" trusts whoever gets there. '
+                'Listen on 127.0.0.1, or set api.auth = "trusted-headers" if a proxy in front authenticates callers '
+                "and sets X-User-Id, X-Project-Id and X-Roles itself"
+            )
+        return self
+
+
+class StoreSettings(_Section):
+    """The database of alarms, history and outbox."""
+
+    url: SecretStr | None = None
+    url_file: Path | None = None
+    history_retention_s: PositiveFloat = 30 * 86400.0
+
+
+class LogSettings(_Section):
+    """The sample log."""
+
+    engine: str = "sqlite"
+    retention_s: PositiveFloat = 7200.0
+    max_bytes: PositiveInt = 1024**3
+    trim_interval_s: PositiveFloat = 30.0
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class WindowSettings(_Section):
+    """The columnar window of each evaluator."""
+
+    length_s: PositiveFloat = 3600.0
+    lateness_s: NonNegativeFloat = 10.0
+    max_series: PositiveInt = 1_000_000
+
+
+class SourceSettings(BaseModel):
+    """One source; keys beyond these are its own options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    type: str
+    name: str | None = None
+    interval_s: PositiveFloat | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the source itself is told."""
+        return dict(self.model_extra or {})
+
+
+class PollerSettings(_Section):
+    """Where samples come from."""
+
+    interval_s: PositiveFloat = 10.0
+    jitter_s: NonNegativeFloat = 1.0
+    sources: Annotated[tuple[SourceSettings, ...], BeforeValidator(_tables)] = (SourceSettings(type="host"),)
+
+
+class EvaluatorSettings(_Section):
+    """The evaluation of rules."""
+
+    tick_s: PositiveFloat = 1.0
+    workers: PositiveInt = 1
+    repeat_interval_s: PositiveFloat = 60.0
+    membership_url: SecretStr | None = None
+    membership_url_file: Path | None = None
+
+
+class NotifierSettings(_Section):
+    """The delivery of actions."""
+
+    workers: PositiveInt = 1
+    threads: PositiveInt = 32
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = ()
+    secrets_file: Path | None = None
+    connect_timeout_s: PositiveFloat = 5.0
+    timeout_s: PositiveFloat = 10.0
+    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_words)] = ()
+    retry_first_s: PositiveFloat = 1.0
+    retry_factor: Annotated[float, Field(ge=1)] = 2.0
+    retry_max_s: PositiveFloat = 300.0
+    retry_for_s: PositiveFloat = 86400.0
+    outbox_retention_s: PositiveFloat = 7 * 86400.0
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Secrets to sign with; more than one while they are being rotated."""
+        every = ((self.secret,) if self.secret else ()) + self.secrets
+        return tuple(secret.get_secret_value() for secret in every)
+
+
+class LoggingSettings(_Section):
+    """The daemon's own log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class ClusterSettings(_Section):
+    """How processes wake each other."""
+
+    doorbell: Literal["local", "redis"] = "local"
+    doorbell_url: SecretStr | None = None
+    doorbell_url_file: Path | None = None
+
+
+class Settings(BaseSettings):
+    """Everything the daemon can be told."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    state_dir: Path = Path("alarmd-state")
+    roles: Annotated[tuple[Role, ...], BeforeValidator(_words), Field(min_length=1)] = ROLES
+    drain_timeout_s: PositiveInt = 30
+    api: ApiSettings = ApiSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+    window: WindowSettings = WindowSettings()
+    poller: PollerSettings = PollerSettings()
+    evaluator: EvaluatorSettings = EvaluatorSettings()
+    notifier: NotifierSettings = NotifierSettings()
+    logging: LoggingSettings = LoggingSettings()
+    cluster: ClusterSettings = ClusterSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the library calls with all five by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load` has gathered, and nothing from the process's surroundings behind its back."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _log_outlives_window(self) -> Self:
+        if self.window.length_s > self.log.retention_s:
+            raise ValueError(
+                f"window.length_s ({self.window.length_s:g}) must not be longer than log.retention_s "
+                f"({self.log.retention_s:g}): a restart could not fill the window again"
+            )
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a SQLite file, alarmd's own."""
+        return self.store_url.startswith("sqlite")
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL as SQLAlchemy wants it; may hold a password."""
+        if self.store.url is not None:
+            return self.store.url.get_secret_value()
+        return f"sqlite:///{self.state_dir / 'alarmd.db'}"
+
+
+def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key and its default, dotted, in the order they are declared."""
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, _Section):
+            yield from keys(type(default), f"{name}.")
+        else:
+            yield f"{prefix}{name}", default
+
+
+def variable_of(key: str) -> str:
+    """Return the environment variable of a dotted key."""
+    return PREFIX + key.upper().replace(".", DELIMITER)
+
+
+def _secret_keys() -> frozenset[str]:
+    every = {key for key, _ in keys()}
+    return frozenset(key for key in every if f"{key}_file" in every)
+
+
+#: Keys whose values must not be shown.
+SECRETS = _secret_keys()
