@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seam of the evaluators: a rule family checks, words and compiles one type of rule."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from alarmd.model.rule import RuleType, ThresholdRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleLimits:
+    """The bounds that a rule must fit into."""
+
+    #: Length of the window in memory; a rule that looks back further is refused.
+    window_s: float
+    #: The lateness budget, part of how far a rule looks back.
+    lateness_s: float
+
+
+class RuleFamily(RuleType, Protocol):
+    """One family of rules, as the evaluator sees it."""
+
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+        """Return what is to be evaluated for a normalised rule of an alarm that `project_id` owns.
+
+        Raises `InvalidInput` when the rule is none that `normalise` would have returned.
+        """
+
+
+#: What an entry point in ``alarmd.evaluators`` points at.
+RuleFamilyFactory = Callable[[RuleLimits], RuleFamily]

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan: all alarms of a worker compiled into columns, and one pass over them.
+
+Rules that read the same series in the same periods share one computation (`units`); alarms whose rules differ only in
+series and threshold share columns (`cell`). A pass costs no Python step an alarm, only one for each change it finds.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil, floor, inf
+
+from alarmd.cache.window import Window
+from alarmd.evaluators.cell import Cell, CellKey, Found
+from alarmd.evaluators.transition_table import STATE_CODES, STATES
+from alarmd.evaluators.units import Layer, Units
+from alarmd.evaluators.wording import reason_of
+from alarmd.model.alarm import Alarm, AlarmId, State
+from alarmd.model.rule import ThresholdRule
+from alarmd.model.transition import Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What a plan needs to know beside the alarms."""
+
+    #: Data is missing when the newest sample is older than a period and this.
+    lateness_s: float
+    #: How often the actions of an alarm with `repeat_actions` are due while its state stays.
+    repeat_interval_s: float
+
+
+def look_back_periods(rule: ThresholdRule, *, lateness_s: float) -> int:
+    """Return how many periods before its `evaluation_periods` a rule may use when some are empty.
+
+    Aodh's rule looked back one period, or once more over all of them to judge outliers. Short periods look back over
+    the lateness budget, so that a poller's restart leaves no alarm without data.
+    """
+    gap = max(1, ceil(lateness_s / rule.period_s))
+    return max(gap, rule.evaluation_periods) if rule.exclude_outliers else gap
+
+
+class Plan:
+    """The compiled alarms over one window. Not safe for use by several threads."""
+
+    def __init__(self, window: Window, options: PlanOptions) -> None:
+        self._window = window
+        self._options = options
+        self._units = Units(window)
+        self._cells: dict[Layer, dict[CellKey, Cell]] = {}
+        self._places: dict[AlarmId, tuple[Layer, Cell, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, alarm_id: object) -> bool:
+        return alarm_id in self._places
+
+    def put(self, alarm: Alarm, rule: ThresholdRule, *, now: datetime) -> None:
+        """Add an alarm, or replace what was known of it."""
+        self.remove(alarm.alarm_id)
+        look_back = look_back_periods(rule, lateness_s=self._options.lateness_s)
+        layer = self._units.layer(period_s=rule.period_s, periods=rule.evaluation_periods + look_back)
+        key = CellKey(rule.period_s, rule.statistic, rule.evaluation_periods, rule.exclude_outliers, rule.comparison)
+        cells = self._cells.setdefault(layer, {})
+        cell = cells.get(key) or cells.setdefault(key, Cell(key))
+        row = cell.add(
+            alarm.alarm_id,
+            unit=self._units.join(rule.selector, layer, rule.statistic),
+            threshold=rule.threshold,
+            state=STATE_CODES[alarm.state],
+            revision=alarm.revision,
+            state_version=alarm.state_version,
+            repeat_ms=self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
+        )
+        self._places[alarm.alarm_id] = (layer, cell, row)
+
+    def remove(self, alarm_id: AlarmId) -> None:
+        """Forget an alarm, if it is known."""
+        place = self._places.pop(alarm_id, None)
+        if place is None:
+            return
+        layer, cell, row = place
+        self._units.leave(cell.unit(row), layer, cell.key.statistic)
+        moved = cell.drop(row)
+        if moved is not None:
+            self._places[moved] = place
+        if not len(cell):
+            del self._cells[layer][cell.key]
+
+    def decide(self, *, now: datetime, watching_since: datetime) -> list[Transition]:
+        """Evaluate every alarm and return what should change, and what should be repeated.
+
+        Changes nothing: what is not entered (see `enter`) is found again by the next pass. Silence counts as missing
+        data only from `watching_since` on, the moment since when every sample would have been seen.
+        """
+        self._units.follow()
+        now_ms = now.timestamp() * 1000
+        transitions: list[Transition] = []
+        for layer, cells in self._cells.items():
+            layer.compute(self._window)
+            for key, cell in cells.items():
+                points = layer.points(
+                    key.statistic, wanted=key.evaluation_periods, exclude_outliers=key.exclude_outliers
+                )
+                known = points.enough
+                oldest_ms = now_ms - (key.period_s + self._options.lateness_s) * 1000
+                if watching_since.timestamp() * 1000 < oldest_ms:
+                    known = known & layer.fresh(since_ms=oldest_ms)
+                found = cell.find(points, known, now_ms=now_ms)
+                transitions += [self._transition(one, key, now) for one in found]
+        return transitions
+
+    def enter(self, alarm_id: AlarmId, *, state: State, state_version: int, at: datetime) -> None:
+        """Note that a transition, or a repeat, has been stored. Alarms forgotten meanwhile are passed over."""
+        place = self._places.get(alarm_id)
+        if place is not None:
+            _, cell, row = place
+            repeat_ms = (at.timestamp() + self._options.repeat_interval_s) * 1000
+            cell.enter(row, state=STATE_CODES[state], state_version=state_version, repeat_ms=repeat_ms)
+
+    def _next_repeat_ms(self, alarm: Alarm, now: datetime) -> float:
+        """Return when a loaded alarm's actions are due again: whole intervals after it entered its state.
+
+        So evaluators that start, stop and take over from each other keep one rhythm.
+        """
+        interval_s = self._options.repeat_interval_s
+        entered_s = alarm.state_timestamp.timestamp()
+        passed = max(floor((now.timestamp() - entered_s) / interval_s), 0)
+        return (entered_s + (passed + 1) * interval_s) * 1000
+
+    @staticmethod
+    def _transition(found: Found, key: CellKey, now: datetime) -> Transition:
+        previous, current = STATES[found.previous], STATES[found.current]
+        reason, reason_data = reason_of(
+            previous=previous,
+            current=current,
+            outcome=found.outcome,
+            outside=found.outside,
+            wanted=key.evaluation_periods,
+            latest=found.latest,
+        )
+        return Transition(
+            alarm_id=found.alarm_id,
+            revision=found.revision,
+            state_version=found.state_version,
+            previous=previous,
+            current=current,
+            reason=reason,
+            reason_data=reason_data,
+            at=now,
+        )

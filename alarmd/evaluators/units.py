@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units: the distinct sets of series that rules read, each computed once however many alarms read it."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarmd.cache.series import Series, selects
+from alarmd.cache.window import Window
+from alarmd.evaluators.points import Points, latest_points
+from alarmd.evaluators.statistics import Members, Periods, Pooling
+from alarmd.model.rule import Selector, Statistic
+
+
+class Unit:
+    """One selector and the series that it means at the moment."""
+
+    __slots__ = ("layers", "members", "selector")
+
+    def __init__(self, selector: Selector, members: Iterable[int]) -> None:
+        self.selector = selector
+        self.members = dict.fromkeys(members)
+        self.layers: dict[Layer, int] = {}
+
+
+class Layer:
+    """All units that are read in periods of one length and number."""
+
+    def __init__(self, *, period_s: int, periods: int) -> None:
+        self._period_ms = period_s * 1000
+        self._pooling = Pooling(length_ms=self._period_ms, count=periods)
+        self._units: list[Unit | None] = []
+        self._free: list[int] = []
+        self._readers: Counter[int] = Counter()
+        self._statistics: Counter[Statistic] = Counter()
+        self._members: Members | None = None
+        #: Places of the units that have series, in the order of `_members`.
+        self._live: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._computed: Periods | None = None
+        self._points: dict[tuple[Statistic, int, bool], Points] = {}
+
+    def join(self, unit: Unit, statistic: Statistic) -> int:
+        """Add a reader of a unit; return the unit's place in this layer's arrays."""
+        place = unit.layers.get(self)
+        if place is None:
+            place = self._free.pop() if self._free else len(self._units)
+            if place == len(self._units):
+                self._units.append(unit)
+            else:
+                self._units[place] = unit
+            unit.layers[self] = place
+            self._members = None
+        self._readers[place] += 1
+        self._statistics[statistic] += 1
+        return place
+
+    def leave(self, place: int, statistic: Statistic) -> Unit:
+        """Take a reader of the unit at a place away; return the unit."""
+        unit = self._units[place]
+        if unit is None:
+            raise KeyError(place)
+        self._readers[place] -= 1
+        self._statistics[statistic] -= 1
+        if not self._readers[place]:
+            del self._readers[place], unit.layers[self]
+            self._units[place] = None
+            self._free.append(place)
+            self._members = None
+        return unit
+
+    def touch(self) -> None:
+        """Note that some unit's members have changed."""
+        self._members = None
+
+    def compute(self, window: Window) -> None:
+        """Compute the periods of all units from the window as it is now."""
+        if self._members is None:
+            self._gather()
+        members = self._members
+        self._points.clear()
+        self._computed = None
+        if members is not None and len(members.series):
+            wanted = frozenset(statistic for statistic, readers in self._statistics.items() if readers)
+            self._computed = self._pooling.periods(window.rings, members, wanted)
+
+    def points(self, statistic: Statistic, *, wanted: int, exclude_outliers: bool) -> Points:
+        """Return the last `wanted` values of each unit by its place; a unit without series holds none."""
+        key = (statistic, wanted, exclude_outliers)
+        points = self._points.get(key)
+        if points is None:
+            points = self._points[key] = self._place(*key)
+        return points
+
+    def fresh(self, *, since_ms: float) -> NDArray[np.bool_]:
+        """Return, by place, whether a unit's newest sample is no older than a moment (ms since the epoch)."""
+        fresh = np.zeros(len(self._units), np.bool_)
+        if self._computed is not None:
+            fresh[self._live] = self._computed.watermark_ms >= since_ms
+        return fresh
+
+    def _gather(self) -> None:
+        live = [place for place, unit in enumerate(self._units) if unit is not None and unit.members]
+        series = [list(unit.members) for place in live if (unit := self._units[place]) is not None]
+        sizes = np.fromiter((len(members) for members in series), np.intp, len(series))
+        flat = [number for members in series for number in members]
+        self._live = np.array(live, np.intp)
+        self._members = Members(series=np.array(flat, np.int32), starts=np.cumsum(sizes) - sizes)
+
+    def _place(self, statistic: Statistic, wanted: int, exclude_outliers: bool) -> Points:  # noqa: FBT001  # a key
+        size = len(self._units)
+        if self._computed is None:
+            return Points(values=[np.full(size, np.nan) for _ in range(wanted)], held=np.zeros(size, np.int64))
+        points = latest_points(
+            self._computed.values(statistic),
+            self._computed.count,
+            wanted=wanted,
+            exclude_outliers=exclude_outliers,
+        )
+        if len(self._live) == size:
+            return Points(values=[np.ascontiguousarray(values) for values in points.values], held=points.held)
+        return Points(
+            values=[_spread(values, self._live, size, np.nan) for values in points.values],
+            held=_spread(points.held, self._live, size, 0),
+        )
+
+
+def _spread(values: NDArray, places: NDArray[np.intp], size: int, missing: float) -> NDArray:  # type: ignore[type-arg]  # keeps its type
+    spread = np.full(size, missing, values.dtype)
+    spread[places] = values
+    return spread
+
+
+class Units:
+    """All units and layers of a plan, kept in step with the window's series."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._by_selector: dict[Selector, Unit] = {}
+        #: By metric, project and resource, the latter None for selectors that leave it open.
+        self._by_reach: dict[tuple[str, str, str | None], dict[Unit, None]] = {}
+        self._layers: dict[tuple[int, int], Layer] = {}
+
+    def layer(self, *, period_s: int, periods: int) -> Layer:
+        """Return the layer for a length and number of periods."""
+        key = (period_s, periods)
+        layer = self._layers.get(key)
+        if layer is None:
+            layer = self._layers[key] = Layer(period_s=period_s, periods=periods)
+        return layer
+
+    def join(self, selector: Selector, layer: Layer, statistic: Statistic) -> int:
+        """Add a reader of a selector's series; return the unit's place in the layer."""
+        unit = self._by_selector.get(selector)
+        if unit is None:
+            unit = self._by_selector[selector] = Unit(selector, self._window.directory.select(selector))
+            self._by_reach.setdefault(_reach(selector), {})[unit] = None
+        return layer.join(unit, statistic)
+
+    def leave(self, place: int, layer: Layer, statistic: Statistic) -> None:
+        """Take a reader away."""
+        unit = layer.leave(place, statistic)
+        if not unit.layers:
+            del self._by_selector[unit.selector]
+            key = _reach(unit.selector)
+            del self._by_reach[key][unit]
+            if not self._by_reach[key]:
+                del self._by_reach[key]
+
+    def follow(self) -> None:
+        """Take over which series have come, gone or changed since the last call."""
+        for number, was, now in self._window.directory.take_changes():
+            for series in {was, now} - {None}:
+                for unit in self._readers_of(series):
+                    self._update(unit, number, now)
+
+    def _readers_of(self, series: Series | None) -> list[Unit]:
+        if series is None:
+            return []
+        metric, project_id = series.metric.name, series.resource.project_id
+        return [
+            unit
+            for resource_id in (series.resource.id, None)
+            for unit in self._by_reach.get((metric, project_id, resource_id), ())
+        ]
+
+    @staticmethod
+    def _update(unit: Unit, number: int, series: Series | None) -> None:
+        if series is not None and selects(unit.selector, series):
+            if number in unit.members:
+                return
+            unit.members[number] = None
+        elif unit.members.pop(number, True):
+            return
+        for layer in unit.layers:
+            layer.touch()
+
+
+def _reach(selector: Selector) -> tuple[str, str, str | None]:
+    return (selector.metric, selector.project_id, selector.resource_id)
