@@ -29,7 +29,8 @@ packages_of() {
 }
 
 # Units that come with the packages above and would start at the next boot.
-UNITS="libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket virtlogd.socket virtlockd.socket
+UNITS="libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket virtlogd.socket virtlogd-admin.socket
+    virtlockd.socket virtlockd-admin.socket
     libvirt-guests.service postgresql.service redis-server.service prometheus.service prometheus-node-exporter.service"
 POLICY=/usr/sbin/policy-rc.d
 
@@ -41,7 +42,8 @@ done
 missing=""
 if command -v dpkg-query > /dev/null; then
     # shellcheck disable=SC2086  # a list of words
-    present=" $(dpkg-query --show --showformat '${db:Status-Status}:${Package}\n' $wanted 2> /dev/null |
+    # (dpkg-query fails when it does not know one of them, and tells of the others all the same.)
+    present=" $({ dpkg-query --show --showformat '${db:Status-Status}:${Package}\n' $wanted 2> /dev/null || true; } |
         sed -n 's/^installed://p' | tr '\n' ' ')"
     for package in $wanted; do
         case "$present" in *" $package "*) ;; *) missing="$missing $package" ;; esac
