@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam of the notifiers: a scheme makes one attempt at one delivery and says how it went."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from alarmd.clock import Clock
+from alarmd.errors import InvalidInput
 from alarmd.model.notification import Notification
+from alarmd.notifiers.signing import Signer
+from alarmd.notifiers.targets import TargetPolicy
 from alarmd.plugins import Options
 
 
@@ -25,12 +29,14 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     #: Refused, reset, name not found.
     CONNECTION = "connection"
-    #: The certificate does not hold.
+    #: The certificate does not hold, or no TLS came about.
     TLS = "tls"
     #: The target policy forbids the address.
     REFUSED = "refused"
     #: The notification cannot be sent by this scheme at all.
     INVALID = "invalid"
+    #: The scheme itself failed, which is a fault of alarmd or of a plugin.
+    CRASHED = "crashed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +62,32 @@ class Attempt:
 class Scheme(Protocol):
     """Delivers to the targets of one URL scheme. Used by many threads at once. Never sees a database."""
 
+    @property
+    def deadline_s(self) -> float:
+        """Within how many seconds an attempt always ends."""
+
     def deliver(self, notification: Notification) -> Attempt:
         """Make one attempt and say how it went. Ends within the deadline. Never raises for what a receiver does."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections. An attempt that is under way may still end."""
 
 
 class SchemeFactory(Protocol):
     """Builds a scheme from its checked options."""
 
-    def __call__(self, *, options: Any, clock: Clock) -> Scheme:
-        """Return a scheme, ready for use."""
+    def __call__(self, *, options: Any, clock: Clock, policy: TargetPolicy, signer: Signer) -> Scheme:
+        """Return a scheme, ready for use. Called after the fork.
+
+        Raises `SettingsError` when the options name what cannot be used, e.g. a file that is not there.
+        """
+
+
+class TargetCheck(Protocol):
+    """Looks at a target when an alarm is written."""
+
+    def __call__(self, target: str, *, policy: TargetPolicy) -> None:
+        """Raise `InvalidInput` (or its `TargetRefused`) when nothing could be delivered there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +96,25 @@ class SchemePlugin:
 
     options: type[Options]
     build: SchemeFactory
+    check: TargetCheck
+
+
+def scheme_of(target: str) -> str:
+    """Return the name of a target's scheme, in lower case; empty when it has none."""
+    name, colon, _ = target.partition(":")
+    return name.lower() if colon else ""
+
+
+def target_check(plugins: Mapping[str, SchemePlugin], *, policy: TargetPolicy) -> Callable[[str], None]:
+    """Return the check that every action of an alarm has to pass: its scheme is known and the target is allowed.
+
+    The check raises `InvalidInput` in Aodh's words for an unknown scheme, else what the scheme's own check raises.
+    """
+
+    def check(target: str) -> None:
+        plugin = plugins.get(scheme_of(target))
+        if plugin is None:
+            raise InvalidInput(f"Unsupported action {target}")
+        plugin.check(target, policy=policy)
+
+    return check

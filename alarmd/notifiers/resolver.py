@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks up names without letting a name server hold anybody up beyond a deadline."""
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from ipaddress import ip_address
+from threading import Lock, Thread
+from typing import TypeAlias
+
+from alarmd.notifiers.targets import IPAddress
+
+#: Returns the addresses of a name, at least one, best first; raises OSError when there are none.
+Lookup: TypeAlias = Callable[[str], tuple[IPAddress, ...]]
+
+#: How many names may be looked up at once.
+_MAX_RUNNING = 32
+
+
+def system_lookup(name: str) -> tuple[IPAddress, ...]:
+    """Return the addresses of a name as the system's resolver gives them."""
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(ip_address(address[0]) for *_, address in found))
+
+
+class Resolver:
+    """Looks up names with a deadline. Safe to use from several threads.
+
+    The system's resolver cannot be interrupted, so each lookup runs in a thread of its own that may be left behind. A
+    name is looked up once at a time, whoever asks, so a name whose server is silent costs one such thread.
+    """
+
+    def __init__(self, lookup: Lookup = system_lookup) -> None:
+        self._lookup = lookup
+        self._lock = Lock()
+        self._running: dict[str, Future[tuple[IPAddress, ...]]] = {}
+
+    def resolve(self, name: str, *, timeout_s: float) -> tuple[IPAddress, ...]:
+        """Return the addresses of a name, at least one, best first.
+
+        Raises OSError when the name has none, TimeoutError when the answer does not come in time.
+        """
+        with self._lock:
+            future = self._running.get(name)
+            if future is None:
+                if len(self._running) >= _MAX_RUNNING:
+                    raise TimeoutError(f"{_MAX_RUNNING} other names are still being looked up")
+                future = self._running[name] = Future()
+                Thread(target=self._run, args=(name, future), name="resolver", daemon=True).start()
+        return future.result(timeout_s)
+
+    def _run(self, name: str, future: Future[tuple[IPAddress, ...]]) -> None:
+        try:
+            addresses = self._lookup(name)
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: Python's own check of a label that is too long for the name system.
+            future.set_exception(error if isinstance(error, OSError) else OSError("the name is not valid"))
+        else:
+            future.set_result(addresses)
+        finally:
+            with self._lock:
+                del self._running[name]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of a notification after a try: a pure decision. It never waits and never writes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from alarmd.model.notification import DeliveryState, Notification, Settlement
+from alarmd.notifiers.scheme import Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Exponential backoff with jitter, bounded in time.
+
+    An order to scale that arrives hours late does harm, so the bound is meant to be hours, not days; most of the time
+    a newer state of the alarm has taken the notification's place by then.
+    """
+
+    #: Pause after the first try.
+    first_delay_s: float = 1.0
+    #: By how much the pause grows with each further try.
+    factor: float = 2.0
+    #: The longest pause, unless the receiver asks for a longer one.
+    max_delay_s: float = 60.0
+    #: No try is made later than this after the transition.
+    give_up_after_s: float = 3600.0
+    #: By which part of itself a pause is lengthened at most, so that receivers which come back are not met by all
+    #: notifications at once.
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        positive = self.first_delay_s > 0 and self.max_delay_s > 0 and self.give_up_after_s >= 0
+        if not (positive and self.factor >= 1 and 0 <= self.jitter <= 1):
+            raise ValueError("delays have to be positive, the factor 1 or more, the jitter between 0 and 1")
+
+    def decide(self, attempt: Attempt, notification: Notification, now: datetime) -> Settlement:
+        """Return what has become of a notification by an attempt that has just ended."""
+        error = "" if attempt.ok else f"{attempt.reason}: {attempt.detail}" if attempt.detail else str(attempt.reason)
+        state, next_attempt_at = DeliveryState.DELIVERED, now
+        if not attempt.ok:
+            give_up_at = notification.created_at + timedelta(seconds=self.give_up_after_s)
+            if not attempt.retryable:
+                state = DeliveryState.BURIED
+            elif now >= give_up_at:
+                state = DeliveryState.BURIED
+                error = f"given up after {notification.attempts + 1} tries in {self.give_up_after_s:g} s; {error}"
+            else:
+                state = DeliveryState.PENDING
+                # The last try falls on the last moment, so that a pause never cuts off the rest of the time.
+                next_attempt_at = min(now + self._pause(attempt, notification), give_up_at)
+        return Settlement(
+            event_id=notification.event_id,
+            state=state,
+            next_attempt_at=next_attempt_at,
+            last_status=attempt.status,
+            last_error=error,
+            at=now,
+        )
+
+    def _pause(self, attempt: Attempt, notification: Notification) -> timedelta:
+        # The exponent is bounded because floats are: factor ** 64 is far beyond any longest pause.
+        pause_s = min(self.first_delay_s * self.factor ** min(notification.attempts, 64), self.max_delay_s)
+        pause_s = max(pause_s, attempt.retry_after_s or 0.0)
+        return timedelta(seconds=pause_s * (1 + self.jitter * _roll(notification)))
+
+
+def _roll(notification: Notification) -> float:
+    """Return a number in [0, 1) that is spread like chance over notifications and tries, yet can be computed again."""
+    return crc32(f"{notification.event_id}:{notification.attempts}".encode()) / 2**32
