@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The database: one engine a process, and the unit of work."""
 
+import json
+import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from alarmd.errors import SettingsError
 from alarmd.store.alarms import AlarmRepository
+from alarmd.store.failures import translated
 from alarmd.store.history import HistoryRepository
 from alarmd.store.outbox import OutboxRepository
+
+#: How long a statement waits for somebody else's lock.
+_LOCK_WAIT_S = 10
+#: How long reaching the server may take.
+_CONNECT_S = 5
+#: Connections kept open, and how many more may come for a while. Bounds what one process asks of a server.
+_POOL_SIZE, _POOL_OVERFLOW = 5, 10
 
 
 class UnitOfWork:
@@ -24,26 +39,124 @@ class UnitOfWork:
 class Database:
     """A pool of connections. Made after the fork and never carried over one. Safe to use from several threads."""
 
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writing = engine.execution_options(alarmd_writes=True)
+        self._pid = os.getpid()
+
     @classmethod
     def connect(cls, url: str) -> "Database":
         """Return the database behind an SQLAlchemy URL (``sqlite:///path`` or ``postgresql+psycopg://…``).
 
         Opens nothing yet. Raises `SettingsError` for a URL that cannot be used.
         """
+        return cls(engine_of(url))
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         """Open a unit of work that is committed at the end of the block, and rolled back on any exception.
 
-        Raises `StoreUnavailable`.
+        On SQLite it is the only one that writes from the start, so nothing read in it can be out of date. On
+        PostgreSQL rows that are read to be changed have to be locked (`get(for_update=True)`). Raises
+        `StoreUnavailable`.
         """
+        self._refuse_after_fork()
+        with translated(self._engine.url), self._writing.begin() as connection:
+            yield UnitOfWork(connection)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """Open a unit of work that only reads. Raises `StoreUnavailable`."""
+        self._refuse_after_fork()
+        with translated(self._engine.url), self._engine.connect() as connection:
+            yield UnitOfWork(connection)
 
     def check(self) -> None:
         """Ask the database for a sign of life. Raises `StoreUnavailable`."""
+        with self.read() as unit:
+            unit.connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._engine.dispose()
+
+    def _refuse_after_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError("a Database was carried over a fork; connect in the process that uses it")
+
+
+def engine_of(url: str, *, lock_wait_s: int = _LOCK_WAIT_S) -> Engine:
+    """Return an engine that behaves alike on both databases. Raises `SettingsError` for a URL that cannot be used."""
+    parsed = parse_url(url)
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "json_serializer": _to_json,
+        "pool_size": _POOL_SIZE,
+        "max_overflow": _POOL_OVERFLOW,
+        "pool_timeout": _LOCK_WAIT_S,
+    }
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": lock_wait_s}, **options)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    defaults = {
+        "application_name": "alarmd",
+        "connect_timeout": str(_CONNECT_S),
+        "options": f"-c lock_timeout={lock_wait_s}s -c idle_in_transaction_session_timeout=60s",
+    }
+    connect_args = {key: value for key, value in defaults.items() if key not in parsed.query}
+    return create_engine(parsed, connect_args=connect_args, pool_pre_ping=True, **options)
+
+
+def parse_url(url: str) -> URL:
+    """Return a database URL, checked. Raises `SettingsError` that names what is allowed."""
+    allowed = "Use sqlite:////path/to/alarmd.db or postgresql+psycopg://user:password@host/name."
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise SettingsError(f"The database URL cannot be read. {allowed}") from error
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(f"alarmd cannot use a {parsed.get_backend_name()} database. {allowed}")
+    if parsed.database in {None, "", ":memory:"}:
+        raise SettingsError(f"A SQLite database must be a file: what is in memory no second process sees. {allowed}")
+    return parsed
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: ConnectionPoolEntry) -> None:
+    # The driver must not open transactions by itself: it would do so late, and as a reader.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: waiting for it later, with a snapshot in hand, would fail instead of wait.
+    writes = connection.get_execution_options().get("alarmd_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        # JSON has no NaN and no infinity, and PostgreSQL refuses them; one such value must not stop a whole tick.
+        return json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value

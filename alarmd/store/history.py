@@ -1,13 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""History at rest: who changed what about which alarm."""
+"""History at rest: who changed what about which alarm. It outlives the alarm, until it is pruned by age."""
 
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, case, delete, insert, select
 
+from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity
-from alarmd.model.history import AlarmChange, ChangeType
+from alarmd.model.history import AlarmChange
+from alarmd.store.paging import Pager, matches
+from alarmd.store.rows import change_of, change_values
+from alarmd.store.tables import alarm_history
+
+_PAGER = Pager(
+    keys={
+        "alarm_id": alarm_history.c.alarm_id,
+        "event_id": alarm_history.c.event_id,
+        "on_behalf_of": alarm_history.c.on_behalf_of,
+        "project_id": alarm_history.c.project_id,
+        # A change without a severity comes before all others.
+        "severity": case(
+            {str(level): rank for rank, level in enumerate(Severity)}, value=alarm_history.c.severity, else_=-1
+        ),
+        "timestamp": alarm_history.c.timestamp,
+        "type": alarm_history.c.type,
+        "user_id": alarm_history.c.user_id,
+    },
+    marker="event_id",
+    tie=alarm_history.c.position,
+)
+
+_COMPARISONS = {
+    "lt": operator.lt,
+    "le": operator.le,
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "ge": operator.ge,
+    "gt": operator.gt,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +53,14 @@ class HistoryQuery:
     #: Who did it.
     user_id: str | None = None
     project_id: str | None = None
-    type: ChangeType | None = None
-    severity: Severity | None = None
+    #: Any text: what is no type matches no change.
+    type: str | None = None
+    #: Any text: what is no severity matches no change.
+    severity: str | None = None
     #: Pairs of ``lt le eq ne ge gt`` and a moment; all must hold.
     timestamps: tuple[tuple[str, datetime], ...] = ()
-    #: Pairs of a key of `SORT_KEYS` and ``asc`` or ``desc``; of one moment the later recorded comes later.
+    #: Pairs of a key and ``asc`` or ``desc``; of two that tie, the one recorded later counts as greater. Keys:
+    #: alarm_id, event_id, on_behalf_of, project_id, severity, timestamp, type, user_id.
     sort: tuple[tuple[str, str], ...] = (("timestamp", "desc"),)
     #: The event_id of the last change of the page before.
     marker: str | None = None
@@ -39,9 +75,49 @@ class HistoryRepository:
 
     def add(self, change: AlarmChange) -> None:
         """Record a change."""
+        self.add_all([change])
+
+    def add_all(self, changes: Sequence[AlarmChange]) -> None:
+        """Record many changes, in their order."""
+        if changes:
+            self._connection.execute(insert(alarm_history), [change_values(change) for change in changes])
 
     def find(self, query: HistoryQuery) -> list[AlarmChange]:
-        """Return the changes asked for, newest first by default. Raises `InvalidInput` for an unknown marker or sort."""
+        """Return the changes asked for, newest first by default.
+
+        Raises `InvalidInput` for an unknown marker, sort key, direction or comparison.
+        """
+        scope = {alarm_history.c.alarm_id: query.alarm_id, alarm_history.c.on_behalf_of: query.on_behalf_of}
+        visible = [matches(column, value) for column, value in scope.items() if value is not None]
+        wanted = {
+            alarm_history.c.user_id: query.user_id,
+            alarm_history.c.project_id: query.project_id,
+            alarm_history.c.type: query.type,
+            alarm_history.c.severity: query.severity,
+        }
+        narrowed = [matches(column, value) for column, value in wanted.items() if value is not None]
+        moments = [_compare(comparison, moment) for comparison, moment in query.timestamps]
+        statement = _PAGER.page(
+            self._connection,
+            select(alarm_history).where(*visible, *narrowed, *moments),
+            visible=visible,
+            sort=query.sort,
+            marker=query.marker,
+            limit=query.limit,
+        )
+        return [change_of(row) for row in self._connection.execute(statement).mappings()]
 
     def prune(self, before: datetime, *, limit: int) -> int:
         """Drop changes older than a moment, oldest first, at most `limit`; return how many went."""
+        columns = alarm_history.c
+        oldest = (
+            select(columns.position).where(columns.timestamp < before).order_by(columns.timestamp).limit(limit)
+        ).scalar_subquery()
+        return self._connection.execute(delete(alarm_history).where(columns.position.in_(oldest))).rowcount
+
+
+def _compare(comparison: str, moment: datetime) -> ColumnElement[bool]:
+    if comparison not in _COMPARISONS:
+        raise InvalidInput(f"A timestamp cannot be compared by {comparison!r}; known: {', '.join(_COMPARISONS)}.")
+    condition: ColumnElement[bool] = _COMPARISONS[comparison](alarm_history.c.timestamp, moment)
+    return condition

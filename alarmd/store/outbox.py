@@ -1,13 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox: notifications on their way, claimed by notifiers under a lease."""
+"""The outbox: notifications on their way, claimed by notifiers under a lease.
 
-from collections.abc import Iterable, Sequence
+The notifications of one alarm for one target make up a *lane*. Of the unfinished ones in a lane only the first may be
+sent, so a receiver sees an alarm's states in their order. One that was tried and failed stands in nobody's way,
+though: as soon as a newer one can go, it is superseded, because a receiver that comes back wants the state of today.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
+from alarmd.store.paging import Pager, matches
+from alarmd.store.rows import notification_of, notification_values
+from alarmd.store.tables import outbox
+
+_PAGER = Pager(
+    keys={"created_at": outbox.c.created_at, "event_id": outbox.c.event_id},
+    marker="event_id",
+    tie=outbox.c.event_id,
+)
+
+#: Number of the lock that lets one claim at a time through on PostgreSQL; "outb" in ASCII.
+_CLAIM_LOCK = 0x6F757462
+
+#: How many ids are named in one statement.
+_CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +54,8 @@ class OutboxQuery:
 
     project_id: str | None = None
     alarm_id: str | None = None
-    state: DeliveryState | None = None
+    #: Any text: what is no state matches nothing.
+    state: str | None = None
     target: str | None = None
     #: The event_id of the last notification of the page before.
     marker: str | None = None
@@ -31,38 +70,233 @@ class OutboxRepository:
 
     def add(self, notifications: Sequence[Notification]) -> None:
         """Put notifications in the outbox."""
+        if notifications:
+            self._connection.execute(insert(outbox), [notification_values(each) for each in notifications])
 
     def claim(self, *, now: datetime, owner: str, lease_s: float, limit: int) -> list[Notification]:
         """Take up to `limit` due notifications, oldest first, for `lease_s` seconds.
 
         Of the unfinished ones for the same alarm and target only the lowest sequence is ever handed out, so their
         order holds; one that was tried and waits for another try gives way to a newer one and ends as SUPERSEDED.
-        The unit of work must be committed before anything is sent.
+        An expired lease is as good as none. The unit of work must be committed before anything is sent.
         """
+        self._one_claim_at_a_time()
+        self._expire_leases(now)
+        rows = self._connection.execute(_candidates(now, limit)).mappings().all()
+        if not rows:
+            return []
+        lanes = [row["lane"] for row in rows]
+        self._supersede(lanes, now)
+        first = self._first_in(lanes)
+        claimed = [notification_of(row) for row in rows if row["sequence"] <= first[row["lane"]]]
+        lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
+        self._update([each.event_id for each in claimed], lease)
+        return claimed
 
     def settle(self, settlements: Sequence[Settlement], *, owner: str) -> int:
-        """Write back how tries ended and let go of the leases; return how many were still the owner's to settle."""
+        """Write back how tries ended and let go of the leases; return how many were still the owner's to settle.
+
+        A lease that ran out but was taken by nobody else still counts as the owner's.
+        """
+        if not settlements:
+            return 0
+        statement = (
+            update(outbox)
+            .where(outbox.c.event_id == bindparam("settled_id"), _held_by(owner))
+            .values(
+                state=bindparam("settled_state"),
+                attempts=outbox.c.attempts + 1,
+                next_attempt_at=bindparam("settled_next"),
+                last_status=bindparam("settled_status"),
+                last_error=bindparam("settled_error"),
+                finished_at=bindparam("settled_finish"),
+                lease_owner=None,
+                lease_until=None,
+            )
+        )
+        rows = [
+            {
+                "settled_id": each.event_id,
+                "settled_state": str(each.state),
+                "settled_next": each.next_attempt_at,
+                "settled_status": each.last_status,
+                "settled_error": each.last_error,
+                "settled_finish": None if each.state is DeliveryState.PENDING else each.at,
+            }
+            # One order for everybody, so that two writers never wait for each other.
+            for each in sorted(settlements, key=lambda settlement: settlement.event_id)
+        ]
+        return self._connection.execute(statement, rows).rowcount
 
     def release(self, event_ids: Iterable[EventId], *, owner: str) -> int:
         """Give claimed notifications back untried; return how many were still the owner's."""
+        return sum(self._update(chunk, _FREE, _held_by(owner)) for chunk in _chunks(sorted(event_ids)))
 
     def bury_waiting(self, alarm_id: str, *, reason: str, now: datetime) -> int:
         """Give up an alarm's notifications that wait and are in nobody's hands; return how many."""
+        end = {
+            "state": str(DeliveryState.BURIED),
+            "finished_at": now,
+            "last_error": reason,
+            "lease_owner": None,
+            "lease_until": None,
+        }
+        waiting = (
+            select(outbox.c.event_id)
+            .where(
+                outbox.c.alarm_id == alarm_id,
+                _pending(outbox),
+                or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now),
+            )
+            .order_by(outbox.c.event_id)
+            .with_for_update()
+        )
+        ids = self._connection.execute(waiting).scalars().all()
+        return sum(self._update(chunk, end) for chunk in _chunks(ids))
 
     def next_due(self) -> datetime | None:
         """Return the earliest moment at which something may be claimable, leases included; None when nothing waits."""
+        idle = select(func.min(outbox.c.next_attempt_at)).where(_pending(outbox), outbox.c.lease_until.is_(None))
+        held = select(func.min(outbox.c.lease_until)).where(_pending(outbox), outbox.c.lease_until.is_not(None))
+        moments = [self._connection.execute(statement).scalar() for statement in (idle, held)]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def find(self, query: OutboxQuery) -> list[Notification]:
-        """Return the notifications asked for. Raises `InvalidInput` for an unknown marker."""
+        """Return the notifications asked for, newest first. Raises `InvalidInput` for an unknown marker."""
+        visible = [] if query.project_id is None else [matches(outbox.c.project_id, query.project_id)]
+        wanted = {outbox.c.alarm_id: query.alarm_id, outbox.c.state: query.state, outbox.c.target: query.target}
+        narrowed = [matches(column, value) for column, value in wanted.items() if value is not None]
+        statement = _PAGER.page(
+            self._connection,
+            select(outbox).where(*visible, *narrowed),
+            visible=visible,
+            sort=(("created_at", "desc"),),
+            marker=query.marker,
+            limit=query.limit,
+        )
+        return [notification_of(row) for row in self._connection.execute(statement).mappings()]
 
     def get(self, event_id: str) -> Notification | None:
         """Return one notification, or None."""
+        statement = select(outbox).where(matches(outbox.c.event_id, event_id))
+        row = self._connection.execute(statement).mappings().first()
+        return None if row is None else notification_of(row)
 
     def retry(self, event_id: str, now: datetime) -> bool:
-        """Put a buried notification back to be tried now; False when it is not there or not buried."""
+        """Put a buried notification back to be tried now; False when it is not there or not buried.
+
+        It keeps its count of tries, so a newer one of the same alarm and target supersedes it.
+        """
+        buried = and_(matches(outbox.c.event_id, event_id), outbox.c.state == str(DeliveryState.BURIED))
+        again = {"state": str(DeliveryState.PENDING), "next_attempt_at": now, "finished_at": None}
+        return self._connection.execute(update(outbox).where(buried).values(again)).rowcount == 1
 
     def depth(self) -> int:
         """Return how many notifications are unfinished."""
+        return self._connection.execute(select(func.count()).select_from(outbox).where(_pending(outbox))).scalar_one()
 
     def prune(self, before: datetime, *, limit: int) -> int:
-        """Drop notifications that were finished before a moment, at most `limit`; return how many went."""
+        """Drop notifications that were finished before a moment, oldest first, at most `limit`; return how many."""
+        columns = outbox.c
+        oldest = (
+            select(columns.event_id).where(columns.finished_at < before).order_by(columns.finished_at).limit(limit)
+        ).scalar_subquery()
+        return self._connection.execute(delete(outbox).where(columns.event_id.in_(oldest))).rowcount
+
+    def _one_claim_at_a_time(self) -> None:
+        # Which notification is first in its lane is a matter of several rows, which row locks cannot keep still.
+        # SQLite lets one writer in anyway.
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _CLAIM_LOCK})
+
+    def _expire_leases(self, now: datetime) -> None:
+        expired = (
+            select(outbox.c.event_id)
+            .where(_pending(outbox), outbox.c.lease_until <= now)
+            .order_by(outbox.c.event_id)
+            .with_for_update(skip_locked=True)
+        )
+        ids = self._connection.execute(expired).scalars().all()
+        for chunk in _chunks(ids):
+            self._update(chunk, _FREE)
+
+    def _supersede(self, lanes: Sequence[str], now: datetime) -> None:
+        """End what was tried, waits, and has a newer one behind it in these lanes."""
+        newer = outbox.alias("newer")
+        overtaken = (
+            select(outbox.c.event_id)
+            .where(
+                outbox.c.lane.in_(lanes),
+                _pending(outbox),
+                outbox.c.lease_until.is_(None),
+                outbox.c.attempts > 0,
+                exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, _pending(newer)),
+            )
+            .order_by(outbox.c.event_id)
+            .with_for_update(skip_locked=True, of=outbox)
+        )
+        ids = self._connection.execute(overtaken).scalars().all()
+        self._update(ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
+
+    def _update(self, ids: Sequence[str], values: Mapping[str, Any], *conditions: ColumnElement[bool]) -> int:
+        if not ids:
+            return 0
+        statement = update(outbox).where(outbox.c.event_id.in_(ids), *conditions).values(values)
+        return self._connection.execute(statement).rowcount
+
+    def _first_in(self, lanes: Sequence[str]) -> dict[str, int]:
+        """Return the lowest unfinished sequence of each lane, as it is once everything is locked and superseded."""
+        statement = (
+            select(outbox.c.lane, func.min(outbox.c.sequence))
+            .where(outbox.c.lane.in_(lanes), _pending(outbox))
+            .group_by(outbox.c.lane)
+        )
+        return {lane: sequence for lane, sequence in self._connection.execute(statement)}
+
+
+#: In nobody's hands.
+_FREE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
+
+#: Written out, not bound: only then can the indexes over what is pending be used.
+_PENDING = literal_column(f"'{DeliveryState.PENDING}'")
+
+
+def _pending(rows: FromClause) -> ColumnElement[bool]:
+    return rows.c.state == _PENDING
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]
+
+
+def _held_by(owner: str) -> ColumnElement[bool]:
+    return and_(_pending(outbox), outbox.c.lease_owner == owner)
+
+
+def _candidates(now: datetime, limit: int) -> Select[Any]:
+    """Select what is due, in nobody's hands, and first in its lane but for those it may overtake."""
+    older, newer = outbox.alias("older"), outbox.alias("newer")
+    in_the_way = exists().where(
+        older.c.lane == outbox.c.lane,
+        older.c.sequence < outbox.c.sequence,
+        _pending(older),
+        or_(older.c.attempts == 0, older.c.lease_until.is_not(None)),
+    )
+    overtaken = and_(
+        outbox.c.attempts > 0,
+        exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, _pending(newer)),
+    )
+    return (
+        select(outbox)
+        .where(
+            _pending(outbox),
+            outbox.c.lease_until.is_(None),
+            outbox.c.next_attempt_at <= now,
+            not_(in_the_way),
+            not_(overtaken),
+        )
+        .order_by(outbox.c.next_attempt_at, outbox.c.event_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=outbox)
+    )

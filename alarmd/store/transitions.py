@@ -1,12 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transitions: state, history and outgoing notifications of a whole tick in one transaction."""
+"""Transitions: state, history and outgoing notifications of a whole tick in one transaction.
 
-from collections.abc import Sequence
+What each of them moves: the state version by one (repeats included, so of two evaluators that decide on the same repeat
+only one sends it), and the sequence by one if the alarm has an action to take. A repeat changes nothing else and leaves
+no history. The definition is never written, so an edit cannot be undone from here.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
 
-from alarmd.model.alarm import AlarmId
+from sqlalchemy import bindparam, select, update
+
+from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.history import AlarmChange, ChangeType
+from alarmd.model.notification import Notification, notifications_of
 from alarmd.model.transition import Transition
 from alarmd.store.database import UnitOfWork
+from alarmd.store.rows import alarm_of
+from alarmd.store.tables import alarms
+
+#: How many alarms are looked at in one piece.
+_CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +40,108 @@ class AppliedTransition:
 class Applied:
     """What became of the transitions of a tick."""
 
+    #: By alarm_id.
     applied: list[AppliedTransition]
     #: Alarms that are gone, disabled, edited or moved on meanwhile: to be read again.
     stale: list[AlarmId]
 
 
 def apply(unit: UnitOfWork, transitions: Sequence[Transition]) -> Applied:
-    """Make transitions true where the alarm still is what they were decided on; leave the others alone."""
+    """Make transitions true where the alarm still is what they were decided on; leave the others alone.
+
+    Everything becomes visible, or nothing, when the unit of work is committed. Of several transitions of one alarm the
+    first counts and the others are stale.
+    """
+    result = Applied(applied=[], stale=[])
+    wanted: dict[AlarmId, Transition] = {}
+    for transition in transitions:
+        if wanted.setdefault(transition.alarm_id, transition) is not transition:
+            result.stale.append(transition.alarm_id)
+    for chunk in _chunks(sorted(wanted)):
+        _apply_chunk(unit, {alarm_id: wanted[alarm_id] for alarm_id in chunk}, result)
+    return result
+
+
+def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Applied) -> None:
+    # Rows are locked in the order of their ids, chunk after chunk, so that two evaluators never wait for each other.
+    statement = (
+        select(alarms).where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
+    )
+    stored = {AlarmId(row["alarm_id"]): alarm_of(row) for row in unit.connection.execute(statement).mappings()}
+    states: list[dict[str, Any]] = []
+    changes: list[AlarmChange] = []
+    notifications: list[Notification] = []
+    for alarm_id, transition in wanted.items():
+        alarm = stored.get(alarm_id)
+        if alarm is None or not _still_holds(alarm, transition):
+            result.stale.append(alarm_id)
+            continue
+        outgoing = notifications_of(alarm, transition, sequence=alarm.sequence + 1)
+        notifications += outgoing
+        done = AppliedTransition(
+            alarm_id=alarm_id,
+            state_version=alarm.state_version + 1,
+            sequence=alarm.sequence + bool(outgoing),
+            notifications=len(outgoing),
+        )
+        result.applied.append(done)
+        states.append(_state_values(alarm, transition, done))
+        if not transition.is_repeat:
+            changes.append(_change(alarm, transition))
+    if states:
+        unit.connection.execute(_SET_STATE, states)
+    unit.history.add_all(changes)
+    unit.outbox.add(notifications)
+
+
+def _still_holds(alarm: Alarm, transition: Transition) -> bool:
+    return (
+        alarm.enabled
+        and alarm.revision == transition.revision
+        and alarm.state_version == transition.state_version
+        and alarm.state is transition.previous
+    )
+
+
+_SET_STATE = (
+    update(alarms)
+    .where(alarms.c.alarm_id == bindparam("of_alarm"))
+    .values(
+        state=bindparam("to_state"),
+        state_reason=bindparam("to_reason"),
+        state_timestamp=bindparam("to_timestamp"),
+        state_version=bindparam("to_version"),
+        sequence=bindparam("to_sequence"),
+    )
+)
+
+
+def _state_values(alarm: Alarm, transition: Transition, done: AppliedTransition) -> dict[str, Any]:
+    stays = transition.is_repeat
+    return {
+        "of_alarm": alarm.alarm_id,
+        "to_state": str(transition.current),
+        "to_reason": alarm.state_reason if stays else transition.reason,
+        "to_timestamp": alarm.state_timestamp if stays else transition.at,
+        "to_version": done.state_version,
+        "to_sequence": done.sequence,
+    }
+
+
+def _change(alarm: Alarm, transition: Transition) -> AlarmChange:
+    return AlarmChange(
+        event_id=str(uuid4()),
+        alarm_id=alarm.alarm_id,
+        type=ChangeType.STATE_TRANSITION,
+        detail={"state": str(transition.current), "transition_reason": transition.reason},
+        user_id="",
+        project_id="",
+        on_behalf_of=alarm.project_id,
+        timestamp=transition.at,
+        severity=alarm.severity,
+    )
+
+
+def _chunks(alarm_ids: Sequence[AlarmId]) -> Iterator[Sequence[AlarmId]]:
+    for start in range(0, len(alarm_ids), _CHUNK):
+        yield alarm_ids[start : start + _CHUNK]

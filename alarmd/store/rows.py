@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between rows and the model: the only place that knows how a value is spelt in a column."""
+
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from alarmd.model.alarm import Alarm, AlarmId, Severity, State
+from alarmd.model.history import AlarmChange, ChangeType
+from alarmd.model.notification import DeliveryState, EventId, Notification
+from alarmd.model.shard import Shard
+
+
+def alarm_values(alarm: Alarm) -> dict[str, Any]:
+    """Return an alarm as column values."""
+    return {
+        "alarm_id": alarm.alarm_id,
+        "name": alarm.name,
+        "description": alarm.description,
+        "enabled": alarm.enabled,
+        "type": alarm.type,
+        "rule": dict(alarm.rule),
+        "project_id": alarm.project_id,
+        "user_id": alarm.user_id,
+        "severity": str(alarm.severity),
+        "ok_actions": list(alarm.ok_actions),
+        "alarm_actions": list(alarm.alarm_actions),
+        "insufficient_data_actions": list(alarm.insufficient_data_actions),
+        "repeat_actions": alarm.repeat_actions,
+        "time_constraints": [dict(constraint) for constraint in alarm.time_constraints],
+        "timestamp": alarm.timestamp,
+        "state": str(alarm.state),
+        "state_reason": alarm.state_reason,
+        "state_timestamp": alarm.state_timestamp,
+        "evaluate_timestamp": alarm.evaluate_timestamp,
+        "shard": int(alarm.shard),
+        "revision": alarm.revision,
+        "state_version": alarm.state_version,
+        "sequence": alarm.sequence,
+    }
+
+
+def alarm_of(row: RowMapping) -> Alarm:
+    """Return the alarm of a row that holds all columns."""
+    return Alarm(
+        alarm_id=AlarmId(row["alarm_id"]),
+        name=row["name"],
+        description=row["description"],
+        enabled=row["enabled"],
+        type=row["type"],
+        rule=row["rule"],
+        project_id=row["project_id"],
+        user_id=row["user_id"],
+        severity=Severity(row["severity"]),
+        ok_actions=tuple(row["ok_actions"]),
+        alarm_actions=tuple(row["alarm_actions"]),
+        insufficient_data_actions=tuple(row["insufficient_data_actions"]),
+        repeat_actions=row["repeat_actions"],
+        time_constraints=tuple(row["time_constraints"]),
+        timestamp=row["timestamp"],
+        state=State(row["state"]),
+        state_reason=row["state_reason"],
+        state_timestamp=row["state_timestamp"],
+        evaluate_timestamp=row["evaluate_timestamp"],
+        shard=Shard(row["shard"]),
+        revision=row["revision"],
+        state_version=row["state_version"],
+        sequence=row["sequence"],
+    )
+
+
+def change_values(change: AlarmChange) -> dict[str, Any]:
+    """Return a change as column values."""
+    return {
+        "event_id": change.event_id,
+        "alarm_id": change.alarm_id,
+        "type": str(change.type),
+        "detail": dict(change.detail),
+        "user_id": change.user_id,
+        "project_id": change.project_id,
+        "on_behalf_of": change.on_behalf_of,
+        "timestamp": change.timestamp,
+        "severity": None if change.severity is None else str(change.severity),
+    }
+
+
+def change_of(row: RowMapping) -> AlarmChange:
+    """Return the change of a row of the history."""
+    return AlarmChange(
+        event_id=row["event_id"],
+        alarm_id=AlarmId(row["alarm_id"]),
+        type=ChangeType(row["type"]),
+        detail=row["detail"],
+        user_id=row["user_id"],
+        project_id=row["project_id"],
+        on_behalf_of=row["on_behalf_of"],
+        timestamp=row["timestamp"],
+        severity=None if row["severity"] is None else Severity(row["severity"]),
+    )
+
+
+def notification_values(notification: Notification) -> dict[str, Any]:
+    """Return a notification as column values, in nobody's hands."""
+    return {
+        "event_id": notification.event_id,
+        "alarm_id": notification.alarm_id,
+        "project_id": notification.project_id,
+        "sequence": notification.sequence,
+        "target": notification.target,
+        "lane": lane_of(notification.alarm_id, notification.target),
+        "body": dict(notification.body),
+        "created_at": notification.created_at,
+        "state": str(notification.state),
+        "attempts": notification.attempts,
+        "next_attempt_at": notification.next_attempt_at,
+        "last_status": notification.last_status,
+        "last_error": notification.last_error,
+        "finished_at": notification.finished_at,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+
+
+def notification_of(row: RowMapping) -> Notification:
+    """Return the notification of a row of the outbox."""
+    return Notification(
+        event_id=EventId(row["event_id"]),
+        alarm_id=AlarmId(row["alarm_id"]),
+        project_id=row["project_id"],
+        sequence=row["sequence"],
+        target=row["target"],
+        body=row["body"],
+        created_at=row["created_at"],
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        next_attempt_at=row["next_attempt_at"],
+        last_status=row["last_status"],
+        last_error=row["last_error"],
+        finished_at=row["finished_at"],
+    )
+
+
+def lane_of(alarm_id: AlarmId, target: str) -> str:
+    """Return the lane that the notifications of one alarm for one target share; within it order holds."""
+    return blake2b(f"{alarm_id}\n{target}".encode(), digest_size=16).hexdigest()

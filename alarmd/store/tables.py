@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. `migrations/` must lead to exactly this; a test compares the two on every database."""
+
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+
+from alarmd.store.columns import BigCounter, PlainText, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("alarm_id", PlainText, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("type", PlainText, nullable=False),
+    Column("rule", JSON, nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("user_id", PlainText, nullable=False),
+    Column("severity", PlainText, nullable=False),
+    Column("ok_actions", JSON, nullable=False),
+    Column("alarm_actions", JSON, nullable=False),
+    Column("insufficient_data_actions", JSON, nullable=False),
+    Column("repeat_actions", Boolean, nullable=False),
+    Column("time_constraints", JSON, nullable=False),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("state", PlainText, nullable=False),
+    Column("state_reason", Text, nullable=False),
+    Column("state_timestamp", UtcDateTime, nullable=False),
+    Column("evaluate_timestamp", UtcDateTime),
+    Column("shard", Integer, nullable=False),
+    Column("revision", BigCounter, nullable=False),
+    Column("state_version", BigCounter, nullable=False),
+    Column("sequence", BigCounter, nullable=False),
+    # Lists are newest first, of one project or of all.
+    Index("ix_alarms_project_id_timestamp", "project_id", "timestamp", "alarm_id"),
+    Index("ix_alarms_timestamp", "timestamp", "alarm_id"),
+    # How evaluators follow definitions.
+    Index("ix_alarms_shard_revision", "shard", "revision", unique=True),
+)
+
+#: What is left of an alarm that was deleted from a shard, or left it, for those who follow the shard.
+alarm_tombstones = Table(
+    "alarm_tombstones",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigCounter, primary_key=True, autoincrement=False),
+    Column("alarm_id", PlainText, nullable=False),
+    Column("removed_at", UtcDateTime, nullable=False),
+    Index("ix_alarm_tombstones_removed_at", "removed_at"),
+)
+
+#: One row a shard, put there by the migration. Its lock puts the writers of a shard in a row, so that revisions
+#: become visible in the order of their numbers.
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigCounter, nullable=False),
+)
+
+alarm_history = Table(
+    "alarm_history",
+    metadata,
+    # The order in which changes were recorded; breaks ties between changes of one moment.
+    Column("position", BigCounter, primary_key=True, autoincrement=True),
+    Column("event_id", PlainText, nullable=False, unique=True),
+    Column("alarm_id", PlainText, nullable=False),
+    Column("type", PlainText, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("user_id", PlainText, nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("on_behalf_of", PlainText, nullable=False),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("severity", PlainText),
+    Index("ix_alarm_history_alarm_id_timestamp", "alarm_id", "timestamp", "position"),
+    Index("ix_alarm_history_timestamp", "timestamp"),
+)
+
+_PENDING = text("state = 'pending'")
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", PlainText, primary_key=True),
+    Column("alarm_id", PlainText, nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("sequence", BigCounter, nullable=False),
+    Column("target", Text, nullable=False),
+    # Stands for the pair of alarm and target: URLs may be longer than an index entry can be.
+    Column("lane", PlainText, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("state", PlainText, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("last_status", Integer),
+    Column("last_error", Text, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcDateTime),
+    # Only what is unfinished is ever searched in a hurry, so these stay as small as the backlog.
+    Index(
+        "ix_outbox_due",
+        "lease_until",
+        "next_attempt_at",
+        "event_id",
+        sqlite_where=_PENDING,
+        postgresql_where=_PENDING,
+    ),
+    Index("ix_outbox_lane", "lane", "sequence", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("ix_outbox_project_id_created_at", "project_id", "created_at"),
+    Index("ix_outbox_alarm_id_sequence", "alarm_id", "sequence"),
+    Index("ix_outbox_finished_at", "finished_at"),
+)
