@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asks: the caller, as the headers tell it."""
+
+from typing import cast
+
+from flask import g
+from werkzeug.datastructures import Headers
+
+from alarmd.alarms import Caller
+from alarmd.api.context import Access
+from alarmd.errors import Forbidden
+
+_IDENTITY = ("X-User-Id", "X-Project-Id", "X-Roles", "X-Role", "X-Tenant-Id")
+
+
+def identify(headers: Headers, access: Access) -> Caller:
+    """Return who the headers say the caller is; raises `Forbidden` when they say nothing and must."""
+    if not any(name in headers for name in _IDENTITY):
+        if access is Access.LOOPBACK:
+            return Caller(user_id="", project_id="", roles=frozenset({"admin"}))
+        raise Forbidden("RBAC Authorization Failed")
+    roles = headers.get("X-Roles", headers.get("X-Role", ""))
+    return Caller(
+        user_id=headers.get("X-User-Id", ""),
+        project_id=headers.get("X-Project-Id", ""),
+        roles=frozenset(role.strip().lower() for role in roles.split(",") if role.strip()),
+    )
+
+
+def caller() -> Caller:
+    """Return who makes the request in hand."""
+    return cast("Caller", g.caller)
+
+
+def reader() -> Caller:
+    """Return who makes the request in hand; raises `Forbidden` unless they may look at their project."""
+    who = caller()
+    if not who.may_read:
+        raise Forbidden("RBAC Authorization Failed")
+    return who
+
+
+def writer() -> Caller:
+    """Return who makes the request in hand; raises `Forbidden` unless they may change their project."""
+    who = caller()
+    if not who.may_write:
+        raise Forbidden("RBAC Authorization Failed")
+    return who

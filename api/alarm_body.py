@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alarm as clients send it: Aodh's attributes, leniency and complaints."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from alarmd.alarms import AlarmDraft
+from alarmd.api.json_body import refuse_unstorable
+from alarmd.api.wire import read_time_s
+from alarmd.errors import InvalidInput
+from alarmd.model.alarm import Severity, State
+
+_RULE = "_rule"
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return a moment in any form that clients send back."""
+    time_s = read_time_s(value)
+    if value is None or time_s is None:
+        if value is None:
+            return None
+        raise ValueError("Value should be an ISO 8601 timestamp")
+    return datetime.fromtimestamp(time_s, UTC)
+
+
+def _text_or_null(value: Any) -> Any:
+    """Let a read-only attribute pass, whatever it holds: clients send back what they got."""
+    return value if isinstance(value, str) else None
+
+
+class AlarmBody(BaseModel):
+    """The attributes of an alarm that do not depend on its type.
+
+    Strings are taken for booleans ("false"), as Aodh does; null means "not given" wherever there is a default, since
+    Heat sends an explicit null for everything that its template leaves out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    type: str
+    description: str | None = None
+    enabled: bool | None = None
+    ok_actions: list[str] | None = None
+    alarm_actions: list[str] | None = None
+    insufficient_data_actions: list[str] | None = None
+    repeat_actions: bool | None = None
+    time_constraints: list[dict[str, Any]] | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+    #: These two are refused as null: Aodh does so, and a null state would reset the alarm.
+    state: State = State.INSUFFICIENT_DATA
+    severity: Severity = Severity.LOW
+    evaluate_timestamp: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    #: Read-only; tolerated since clients send back what GET gave them.
+    alarm_id: Annotated[str | None, BeforeValidator(_text_or_null)] = None
+    timestamp: Annotated[str | None, BeforeValidator(_text_or_null)] = None
+    state_reason: Annotated[str | None, BeforeValidator(_text_or_null)] = None
+    #: Read-only as well; tells an echoed state from a wanted one.
+    state_timestamp: Annotated[str | None, BeforeValidator(_text_or_null)] = Field(default=None)
+
+
+def read_draft(data: Any, *, rule_types: frozenset[str]) -> AlarmDraft:
+    """Return the alarm that a decoded body asks for; raises `InvalidInput` in Aodh's words."""
+    if not isinstance(data, dict):
+        raise InvalidInput("Invalid input for field/attribute data. The body should be an object with an alarm")
+    refuse_unstorable(data)
+    rules = {key: value for key, value in data.items() if key.removesuffix(_RULE) in rule_types}
+    rules = {key: value for key, value in rules.items() if key.endswith(_RULE)}
+    body = _parse({key: value for key, value in data.items() if key not in rules})
+    if body.type not in rule_types:
+        raise invalid("type", body.type, f"Value should be one of: {', '.join(sorted(rule_types))}")
+    given = body.model_fields_set
+    return AlarmDraft(
+        name=body.name,
+        type=body.type,
+        rule=_rule_of(body.type, rules),
+        description=body.description,
+        enabled=body.enabled,
+        severity=body.severity if "severity" in given else None,
+        ok_actions=_frozen(body.ok_actions),
+        alarm_actions=_frozen(body.alarm_actions),
+        insufficient_data_actions=_frozen(body.insufficient_data_actions),
+        repeat_actions=body.repeat_actions,
+        time_constraints=_frozen(body.time_constraints),
+        project_id=body.project_id,
+        user_id=body.user_id,
+        state=body.state if "state" in given else None,
+        state_timestamp=_moment(body.state_timestamp) if read_time_s(body.state_timestamp) is not None else None,
+        evaluate_timestamp=body.evaluate_timestamp,
+    )
+
+
+def invalid(field: str, value: Any, detail: str) -> InvalidInput:
+    """Return the complaint about one attribute, in the words that Aodh's clients know."""
+    return InvalidInput(f"Invalid input for field/attribute {field}. Value: '{value}'. {detail}")
+
+
+def _rule_of(type_: str, rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the rule of the alarm's own type."""
+    own = f"{type_}{_RULE}"
+    rule = rules.get(own)
+    if rule is None:
+        raise InvalidInput(f"{own} must be set for {type_} type alarm")
+    for other, value in rules.items():
+        if other != own and value:
+            raise InvalidInput(f"{own} and {other} cannot be set at the same time")
+    if not isinstance(rule, Mapping):
+        raise invalid(own, rule, "Value should be an object")
+    return rule
+
+
+def _parse(data: Mapping[str, Any]) -> AlarmBody:
+    try:
+        return AlarmBody.model_validate(data)
+    except ValidationError as error:
+        raise _complaint(error.errors(include_url=False)[0]) from error
+
+
+def _complaint(problem: ErrorDetails) -> InvalidInput:
+    """Return pydantic's first complaint in Aodh's words."""
+    place = ".".join(str(part) for part in problem["loc"])
+    value = problem["input"]
+    match problem["type"]:
+        case "extra_forbidden":
+            return InvalidInput(f"Unknown attribute for argument data: {place}")
+        case "missing":
+            return invalid(place, None, "Mandatory field missing.")
+        case "enum":
+            return invalid(place, value, f"Value should be one of: {problem['ctx']['expected']}")
+        case "value_error":
+            return invalid(place, value, str(problem["ctx"]["error"]))
+        case _ if value is None:
+            return invalid(place, None, "Mandatory field missing.")
+        case _:
+            return invalid(place, value, problem["msg"].replace("Input should be", "Value should be"))
+
+
+def _frozen(items: list[Any] | None) -> tuple[Any, ...] | None:
+    return tuple(items) if items is not None else None

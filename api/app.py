@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The WSGI application: Aodh's API v2, our own v3, and the operators' paths."""
+
+from time import perf_counter
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from alarmd.api import alarms, deliveries, operations, samples, series, version
+from alarmd.api.access import identify
+from alarmd.api.context import ApiContext, attach
+from alarmd.api.context import context as request_context
+from alarmd.api.errors import allowed_methods, register_errors
+from alarmd.api.openapi import describe
+from alarmd.errors import NotFound
+from alarmd.plugins import names
+from alarmd.telemetry import HTTP_REQUESTS, HTTP_SECONDS
+
+#: Paths that anybody may ask for: probes, scrapers and clients that look around have no identity.
+_OPEN = (version.blueprint.name, operations.blueprint.name)
+
+
+def create_app(context: ApiContext) -> Flask:
+    """Return the application; it opens nothing itself, so it can be made before or after a fork.
+
+    Works below any path prefix (a non-empty SCRIPT_NAME), takes a trailing slash on every path and never redirects.
+    """
+    app = Flask("alarmd.api", static_folder=None)
+    attach(app.extensions, context)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    # Aodh's clients read keys by name, people read them in the order of the contract.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
+    app.json.compact = True  # type: ignore[attr-defined]  # as above
+    app.before_request(_open_request)
+    app.after_request(_close_request)
+    register_errors(app)
+    for part in (version, alarms, samples, series, deliveries, operations):
+        app.register_blueprint(part.blueprint)
+    app.extensions["alarmd.openapi"] = describe()
+    app.extensions["alarmd.rule_types"] = frozenset(names("alarmd.evaluators"))
+    return app
+
+
+def _open_request() -> None:
+    """Know the caller before anything is looked at; then refuse what no route asks for."""
+    g.started_s = perf_counter()
+    g.request_id = f"req-{uuid4()}"
+    if request.method == "OPTIONS" or request.blueprint in _OPEN:
+        return
+    given: ApiContext = request_context()
+    g.caller = identify(request.headers, given.access)
+    if "\x00" in request.path:
+        raise NotFound(f"There is no {request.path!r} here.")
+    if request.method == "HEAD" and request.routing_exception is None:
+        raise MethodNotAllowed(valid_methods=allowed_methods())
+
+
+def _close_request(response: Response) -> Response:
+    """Name the request on every answer of the API proper, and count it."""
+    if request.path.startswith(("/v2", "/v3")):
+        response.headers["x-openstack-request-id"] = g.request_id
+    route = request.url_rule.rule if request.url_rule is not None else "unknown"
+    HTTP_REQUESTS.labels(request.method, route, str(response.status_code)).inc()
+    HTTP_SECONDS.labels(route).observe(perf_counter() - g.started_s)
+    return response

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the REST door is given by whoever opens it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import cast
+
+from flask import current_app
+
+from alarmd.alarms import AlarmService
+from alarmd.cache.log import SampleLog
+from alarmd.clock import Clock
+from alarmd.cluster.doorbell import Doorbell
+from alarmd.store.database import Database
+
+_KEY = "alarmd.context"
+
+
+class Access(StrEnum):
+    """How a caller is known."""
+
+    #: Whoever reaches the port is the administrator, unless headers say who they are. For loopback only.
+    LOOPBACK = "loopback"
+    #: A proxy in front has authenticated the caller and says so in headers; without them nothing is open.
+    TRUSTED_HEADERS = "trusted-headers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiLimits:
+    """The bounds of what a request may ask for."""
+
+    max_body_bytes: int = 16 * 1024 * 1024
+    #: Items of a list at most, and when the client names no `limit`. Generous: Aodh's clients expect all there are.
+    page_limit: int = 10_000
+    max_samples_per_push: int = 100_000
+    #: Samples older than this are refused: the retention of the sample log.
+    sample_past_s: float = 7200.0
+    #: Samples further ahead than this are refused.
+    sample_future_s: float = 60.0
+    #: Points and series of one answer of `/v3/series` at most.
+    series_limit: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """Everything that the REST door works with."""
+
+    alarms: AlarmService
+    database: Database
+    log: SampleLog
+    doorbell: Doorbell
+    clock: Clock
+    #: Each check by name: None when it is fine, else what is wrong.
+    ready: Callable[[], Mapping[str, str | None]]
+    #: The metrics of all processes in Prometheus' text format.
+    metrics: Callable[[], bytes]
+    access: Access = Access.LOOPBACK
+    limits: ApiLimits = field(default_factory=ApiLimits)
+
+
+def context() -> ApiContext:
+    """Return the context of the app that handles the request in hand."""
+    return cast("ApiContext", current_app.extensions[_KEY])
+
+
+def attach(extensions: dict[str, object], given: ApiContext) -> None:
+    """Hand a context to an app."""
+    extensions[_KEY] = given

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies of requests: JSON as its specification has it, read strictly and explained when it is not."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from alarmd.errors import InvalidInput
+
+#: Text that PostgreSQL cannot store (NUL), or that is no text at all (half of a surrogate pair).
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+class UnsupportedBody(InvalidInput):
+    """The body must be JSON: send it with `Content-Type: application/json`."""
+
+
+class BodyTooLarge(InvalidInput):
+    """The body is too large."""
+
+
+def read_json(request: Request, *, max_bytes: int) -> Any:
+    """Return the decoded body of a request.
+
+    Raises `UnsupportedBody` (415), `BodyTooLarge` (413), or `InvalidInput` (400) that names line and column.
+    """
+    if request.mimetype != "application/json":
+        got = f"not {request.mimetype!r}" if request.mimetype else "but has no content type"
+        raise UnsupportedBody(f"The body must be JSON, {got}: send it with `Content-Type: application/json`.")
+    return decode(_bytes_of(request, max_bytes=max_bytes))
+
+
+def decode(raw: bytes) -> Any:
+    """Return what JSON stands for; raises `InvalidInput` that says where it is broken and how."""
+    if not raw.strip():
+        raise InvalidInput("The body is empty; it must be JSON.")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"The body is not UTF-8: byte {error.start} cannot be read.") from error
+    try:
+        # Big floats (1e999) become infinite without a word; `_refuse_constant` only sees the three names.
+        data = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise InvalidInput(f"The body is not valid JSON: {error.msg} at {place}.") from error
+    except RecursionError as error:
+        raise InvalidInput("The body is nested too deeply.") from error
+    except _ConstantFound as error:
+        raise InvalidInput(_constant_text(text, str(error))) from error
+    except ValueError as error:
+        # The one thing left: an integer with more digits than Python converts.
+        raise InvalidInput("The body holds a number with too many digits.") from error
+    return data
+
+
+def refuse_unstorable(data: Any) -> None:
+    """Raise `InvalidInput` when a small body holds an infinite number or text that no database can keep."""
+    for place, value in _leaves(data, "data"):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidInput(f"{place} is not a finite number; send a number between -1.79e308 and 1.79e308.")
+        if isinstance(value, str) and _NOT_TEXT.search(value):
+            raise InvalidInput(f"{place} holds a character that is not text (NUL or half of a surrogate pair).")
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value is text that every database and log can keep."""
+    return isinstance(value, str) and ((value.isascii() and "\x00" not in value) or not _NOT_TEXT.search(value))
+
+
+class _ConstantFound(ValueError):
+    """NaN, Infinity or -Infinity stands where JSON allows a number only."""
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _ConstantFound(name)
+
+
+def _constant_text(text: str, name: str) -> str:
+    """Return the complaint about a constant. Slow (it decodes again to find the place): errors only."""
+    remedy = "JSON knows finite numbers only: leave the value out instead."
+    for place, value in _leaves(json.loads(text), "data"):
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{place} is {name}. {remedy}"
+    return f"The body holds {name}. {remedy}"
+
+
+def _leaves(data: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield every key and every plain value of decoded JSON with its place, without recursion."""
+    waiting = [(place, data)]
+    while waiting:
+        where, value = waiting.pop()
+        match value:
+            case dict():
+                waiting += [(f"{where}.{key}", inner) for key, inner in value.items()]
+                yield from ((f"A key of {where}", key) for key in value)
+            case list():
+                waiting += [(f"{where}[{index}]", inner) for index, inner in enumerate(value)]
+            case _:
+                yield where, value
+
+
+def _bytes_of(request: Request, *, max_bytes: int) -> bytes:
+    """Return the body; raises `BodyTooLarge`, before reading where the length is announced."""
+    request.max_content_length = max_bytes
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise BodyTooLarge(
+            f"The body is larger than the {max_bytes} bytes allowed (setting api.max_body_bytes): "
+            "send it in smaller parts."
+        ) from error

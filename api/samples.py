@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`POST /v3/samples`: samples from whoever measures something."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, request
+
+from alarmd.api.access import writer
+from alarmd.api.arguments import only_arguments
+from alarmd.api.context import context
+from alarmd.api.errors import error_body
+from alarmd.api.json_body import BodyTooLarge, read_json
+from alarmd.api.sample_body import Rejection, SampleRules, read_samples
+from alarmd.api.wire import shown
+from alarmd.cluster.doorbell import Bell
+from alarmd.errors import InvalidInput
+from alarmd.model.samples import batches_of
+from alarmd.telemetry import SAMPLES_REJECTED
+
+blueprint = Blueprint("samples", __name__)
+
+
+@blueprint.post("/v3/samples")
+def push_samples() -> tuple[dict[str, Any], int]:
+    """Take samples into the log; what is answered 202 has survived the death of this process.
+
+    A bad sample costs only itself. When nothing at all can be taken the answer is 400, so that a pusher that only
+    looks at the status learns of it.
+    """
+    only_arguments()
+    given, who = context(), writer()
+    items = _items(read_json(request, max_bytes=given.limits.max_body_bytes))
+    if len(items) > given.limits.max_samples_per_push:
+        raise BodyTooLarge(
+            f"{len(items)} samples are more than the {given.limits.max_samples_per_push} allowed in a push "
+            "(setting api.max_samples_per_push): send them in smaller parts."
+        )
+    rules = SampleRules(
+        now_s=given.clock.time_s(),
+        past_s=given.limits.sample_past_s,
+        future_s=given.limits.sample_future_s,
+        project_id=who.project_id,
+        user_id=who.user_id,
+        any_project=who.is_admin,
+    )
+    samples, rejected = read_samples(items, rules)
+    if samples:
+        given.log.append(batches_of(samples, source="push"))
+        given.doorbell.ring(Bell.SAMPLES)
+    if rejected:
+        SAMPLES_REJECTED.labels("malformed").inc(len(rejected))
+    return _answer(len(samples), rejected)
+
+
+def _answer(accepted: int, rejected: list[Rejection]) -> tuple[dict[str, Any], int]:
+    body: dict[str, Any] = {"accepted": accepted, "rejected": [asdict(rejection) for rejection in rejected]}
+    if accepted or not rejected:
+        return body, 202
+    first = rejected[0]
+    return {**error_body(f"No sample was accepted; sample {first.index}: {first.reason}", 400), **body}, 400
+
+
+def _items(body: Any) -> list[Any]:
+    """Return the list of samples of a push."""
+    remedy = 'send {"samples": [{"metric": …, "resource_id": …, "value": …}]}'
+    if not isinstance(body, dict) or not isinstance(body.get("samples"), list):
+        raise InvalidInput(f"The body must be an object with a list of samples: {remedy}")
+    for key in body:
+        if key != "samples":
+            raise InvalidInput(f"Unknown attribute for argument data: {shown(key)}; {remedy}")
+    items: list[Any] = body["samples"]
+    return items

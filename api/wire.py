@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How values look on the wire, and how moments are read from it."""
+
+import math
+from datetime import UTC, datetime
+
+
+def wire_time(moment: datetime) -> str:
+    """Return a moment in Aodh's form: naive ISO 8601 in UTC, microseconds unless they are zero."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def wire_time_s(time_s: float) -> str:
+    """Return seconds since the epoch in Aodh's form; what no calendar holds, as plain seconds."""
+    try:
+        return datetime.fromtimestamp(time_s, UTC).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return repr(time_s)
+
+
+def read_time_s(value: object) -> float | None:
+    """Return a moment as seconds since the epoch, or None when it is none.
+
+    Takes seconds since the epoch as a number, and ISO 8601 with or without a zone (without: UTC).
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        try:
+            time_s = float(value)
+        except OverflowError:
+            return None
+        return time_s if math.isfinite(time_s) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message, cut to a line."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
