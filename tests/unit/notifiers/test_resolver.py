@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+from threading import Event
+
+import pytest
+
+from alarmd.notifiers.resolver import Resolver
+from alarmd.notifiers.targets import IPAddress
+
+ADDRESS = IPv4Address("192.0.2.1")
+
+
+def test_a_name_server_that_is_silent_costs_no_more_than_the_deadline() -> None:
+    """The caller gets its time-out although the lookup goes on."""
+    end = Event()
+
+    def silent(name: str) -> tuple[IPAddress, ...]:
+        end.wait(30)
+        raise OSError(name)
+
+    try:
+        with pytest.raises(TimeoutError):
+            Resolver(silent).resolve("slow.example", timeout_s=0.05)
+    finally:
+        end.set()
+
+
+def test_a_name_is_looked_up_once_at_a_time() -> None:
+    """Many who ask for one name at one time share one lookup; who asks later gets a new one."""
+    begun, go = Event(), Event()
+    asked: list[str] = []
+
+    def lookup(name: str) -> tuple[IPAddress, ...]:
+        asked.append(name)
+        begun.set()
+        go.wait(10)
+        return (ADDRESS,)
+
+    resolver = Resolver(lookup)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(resolver.resolve, "heat.example", timeout_s=10) for _ in range(8)]
+        assert begun.wait(10)
+        # Those that have not asked yet find the first lookup still running or its address: all get the answer.
+        go.set()
+        answers = {future.result(10) for future in waiting}
+    resolver.resolve("heat.example", timeout_s=10)
+
+    assert answers == {(ADDRESS,)}
+    assert 2 <= len(asked) <= 9
+
+
+def test_many_silent_names_are_bounded() -> None:
+    """A flood of names whose servers are silent ends in refusals, not in a flood of threads."""
+    end = Event()
+
+    def silent(name: str) -> tuple[IPAddress, ...]:
+        end.wait(30)
+        raise OSError(name)
+
+    resolver = Resolver(silent)
+    try:
+        for number in range(32):
+            with pytest.raises(TimeoutError):
+                resolver.resolve(f"slow{number}.example", timeout_s=0.001)
+        with pytest.raises(TimeoutError, match="32 other names"):
+            resolver.resolve("one.too.many.example", timeout_s=10)
+    finally:
+        end.set()
+
+
+def test_a_name_that_cannot_exist_is_an_ordinary_failure() -> None:
+    """A label too long for the name system is reported like a name that is not there."""
+    with pytest.raises(OSError, match="not valid"):
+        Resolver().resolve(f"{'a' * 64}.example", timeout_s=10)
