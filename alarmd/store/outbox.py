@@ -212,7 +212,7 @@ class OutboxRepository:
     def _expire_leases(self, now: datetime) -> None:
         expired = (
             select(outbox.c.event_id)
-            .where(_pending(outbox), outbox.c.lease_until <= now)
+            .where(_pending(outbox), outbox.c.lease_until.is_not(None), outbox.c.lease_until <= now)
             .order_by(outbox.c.event_id)
             .with_for_update(skip_locked=True)
         )

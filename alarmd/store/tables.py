@@ -85,6 +85,8 @@ alarm_history = Table(
 )
 
 _PENDING = text("state = 'pending'")
+_WAITING = text("state = 'pending' AND lease_until IS NULL")
+_LEASED = text("state = 'pending' AND lease_until IS NOT NULL")
 
 outbox = Table(
     "outbox",
@@ -106,15 +108,10 @@ outbox = Table(
     Column("finished_at", UtcDateTime),
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),
-    # Only what is unfinished is ever searched in a hurry, so these stay as small as the backlog.
-    Index(
-        "ix_outbox_due",
-        "lease_until",
-        "next_attempt_at",
-        "event_id",
-        sqlite_where=_PENDING,
-        postgresql_where=_PENDING,
-    ),
+    # Only what is unfinished is ever searched in a hurry, so these stay as small as the backlog: what waits in nobody's
+    # hands, in the order of being due; what is leased; and the lanes.
+    Index("ix_outbox_due", "next_attempt_at", "event_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("ix_outbox_leased", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("ix_outbox_lane", "lane", "sequence", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("ix_outbox_project_id_created_at", "project_id", "created_at"),
     Index("ix_outbox_alarm_id_sequence", "alarm_id", "sequence"),

@@ -13,7 +13,6 @@ depends_on = None
 PLAIN = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
-PENDING = sa.text("state = 'pending'")
 SHARD_COUNT = 64
 
 
@@ -117,16 +116,12 @@ def _create_outbox() -> None:
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("event_id", name="pk_outbox"),
     )
-    op.create_index(
-        "ix_outbox_due",
-        "outbox",
-        ["lease_until", "next_attempt_at", "event_id"],
-        sqlite_where=PENDING,
-        postgresql_where=PENDING,
-    )
-    op.create_index(
-        "ix_outbox_lane", "outbox", ["lane", "sequence"], sqlite_where=PENDING, postgresql_where=PENDING
-    )
+    for name, columns, rows in (
+        ("ix_outbox_due", ["next_attempt_at", "event_id"], "state = 'pending' AND lease_until IS NULL"),
+        ("ix_outbox_leased", ["lease_until"], "state = 'pending' AND lease_until IS NOT NULL"),
+        ("ix_outbox_lane", ["lane", "sequence"], "state = 'pending'"),
+    ):
+        op.create_index(name, "outbox", columns, sqlite_where=sa.text(rows), postgresql_where=sa.text(rows))
     op.create_index("ix_outbox_project_id_created_at", "outbox", ["project_id", "created_at"])
     op.create_index("ix_outbox_alarm_id_sequence", "outbox", ["alarm_id", "sequence"])
     op.create_index("ix_outbox_finished_at", "outbox", ["finished_at"])
