@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, and_, case, cast, delete, func, insert, or_, select, update
 
-from alarmd.model.alarm import Alarm, AlarmId, Severity, State
+from alarmd.model.alarm import Alarm, AlarmId, Severity
 from alarmd.model.shard import Shard
 from alarmd.store.columns import is_storable
 from alarmd.store.paging import Pager, matches
@@ -231,7 +231,8 @@ class AlarmRepository:
             .values(revision=shards.c.revision + count)
             .returning(shards.c.revision)
         )
-        return self._connection.execute(statement).scalar_one()
+        revision: int = self._connection.execute(statement).scalar_one()
+        return revision
 
     def _bury(self, alarm_id: AlarmId, shard: Shard, revision: int, at: datetime) -> None:
         stone = {"shard": int(shard), "revision": revision, "alarm_id": alarm_id, "removed_at": at}

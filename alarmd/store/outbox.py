@@ -251,14 +251,14 @@ class OutboxRepository:
             .where(outbox.c.lane.in_(lanes), _pending(outbox))
             .group_by(outbox.c.lane)
         )
-        return {lane: sequence for lane, sequence in self._connection.execute(statement)}
+        return dict(self._connection.execute(statement).tuples().all())
 
 
 #: In nobody's hands.
 _FREE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
 
 #: Written out, not bound: only then can the indexes over what is pending be used.
-_PENDING = literal_column(f"'{DeliveryState.PENDING}'")
+_PENDING: ColumnElement[str] = literal_column(f"'{DeliveryState.PENDING}'")
 
 
 def _pending(rows: FromClause) -> ColumnElement[bool]:

@@ -64,9 +64,7 @@ def apply(unit: UnitOfWork, transitions: Sequence[Transition]) -> Applied:
 
 def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Applied) -> None:
     # Rows are locked in the order of their ids, chunk after chunk, so that two evaluators never wait for each other.
-    statement = (
-        select(alarms).where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
-    )
+    statement = select(alarms).where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
     stored = {AlarmId(row["alarm_id"]): alarm_of(row) for row in unit.connection.execute(statement).mappings()}
     states: list[dict[str, Any]] = []
     changes: list[AlarmChange] = []
