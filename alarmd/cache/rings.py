@@ -124,23 +124,27 @@ class Rings:
     def insert(self, series: int, time_ms: int, value: float) -> None:
         """Put one late sample in its place; one of the same moment is replaced. Dropped if older than a full ring."""
         offset = self._offset(time_ms)
-        bank = self._banks[self._bank_of[series]]
-        row, capacity = self._row_of[series], bank.capacity
+        number = int(self._bank_of[series])
+        bank, row = self._banks[number], self._row_of[series]
         head, count = int(bank.head[row]), int(bank.count[row])
-        order = np.arange(head - count, head) % capacity
+        order = np.arange(head - count, head) % bank.capacity
         times, values = bank.times[row, order], bank.values[row, order]
         place = int(np.searchsorted(times, offset))
         if place < count and times[place] == offset:
             bank.values[row, order[place]] = value
             return
-        if count == capacity:
+        if count == bank.capacity:
+            if bank.capacity < LARGEST_RING and int(times[-1]) - int(times[0]) < self._length_ms:
+                self._promote(number, np.array([series], np.int32))
+                self.insert(series, time_ms, value)
+                return
             if place == 0:
                 return
             times, values, place = times[1:], values[1:], place - 1
         times, values = np.insert(times, place, offset), np.insert(values, place, value)
         held = len(times)
         bank.times[row, :held], bank.values[row, :held] = times, values
-        bank.head[row], bank.count[row] = held % capacity, held
+        bank.head[row], bank.count[row] = held % bank.capacity, held
 
     def points(self, series: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return everything a series holds, oldest first: times in milliseconds since the epoch, and values."""

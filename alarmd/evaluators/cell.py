@@ -114,34 +114,40 @@ class Cell:
         if self._columns["repeat_ms"][row] != np.inf:
             self._columns["repeat_ms"][row] = repeat_ms
 
-    def find(self, points: Points, known: NDArray[np.bool_], *, now_ms: float) -> list[Found]:
+    def find(self, points: Points, known: NDArray[np.bool_], *, now_ms: float, believe_silence: bool) -> list[Found]:
         """Return the alarms whose state is to change and those whose actions are due again.
 
-        `points` and `known` (whether there is enough fresh data) are by unit.
+        `points` and `known` (whether there is enough fresh data) are by unit. Unless silence is to be believed,
+        nothing is said of alarms without enough data.
         """
         found: list[Found] = []
         for start in range(0, len(self._ids), _ALARMS_AT_ONCE):
-            found += self._find(slice(start, min(start + _ALARMS_AT_ONCE, len(self._ids))), points, known, now_ms)
+            rows = slice(start, min(start + _ALARMS_AT_ONCE, len(self._ids)))
+            outcome, outside = self._outcomes(rows, points)
+            enough = known.take(self._columns["unit"][rows])
+            outcome *= enough
+            state = self._columns["state"][rows]
+            current = NEXT_STATE.take(state * np.int8(OUTCOMES) + outcome)
+            wanted = current != state
+            if self._repeating:
+                wanted |= self._columns["repeat_ms"][rows] <= now_ms
+            if not believe_silence:
+                wanted &= enough
+            found += [
+                self._found(start + at, int(current[at]), Outcome(int(outcome[at])), int(outside[at]), points)
+                for at in np.flatnonzero(wanted).tolist()
+            ]
         return found
 
-    def _find(self, rows: slice, points: Points, known: NDArray[np.bool_], now_ms: float) -> list[Found]:
+    def _outcomes(self, rows: slice, points: Points) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
+        """Return, for some rows, how their values stand to the threshold, and how many of them are outside."""
         unit, threshold = self._columns["unit"][rows], self._columns["threshold"][rows]
         compare = _COMPARE[self.key.comparison]
         latest = compare(points.values[0].take(unit), threshold)
         outside = latest.astype(np.int16)
         for values in points.values[1:]:
             outside += compare(values.take(unit), threshold)
-        outcome = self._verdicts.take(2 * outside + latest)
-        outcome *= known.take(unit)
-        state = self._columns["state"][rows]
-        current = NEXT_STATE.take(state * np.int8(OUTCOMES) + outcome)
-        wanted = current != state
-        if self._repeating:
-            wanted |= self._columns["repeat_ms"][rows] <= now_ms
-        return [
-            self._found(rows.start + at, int(current[at]), Outcome(int(outcome[at])), int(outside[at]), points)
-            for at in np.flatnonzero(wanted).tolist()
-        ]
+        return self._verdicts.take(2 * outside + latest), outside
 
     def _found(self, row: int, current: int, outcome: Outcome, outside: int, points: Points) -> Found:
         columns = self._columns

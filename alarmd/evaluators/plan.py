@@ -90,8 +90,9 @@ class Plan:
     def decide(self, *, now: datetime, watching_since: datetime) -> list[Transition]:
         """Evaluate every alarm and return what should change, and what should be repeated.
 
-        Changes nothing: what is not entered (see `enter`) is found again by the next pass. Silence counts as missing
-        data only from `watching_since` on, the moment since when every sample would have been seen.
+        Changes nothing: what is not entered (see `enter`) is found again by the next pass. `watching_since` is the
+        moment since when every sample would have been seen: an alarm's data is called missing only after its periods
+        and the lateness budget have passed under watch, so what nobody watched never blinds an alarm.
         """
         self._units.follow()
         now_ms = now.timestamp() * 1000
@@ -102,11 +103,14 @@ class Plan:
                 points = layer.points(
                     key.statistic, wanted=key.evaluation_periods, exclude_outliers=key.exclude_outliers
                 )
-                known = points.enough
-                oldest_ms = now_ms - (key.period_s + self._options.lateness_s) * 1000
-                if watching_since.timestamp() * 1000 < oldest_ms:
-                    known = known & layer.fresh(since_ms=oldest_ms)
-                found = cell.find(points, known, now_ms=now_ms)
+                fresh = layer.fresh(since_ms=now_ms - (key.period_s + self._options.lateness_s) * 1000)
+                patience_s = key.period_s * key.evaluation_periods + self._options.lateness_s
+                found = cell.find(
+                    points,
+                    points.enough & fresh,
+                    now_ms=now_ms,
+                    believe_silence=(now - watching_since).total_seconds() > patience_s,
+                )
                 transitions += [self._transition(one, key, now) for one in found]
         return transitions
 

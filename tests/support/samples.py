@@ -1,45 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builders of batches."""
+"""Builders for samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from alarmd.model.samples import Batch, Metric, Resource
-from alarmd.model.shard import SHARD_COUNT, Shard, shard_of
+from alarmd.model.samples import Batch, Kind, Metric, Resource, labels_of
 
 
-def a_batch(
-    *,
-    projects: Sequence[str] = ("project",),
-    source: str = "test",
-    timestamp_s: float = 1_767_225_600.0,
-    metrics: Sequence[str] = ("cpu_util",),
-    value: float = 1.0,
-) -> Batch:
-    """Return a batch of one resource a project, every cell the same value."""
+def a_resource(
+    resource_id: str = "vm-1", *, project_id: str = "", user_id: str = "", labels: Mapping[str, str] | None = None
+) -> Resource:
+    """Return a resource."""
+    return Resource(id=resource_id, project_id=project_id, user_id=user_id, labels=labels_of((labels or {}).items()))
+
+
+def a_batch(values: Mapping[Resource | str, Mapping[str, float]], *, timestamp_s: float, source: str = "test") -> Batch:
+    """Return a batch of gauges from values by resource and metric; what is left out is not reported."""
+    resources = tuple(a_resource(key) if isinstance(key, str) else key for key in values)
+    names = sorted({name for report in values.values() for name in report})
     return Batch(
         source=source,
         timestamp_s=timestamp_s,
-        metrics=tuple(Metric(name=name) for name in metrics),
-        resources=tuple(Resource(id=f"vm-{project}", project_id=project) for project in projects),
-        values=np.full((len(projects), len(metrics)), value),
-        expected=len(projects),
+        metrics=tuple(Metric(name=name, kind=Kind.GAUGE) for name in names),
+        resources=resources,
+        values=np.array(
+            [[report.get(name, np.nan) for name in names] for report in values.values()], np.float64
+        ).reshape(len(resources), len(names)),
+        expected=len(resources),
     )
-
-
-def project_in(shard: int) -> str:
-    """Return the name of a project that lies in the shard."""
-    return _PROJECTS[Shard(shard)]
-
-
-def _projects() -> dict[Shard, str]:
-    found: dict[Shard, str] = {}
-    number = 0
-    while len(found) < SHARD_COUNT:
-        found.setdefault(shard_of(f"project-{number}"), f"project-{number}")
-        number += 1
-    return found
-
-
-_PROJECTS = _projects()

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tick: follow the samples and the definitions, evaluate everything, store what changed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from alarmd import telemetry
+from alarmd.cache.log import Cursor, SampleLog
+from alarmd.cache.window import Window, WindowLimits
+from alarmd.clock import Clock
+from alarmd.cluster.doorbell import Bell, Doorbell
+from alarmd.cluster.membership import Membership
+from alarmd.errors import LogUnavailable
+from alarmd.evaluators.family import RuleFamily
+from alarmd.evaluators.plan import Plan, PlanOptions
+from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.shard import Shard
+from alarmd.model.transition import Transition
+from alarmd.store.alarms import AlarmQuery
+from alarmd.store.database import Database
+from alarmd.store.transitions import Applied, apply
+
+_logger = structlog.get_logger()
+
+#: Entries and definitions read at once: enough to be quick, few enough to keep memory and transactions small.
+_ENTRIES_AT_ONCE = 500
+_DEFINITIONS_AT_ONCE = 5_000
+#: Transitions stored in one transaction. All of a tick, unless a storm would make the transaction too long.
+_TRANSITIONS_AT_ONCE = 10_000
+#: Series that have gone silent are forgotten this often.
+_EXPIRE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickReport:
+    """What one tick has done."""
+
+    samples_read: int
+    alarms: int
+    transitions: int
+    repeats: int
+    #: Decisions that fell through since the alarm was changed meanwhile.
+    stale: int
+    notifications: int
+
+
+class Evaluation:
+    """Evaluates the alarms of a worker's shards, tick by tick. One thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        log: SampleLog,
+        doorbell: Doorbell,
+        membership: Membership,
+        families: Mapping[str, RuleFamily],
+        window: WindowLimits,
+        plan: PlanOptions,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._doorbell = doorbell
+        self._membership = membership
+        self._families = families
+        self._window_limits = window
+        self._plan_options = plan
+        self._clock = clock
+        self._owned: frozenset[Shard] | None = None
+        self._forget()
+
+    def tick(self) -> TickReport:
+        """Run one full evaluation.
+
+        What could not be stored is found again by the next tick, so nothing is lost by an error. Raises
+        `StoreUnavailable` when the database does not answer. While the log does not answer, silence is not taken for
+        missing data. Alarms that cannot be compiled are logged and passed over; they hold up no others.
+        """
+        owned = self._membership.owned()
+        if owned != self._owned:
+            self._take_over(owned)
+        now = self._clock.now()
+        samples = self._follow_samples(now)
+        self._follow_definitions(now)
+        transitions = self._plan.decide(now=now, watching_since=self._watching_since)
+        report = self._store(transitions, samples)
+        telemetry.SERIES.set(len(self._window.directory))
+        telemetry.ALARMS.set(len(self._plan))
+        return report
+
+    def _forget(self) -> None:
+        self._window = Window(self._window_limits)
+        self._plan = Plan(self._window, self._plan_options)
+        self._samples_cursor: Cursor | None = None
+        self._definitions_cursor: dict[Shard, int] = {}
+        #: Since when every sample would have been seen; silence before that says nothing.
+        self._watching_since = self._clock.now()
+        self._last_followed_s = self._clock.monotonic_s()
+        self._last_expired_s = self._clock.monotonic_s()
+
+    def _take_over(self, owned: frozenset[Shard]) -> None:
+        """Start anew with other shards: the log is replayed and the definitions are read from the beginning."""
+        self._forget()
+        self._owned = owned
+        self._definitions_cursor = dict.fromkeys(owned, 0)
+        _logger.info("shards_taken_over", shards=len(owned))
+
+    def _follow_samples(self, now: datetime) -> int:
+        """Bring the window up to the end of the log; return how many samples were new to it."""
+        before = self._window.counts.accepted
+        late = self._window.counts.late
+        try:
+            self._read_log(now.timestamp())
+        except LogUnavailable as error:
+            _logger.warning("log_unavailable", error=str(error))
+            self._watching_since = now
+        else:
+            # A worker that was held up for longer than the lateness budget may have been held up with its pollers.
+            if self._clock.monotonic_s() - self._last_followed_s > self._plan_options.lateness_s:
+                self._watching_since = now
+            self._last_followed_s = self._clock.monotonic_s()
+        telemetry.SAMPLES_LATE.inc(self._window.counts.late - late)
+        if self._clock.monotonic_s() - self._last_expired_s > _EXPIRE_EVERY_S:
+            self._last_expired_s = self._clock.monotonic_s()
+            self._window.expire(now_s=now.timestamp())
+        return self._window.counts.accepted - before
+
+    def _read_log(self, now_s: float) -> None:
+        if self._samples_cursor is None:
+            self._samples_cursor = self._log.start_of(self._owned or (), since_s=now_s - self._window_limits.length_s)
+        while True:
+            entries, self._samples_cursor = self._log.read(self._samples_cursor, limit=_ENTRIES_AT_ONCE)
+            for entry in entries:
+                self._window.append(entry.batch, now_s=now_s)
+            if len(entries) < _ENTRIES_AT_ONCE:
+                return
+
+    def _follow_definitions(self, now: datetime) -> None:
+        while True:
+            with self._database.read() as unit:
+                news = unit.alarms.definitions(self._definitions_cursor, limit=_DEFINITIONS_AT_ONCE)
+            for alarm in news.alarms:
+                self._learn(alarm, now)
+            # A removed alarm may have come back in another of these shards, so what is there now decides.
+            self._read_again([alarm_id for alarm_id in news.removed_ids if alarm_id in self._plan], now)
+            if news.cursor == self._definitions_cursor:
+                return
+            self._definitions_cursor = news.cursor
+
+    def _read_again(self, alarm_ids: Sequence[AlarmId], now: datetime) -> None:
+        if not alarm_ids:
+            return
+        with self._database.read() as unit:
+            found = unit.alarms.find(AlarmQuery(alarm_ids=tuple(alarm_ids), sort=()))
+        for alarm_id in alarm_ids:
+            self._plan.remove(alarm_id)
+        for alarm in found:
+            self._learn(alarm, now)
+
+    def _learn(self, alarm: Alarm, now: datetime) -> None:
+        """Compile an alarm into the plan; one that is disabled, elsewhere or unreadable is taken out of it."""
+        try:
+            family = self._families.get(alarm.type)
+            if alarm.enabled and family is not None and alarm.shard in (self._owned or ()):
+                self._plan.put(alarm, family.parse(alarm.rule, project_id=alarm.project_id), now=now)
+            else:
+                self._plan.remove(alarm.alarm_id)
+        except Exception:  # the evaluate loop: whatever is wrong with one alarm must not stop the others
+            _logger.exception("alarm_not_compiled", alarm_id=alarm.alarm_id, type=alarm.type)
+            self._plan.remove(alarm.alarm_id)
+
+    def _store(self, transitions: Sequence[Transition], samples: int) -> TickReport:
+        applied = stale = notifications = repeats = 0
+        for start in range(0, len(transitions), _TRANSITIONS_AT_ONCE):
+            part = transitions[start : start + _TRANSITIONS_AT_ONCE]
+            with self._database.write() as unit:
+                outcome = apply(unit, part)
+            self._enter(part, outcome)
+            applied += len(outcome.applied)
+            stale += len(outcome.stale)
+            notifications += sum(one.notifications for one in outcome.applied)
+            repeats += sum(one.is_repeat for one in part)
+        if notifications:
+            self._doorbell.ring(Bell.OUTBOX)
+        return TickReport(
+            samples_read=samples,
+            alarms=len(self._plan),
+            transitions=applied,
+            repeats=repeats,
+            stale=stale,
+            notifications=notifications,
+        )
+
+    def _enter(self, transitions: Sequence[Transition], outcome: Applied) -> None:
+        by_id = {transition.alarm_id: transition for transition in transitions}
+        for one in outcome.applied:
+            transition = by_id[one.alarm_id]
+            self._plan.enter(one.alarm_id, state=transition.current, state_version=one.state_version, at=transition.at)
+            if not transition.is_repeat:
+                telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()
+                _logger.info(
+                    "alarm_transitioned",
+                    alarm_id=one.alarm_id,
+                    previous=str(transition.previous),
+                    current=str(transition.current),
+                    reason=transition.reason,
+                    sequence=one.sequence,
+                )
+        self._read_again(outcome.stale, self._clock.now())

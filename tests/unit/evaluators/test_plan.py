@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alarmd.cache.window import Window, WindowLimits
+from alarmd.evaluators.plan import Plan, PlanOptions
+from alarmd.model.alarm import Alarm, AlarmId, Severity, State
+from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
+from alarmd.model.samples import Resource
+from tests.support.reference import ReferenceSeries, evaluate
+from tests.support.samples import a_batch, a_resource
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+START_S = START.timestamp()
+LATENESS_S = 4.0
+LONG_AGO = START - timedelta(days=1)
+
+
+def a_rule(**changes: Any) -> ThresholdRule:
+    rule = ThresholdRule(
+        selector=Selector(metric="cpu_util", project_id="", resource_id="vm-1"),
+        statistic=Statistic.AVG,
+        period_s=10,
+        evaluation_periods=1,
+        comparison=Comparison.GT,
+        threshold=50.0,
+        exclude_outliers=False,
+    )
+    return replace(rule, **changes)
+
+
+def watched(alarm_id: str = "a", *, state: State = State.INSUFFICIENT_DATA, repeat: bool = False) -> Alarm:
+    return Alarm(
+        alarm_id=AlarmId(alarm_id),
+        name="",
+        description="",
+        enabled=True,
+        type="threshold",
+        rule={},
+        project_id="",
+        user_id="",
+        severity=Severity.LOW,
+        ok_actions=(),
+        alarm_actions=(),
+        insufficient_data_actions=(),
+        repeat_actions=repeat,
+        time_constraints=(),
+        timestamp=START,
+        state=state,
+        state_reason="",
+        state_timestamp=START,
+        evaluate_timestamp=None,
+        shard=0,  # type: ignore[arg-type]  # any will do
+    )
+
+
+@dataclass
+class Bench:
+    """A window and a plan over it."""
+
+    window: Window
+    plan: Plan
+
+    def put(self, alarm: Alarm, rule: ThresholdRule) -> None:
+        self.plan.put(alarm, rule, now=START)
+
+    def sample(self, at_s: float, value: float, resource: Resource | str = "vm-1", metric: str = "cpu_util") -> None:
+        batch = a_batch({resource: {metric: value}}, timestamp_s=START_S + at_s)
+        self.window.append(batch, now_s=START_S + at_s)
+
+    def decide(self, at_s: float = 0.0, *, watching_since: datetime = LONG_AGO) -> dict[str, tuple[State, str]]:
+        """Return the new state and the reason of every alarm of which something is to be said."""
+        now = START + timedelta(seconds=at_s)
+        found = self.plan.decide(now=now, watching_since=watching_since)
+        return {transition.alarm_id: (transition.current, transition.reason) for transition in found}
+
+
+def a_bench(*, lateness_s: float = LATENESS_S, repeat_interval_s: float = 60.0) -> Bench:
+    window = Window(WindowLimits(length_s=600, lateness_s=lateness_s))
+    return Bench(window, Plan(window, PlanOptions(lateness_s=lateness_s, repeat_interval_s=repeat_interval_s)))
+
+
+def test_a_busy_series_raises_the_alarm_in_aodhs_words() -> None:
+    """A value over the threshold is a transition to alarm with Aodh's reason text and data."""
+    bench = a_bench()
+    bench.put(watched(), a_rule())
+    bench.sample(0, 97.5)
+
+    [transition] = bench.plan.decide(now=START, watching_since=LONG_AGO)
+
+    assert transition.current is State.ALARM
+    assert transition.reason == "Transition to alarm due to 1 samples outside threshold, most recent: 97.5"
+    assert dict(transition.reason_data) == {
+        "type": "threshold",
+        "disposition": "outside",
+        "count": 1,
+        "most_recent": 97.5,
+    }
+
+
+def test_deciding_changes_nothing_until_entered() -> None:
+    """A transition that was not stored is found again; one that was is not."""
+    bench = a_bench()
+    bench.put(watched(), a_rule())
+    bench.sample(0, 97.5)
+    first = bench.decide()
+    again = bench.decide()
+    bench.plan.enter(AlarmId("a"), state=State.ALARM, state_version=1, at=START)
+
+    assert first == again != {}
+    assert bench.decide() == {}
+
+
+def test_all_members_of_a_group_are_pooled() -> None:
+    """A period's statistic is over all samples of all members, however many each has."""
+    bench = a_bench()
+    selector = Selector(metric="cpu_util", project_id="", labels=(("group", "web"),))
+    bench.put(watched(), a_rule(selector=selector, period_s=60, threshold=40.0))
+    one, two = a_resource("vm-1", labels={"group": "web"}), a_resource("vm-2", labels={"group": "web", "x": "y"})
+    for at_s, value in ((0, 10.0), (10, 20.0), (20, 30.0)):
+        bench.sample(at_s, value, one)
+    bench.sample(20, 104.0, two)
+    bench.sample(20, 1000.0, a_resource("vm-3", labels={"group": "db"}))
+
+    assert bench.decide(20) == {
+        "a": (State.ALARM, "Transition to alarm due to 1 samples outside threshold, most recent: 41.0")
+    }
+
+
+def test_members_join_and_leave_a_group_as_their_labels_say() -> None:
+    """A resource that gets the label counts from then on, and one that loses it no longer does."""
+    bench = a_bench()
+    bench.put(watched(), a_rule(selector=Selector(metric="cpu_util", project_id="", labels=(("group", "web"),))))
+    bench.sample(0, 90.0, a_resource("vm-1"))
+    before = bench.decide()
+    bench.sample(1, 90.0, a_resource("vm-1", labels={"group": "web"}))
+    joined = bench.decide(1)
+    bench.sample(2, 90.0, a_resource("vm-1"))
+
+    assert before == {}
+    assert joined["a"][0] is State.ALARM
+    assert bench.decide(2) == {}
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "expected"),
+    [(10 + LATENESS_S, None), (10 + LATENESS_S + 0.001, State.INSUFFICIENT_DATA)],
+    ids=["within the budget", "beyond it"],
+)
+def test_silence_is_missing_data_after_a_period_and_the_lateness_budget(
+    silent_s: float, expected: State | None
+) -> None:
+    """An alarm keeps its state until its newest sample is older than a period and the lateness budget."""
+    bench = a_bench()
+    bench.put(watched(state=State.OK), a_rule())
+    bench.sample(0, 1.0)
+
+    assert bench.decide(silent_s).get("a", (None, ""))[0] is expected
+
+
+def test_what_nobody_watched_blinds_no_alarm() -> None:
+    """After a long outage of the evaluator an alarm keeps its state until its periods have passed under watch."""
+    bench = a_bench()
+    bench.put(watched(state=State.ALARM), a_rule(evaluation_periods=3))
+    for at_s in range(0, 40, 5):
+        bench.sample(at_s, 97.0)
+    restarted_s = 300
+    since = START + timedelta(seconds=restarted_s)
+    bench.sample(restarted_s, 97.0)
+
+    assert bench.decide(restarted_s, watching_since=since) == {}
+    assert bench.decide(restarted_s + 3 * 10 + LATENESS_S, watching_since=since) == {}
+    assert bench.decide(restarted_s + 3 * 10 + LATENESS_S + 1, watching_since=since)["a"][0] is State.INSUFFICIENT_DATA
+
+
+def test_actions_repeat_at_their_interval_while_the_state_lasts() -> None:
+    """With repeat_actions the state is told again each interval, in Aodh's words for staying."""
+    bench = a_bench(repeat_interval_s=30)
+    bench.put(watched(repeat=True, state=State.ALARM), a_rule())
+    for at_s in range(0, 70, 5):
+        bench.sample(at_s, 97.0)
+    remaining = (State.ALARM, "Remaining as alarm due to 1 samples outside threshold, most recent: 97.0")
+
+    assert bench.decide(29) == {}
+    assert bench.decide(30) == {"a": remaining}
+    bench.plan.enter(AlarmId("a"), state=State.ALARM, state_version=1, at=START + timedelta(seconds=30))
+    assert bench.decide(31) == {}
+    assert bench.decide(60) == {"a": remaining}
+
+
+def test_a_removed_alarm_is_forgotten_and_the_others_are_not() -> None:
+    """Removing alarms leaves the verdicts of the others alone, in whichever order they go."""
+    bench = a_bench()
+    for alarm_id in "abcde":
+        bench.put(watched(alarm_id), a_rule(threshold=float(ord(alarm_id))))
+    bench.sample(0, 99.5)
+    bench.plan.remove(AlarmId("a"))
+    bench.plan.remove(AlarmId("d"))
+    bench.plan.remove(AlarmId("unknown"))
+
+    assert {"b": State.ALARM, "c": State.ALARM, "e": State.OK} == {key: new for key, (new, _) in bench.decide().items()}
+    assert len(bench.plan) == 3
+
+
+RESOURCES = st.builds(
+    a_resource,
+    st.sampled_from(["vm-1", "vm-2", "vm-3"]),
+    user_id=st.just("u"),
+    project_id=st.sampled_from(["", "p"]),
+)
+SELECTORS = st.builds(
+    Selector,
+    metric=st.just("cpu_util"),
+    project_id=st.sampled_from(["", "p"]),
+    resource_id=st.sampled_from([None, "vm-1", "vm-2"]),
+    user_id=st.sampled_from([None, "u"]),
+)
+RULES = st.builds(
+    ThresholdRule,
+    selector=SELECTORS,
+    statistic=st.sampled_from(Statistic),
+    period_s=st.sampled_from([1, 2, 5, 13]),
+    evaluation_periods=st.integers(1, 4),
+    comparison=st.sampled_from(Comparison),
+    # Eighths add up exactly, in whichever order.
+    threshold=st.integers(-16, 64).map(lambda eighths: eighths / 8),
+    exclude_outliers=st.booleans(),
+)
+#: Steps in time and a sample, which may be older than the one before.
+ARRIVALS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 0, 100, 700, 1000, 2500, 9000]),
+        st.sampled_from([0, 0, 0, 300, 2000, 6000]),
+        RESOURCES,
+        st.integers(-16, 64).map(lambda eighths: eighths / 8),
+    ),
+    max_size=60,
+)
+
+
+@contextmanager
+def _naming(what: object) -> Iterator[None]:
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(repr(what))
+        raise
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rules=st.lists(RULES, min_size=1, max_size=8),
+    arrivals=ARRIVALS,
+    every=st.integers(1, 7),
+    pause_ms=st.sampled_from([0, 3000, 20_000]),
+    watching_s=st.sampled_from([-86_400.0, 0.0, 20.0]),
+)
+def test_the_plan_agrees_with_the_reference(
+    rules: list[ThresholdRule],
+    arrivals: list[tuple[int, int, Resource, float]],
+    every: int,
+    pause_ms: int,
+    watching_s: float,
+) -> None:
+    """Whatever arrives in whatever order, every state and every word equals that of the reference."""
+    bench = a_bench()
+    states = {}
+    for number, rule in enumerate(rules):
+        bench.put(watched(str(number)), rule)
+        states[str(number)] = State.INSUFFICIENT_DATA
+    series: dict[tuple[str, str], ReferenceSeries] = {}
+    clock_ms = 0
+    base_ms = round(START_S * 1000)
+    for step, (pass_ms, back_ms, resource, value) in enumerate(arrivals):
+        clock_ms += pass_ms
+        bench.sample((clock_ms - back_ms) / 1000, value, resource)
+        key = (resource.project_id, resource.id)
+        series.setdefault(key, ReferenceSeries(resource, "cpu_util")).take(
+            base_ms + clock_ms - back_ms, value, lateness_s=LATENESS_S
+        )
+        if step % every:
+            continue
+        now = START + timedelta(milliseconds=clock_ms + pause_ms)
+        since = START + timedelta(seconds=watching_s)
+        decided = {t.alarm_id: t for t in bench.plan.decide(now=now, watching_since=since)}
+        for alarm_id, rule in ((str(number), rule) for number, rule in enumerate(rules)):
+            expected = evaluate(
+                rule,
+                states[alarm_id],
+                list(series.values()),
+                now_s=now.timestamp(),
+                watching_since_s=since.timestamp(),
+                lateness_s=LATENESS_S,
+            )
+            found = decided.get(AlarmId(alarm_id))
+            with _naming(rule):
+                assert expected.state == (found.current if found else states[alarm_id])
+                assert expected.reason == (found.reason if found else None)
+                assert expected.reason_data == (dict(found.reason_data) if found else None)
+            if found:
+                bench.plan.enter(AlarmId(alarm_id), state=found.current, state_version=step, at=now)
+            states[alarm_id] = expected.state
