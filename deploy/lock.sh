@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 if [ ! -x .venv-lock/bin/uv ]; then
     "${PYTHON:-python3}" -m venv --clear .venv-lock
-    .venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+    .venv-lock/bin/python -m pip install --quiet --quiet --disable-pip-version-check uv
 fi
 .venv-lock/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
