@@ -130,8 +130,8 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--user", envvar="ALARMD_USER", help="Act as this user (X-User-Id) [env: ALARMD_USER].")
     @click.option(
         "--roles",
-        envvar="ALARMD_ROLES",
-        help="Roles, comma separated (X-Roles); admin when only --project or --user is given [env: ALARMD_ROLES].",
+        envvar="ALARMD_USER_ROLES",
+        help="Roles, comma separated (X-Roles); admin when only --project or --user is given [env: ALARMD_USER_ROLES].",
     )
     @wraps(command)
     def wrapped(
