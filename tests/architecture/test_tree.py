@@ -96,3 +96,26 @@ def test_only_the_clock_reads_the_clock() -> None:
     ]
 
     assert readers == []
+
+
+def test_only_the_command_line_reads_the_environment() -> None:
+    """No module depends on what surrounds the process; settings are read once at the door and passed on as values."""
+    readers = [
+        f"{path.relative_to(tree.ROOT)}:{line}: {name}"
+        for path in tree.files(*tree.SHIPPED, suffix=".py")
+        for line, name in tree.attributes_read(path)
+        if name in {"os.environ", "os.getenv", "os.environb"} and "cli" not in path.parts
+    ]
+
+    assert readers == []
+
+
+def test_only_the_three_loops_swallow_whatever_comes() -> None:
+    """Polling, evaluating and delivering go on after any error; nowhere else is an unforeseen error passed over."""
+    swallowers = [
+        f"{path.relative_to(tree.ROOT)}:{line}"
+        for path in tree.files(*tree.SHIPPED, suffix=".py")
+        for line in tree.swallowing_handlers(path)
+    ]
+
+    assert len(swallowers) <= 3, swallowers

@@ -39,3 +39,13 @@ def attributes_read(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute):
             yield node.lineno, ast.unparse(node)
+
+
+def swallowing_handlers(path: Path) -> Iterator[int]:
+    """Yield the line of each handler in a file that takes every `Exception` and raises nothing in its place."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = "Exception" if node.type is None else ast.unparse(node.type)
+        if caught == "Exception" and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
+            yield node.lineno
