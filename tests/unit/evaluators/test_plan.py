@@ -236,7 +236,7 @@ RULES = st.builds(
 #: Steps in time and a sample, which may be older than the one before.
 ARRIVALS = st.lists(
     st.tuples(
-        st.sampled_from([0, 0, 100, 700, 1000, 2500, 9000]),
+        st.sampled_from([0, 0, 1, 100, 700, 999, 1000, 2500, 9000]),
         st.sampled_from([0, 0, 0, 300, 2000, 6000]),
         RESOURCES,
         st.integers(-16, 64).map(lambda eighths: eighths / 8),
