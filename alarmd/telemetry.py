@@ -180,6 +180,16 @@ class Exposition:
         merged.register(_Collected(families.values()))
         return generate_latest(merged)
 
+    def ages_s(self, *, now_s: float) -> dict[str, float]:
+        """Return how long ago each process, by its name, wrote its snapshot."""
+        ages = {}
+        for path in self._directory.glob("*.prom") if self._directory else ():
+            try:
+                ages[path.stem] = max(0.0, now_s - path.stat().st_mtime)
+            except FileNotFoundError:
+                continue
+        return ages
+
     def clear(self) -> None:
         """Remove every snapshot, those of an earlier life of the daemon. Raises `OSError`."""
         for path in (*self._directory.glob("*.prom"), *self._directory.glob("*.new")) if self._directory else ():
@@ -228,7 +238,7 @@ class LogLevel(StrEnum):
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 #: Libraries that tell too much at INFO, and from which severity on they are heard.
-_QUIETED = {"apscheduler": logging.CRITICAL, "alembic": logging.WARNING, "urllib3": logging.WARNING}
+_QUIETED = {"apscheduler": logging.CRITICAL, "cotyledon": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.WARNING}
 
 
 def configure_logging(*, level: LogLevel, log_format: LogFormat, stream: TextIO | None = None) -> None:

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 from alarmd.errors import SettingsError
 from alarmd.settings.schema import DELIMITER, PREFIX, SECRETS, Settings, keys, variable_of
 
-#: Variables of the client commands: they share the prefix and are no settings.
-CLIENT_VARIABLES = frozenset({"ALARMD_URL", "ALARMD_TOKEN", "ALARMD_FORMAT", "ALARMD_CONFIG"})
+#: Variables of the commands: they share the prefix and are no settings.
+OTHER_VARIABLES = frozenset(
+    f"{PREFIX}{name}" for name in ("URL", "TOKEN", "PROJECT", "USER", "USER_ROLES", "FORMAT", "CONFIG")
+)
 #: What stands where a secret would.
 MASK = "********"
 
@@ -101,7 +103,7 @@ def _of_environment(environ: Mapping[str, str]) -> _Layer:
     tree: _Tree = {}
     places = {}
     for variable, value in sorted(environ.items()):
-        if not variable.startswith(PREFIX) or variable in CLIENT_VARIABLES:
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
             continue
         parts = variable.removeprefix(PREFIX).lower().split(DELIMITER)
         _set(tree, parts, value, place=variable)

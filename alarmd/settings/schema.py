@@ -66,6 +66,7 @@ class ApiSettings(_Section):
     series_limit: PositiveInt = 10_000
     max_samples_per_push: PositiveInt = 100_000
     sample_future_s: PositiveFloat = 60.0
+    max_actions: PositiveInt = 100
 
     @property
     def host(self) -> str:
@@ -166,13 +167,15 @@ class NotifierSettings(_Section):
     secret_file: Path | None = None
     secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = ()
     secrets_file: Path | None = None
-    connect_timeout_s: PositiveFloat = 5.0
-    timeout_s: PositiveFloat = 10.0
+    connect_timeout_s: PositiveFloat = 3.0
+    timeout_s: PositiveFloat = 15.0
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_words)] = ()
-    retry_first_s: PositiveFloat = 1.0
+    retry_first_delay_s: PositiveFloat = 1.0
     retry_factor: Annotated[float, Field(ge=1)] = 2.0
-    retry_max_s: PositiveFloat = 300.0
-    retry_for_s: PositiveFloat = 86400.0
+    retry_max_delay_s: PositiveFloat = 60.0
+    retry_give_up_after_s: NonNegativeFloat = 3600.0
+    retry_jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
+    schemes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     outbox_retention_s: PositiveFloat = 7 * 86400.0
 
     @property
@@ -186,7 +189,7 @@ class LoggingSettings(_Section):
     """The daemon's own log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "console"] = "json"
+    format: Literal["auto", "json", "console"] = "auto"
 
 
 class ClusterSettings(_Section):

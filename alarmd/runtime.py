@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place that names implementations: builds what a role works with out of the settings.
+
+A `Runtime` itself holds nothing but settings, so it may be made before a fork. What its methods return holds files,
+connections and threads, and belongs to the process that asked.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alarmd import plugins
+from alarmd.alarms import AlarmService
+from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
+from alarmd.cache.window import WindowLimits
+from alarmd.clock import Clock, SystemClock
+from alarmd.cluster.doorbell import Doorbell
+from alarmd.cluster.local_doorbell import LocalDoorbell
+from alarmd.cluster.membership import Membership
+from alarmd.cluster.solo import SoloMembership
+from alarmd.errors import AlarmdError, SettingsError
+from alarmd.evaluators.family import RuleFamily, RuleLimits
+from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.tick import Evaluation
+from alarmd.notifiers.retry import RetryPolicy
+from alarmd.notifiers.round import DeliveryRound
+from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
+from alarmd.notifiers.signing import Signer
+from alarmd.notifiers.targets import TargetPolicy
+from alarmd.plugins import parse_options
+from alarmd.pollers.round import PollRound
+from alarmd.pollers.source import SourcePlugin
+from alarmd.settings import Role, Settings, SourceSettings
+from alarmd.store.database import Database, parse_url
+from alarmd.telemetry import Exposition
+
+#: How long after its last snapshot a process is taken for stuck or gone.
+_SILENCE_S = 15.0
+#: How much longer than two attempts a notification is leased: the time it may wait for a free thread.
+_LEASE_SPARE_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Builds the parts of one daemon."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+
+    # --- checked before anything starts --------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Look at everything that settings and plugins say to each other, without opening anything.
+
+        Raises `SettingsError` or `PluginError`.
+        """
+        parse_url(self.settings.store_url)
+        self._log_plugin()
+        for number, source in enumerate(self.settings.poller.sources):
+            self._source_plugin(source, number=number)
+        names = [self._source_name(source) for source in self.settings.poller.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f"poller.sources: {name!r} is there {names.count(name)} times; give each its name.")
+        for name in self.settings.notifier.schemes:
+            self._scheme_plugin(name)
+        for name in plugins.names("alarmd.notifiers"):
+            self._scheme_options(name, self._scheme_plugin(name))
+        Signer(self.settings.notifier.signing_secrets)
+        if self.settings.cluster.doorbell == "redis" and self.settings.cluster.doorbell_url is None:
+            raise SettingsError('cluster.doorbell = "redis" needs cluster.doorbell_url, e.g. "redis://host:6379/0".')
+        _ = self.families
+
+    # --- what every role shares ----------------------------------------------------------------------------------
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Where processes leave their metrics for each other."""
+        return self.settings.state_dir / "metrics"
+
+    @property
+    def processes(self) -> dict[str, Role]:
+        """The names of this daemon's processes, each with its role."""
+        counts: dict[Role, int] = {
+            "evaluator": self.settings.evaluator.workers,
+            "notifier": self.settings.notifier.workers,
+        }
+        return {f"{role}[{number}]": role for role in self.settings.roles for number in range(counts.get(role, 1))}
+
+    def exposition(self, process: str) -> Exposition:
+        """Return the metrics as one process sees them."""
+        return Exposition(self.metrics_dir, process=process)
+
+    def database(self) -> Database:
+        """Return a pool of connections to the database."""
+        return Database.connect(self.settings.store_url)
+
+    def log(self) -> SampleLog:
+        """Return the sample log. Raises `LogUnavailable`."""
+        plugin, options = self._log_plugin()
+        limits = LogLimits(retention_s=self.settings.log.retention_s, max_bytes=self.settings.log.max_bytes)
+        return plugin.build(options=options, state_dir=self.settings.state_dir, limits=limits, clock=self.clock)
+
+    def doorbell(self) -> Doorbell:
+        """Return the doorbell."""
+        cluster = self.settings.cluster
+        if cluster.doorbell == "redis" and cluster.doorbell_url is not None:
+            from alarmd.cluster.redis_doorbell import RedisDoorbell  # noqa: PLC0415  # its library is an extra
+
+            return RedisDoorbell(cluster.doorbell_url.get_secret_value())
+        return LocalDoorbell(self.settings.state_dir / "bells")
+
+    @cached_property
+    def families(self) -> Mapping[str, RuleFamily]:
+        """Every rule family by the type of its alarms."""
+        window = self.settings.window
+        limits = RuleLimits(window_s=window.length_s, lateness_s=window.lateness_s)
+        return {name: plugins.load("alarmd.evaluators", name)(limits) for name in plugins.names("alarmd.evaluators")}
+
+    @property
+    def target_policy(self) -> TargetPolicy:
+        """Where notifications may go."""
+        return TargetPolicy(
+            allow_networks=self.settings.notifier.allow_networks, allow_loopback=self.settings.api.is_loopback
+        )
+
+    # --- a role each ---------------------------------------------------------------------------------------------
+
+    def alarm_service(self, *, database: Database, doorbell: Doorbell) -> AlarmService:
+        """Return what decides about alarms."""
+        schemes = {name: self._scheme_plugin(name) for name in plugins.names("alarmd.notifiers")}
+        return AlarmService(
+            database=database,
+            rule_types=self.families,
+            schemes=frozenset(schemes),
+            check_target=target_check(schemes, policy=self.target_policy),
+            doorbell=doorbell,
+            clock=self.clock,
+            max_actions=self.settings.api.max_actions,
+        )
+
+    def readiness(self, *, database: Database, log: SampleLog) -> dict[str, str | None]:
+        """Return each check by its name: None when it is fine, else what is wrong."""
+        checks: dict[str, str | None] = {}
+        for name, ask in (("database", database.check), ("log", log.stats)):
+            try:
+                ask()
+            except AlarmdError as error:
+                checks[name] = error.message
+            else:
+                checks[name] = None
+        seen = self.exposition("").ages_s(now_s=self.clock.time_s())
+        for process in self.processes:
+            age_s = seen.get(process)
+            if age_s is None:
+                checks[process] = "is still starting"
+            else:
+                checks[process] = f"has not been heard of for {age_s:.0f} s" if age_s > _SILENCE_S else None
+        return checks
+
+    def poll_round(self, source: SourceSettings, *, log: SampleLog, doorbell: Doorbell) -> PollRound:
+        """Return the round that polls one source."""
+        plugin, options = self._source_plugin(source, number=self.settings.poller.sources.index(source))
+        built = plugin.build(name=self._source_name(source), options=options, clock=self.clock)
+        return PollRound(source=built, log=log, doorbell=doorbell, clock=self.clock)
+
+    def membership(self, *, worker: int) -> Membership:
+        """Return which shards an evaluator worker of this daemon evaluates."""
+        evaluator = self.settings.evaluator
+        if evaluator.membership_url is not None:
+            from alarmd.cluster.tooz_membership import ToozMembership  # noqa: PLC0415  # its library is an extra
+
+            return ToozMembership(
+                evaluator.membership_url.get_secret_value(), f"{socket.gethostname()}:{worker}:{os.getpid()}"
+            )
+        return SoloMembership(index=worker, count=evaluator.workers)
+
+    def evaluation(
+        self, *, database: Database, log: SampleLog, doorbell: Doorbell, membership: Membership
+    ) -> Evaluation:
+        """Return what evaluates the alarms of a worker's shards."""
+        window = self.settings.window
+        return Evaluation(
+            database=database,
+            log=log,
+            doorbell=doorbell,
+            membership=membership,
+            families=self.families,
+            window=WindowLimits(
+                length_s=window.length_s,
+                lateness_s=window.lateness_s,
+                future_s=self.settings.api.sample_future_s,
+                max_series=window.max_series,
+            ),
+            plan=PlanOptions(lateness_s=window.lateness_s, repeat_interval_s=self.settings.evaluator.repeat_interval_s),
+            clock=self.clock,
+        )
+
+    def schemes(self) -> dict[str, Scheme]:
+        """Return a notifier for each URL scheme. Raises `SettingsError`."""
+        signer = Signer(self.settings.notifier.signing_secrets)
+        built = {}
+        for name in plugins.names("alarmd.notifiers"):
+            plugin = self._scheme_plugin(name)
+            options = self._scheme_options(name, plugin)
+            built[name] = plugin.build(options=options, clock=self.clock, policy=self.target_policy, signer=signer)
+        return built
+
+    def delivery_round(self, *, database: Database, schemes: Mapping[str, Scheme], worker: int) -> DeliveryRound:
+        """Return what drains the outbox."""
+        notifier = self.settings.notifier
+        longest_s = max((scheme.deadline_s for scheme in schemes.values()), default=0.0)
+        return DeliveryRound(
+            database=database,
+            schemes=schemes,
+            policy=RetryPolicy(
+                first_delay_s=notifier.retry_first_delay_s,
+                factor=notifier.retry_factor,
+                max_delay_s=notifier.retry_max_delay_s,
+                give_up_after_s=notifier.retry_give_up_after_s,
+                jitter=notifier.retry_jitter,
+            ),
+            clock=self.clock,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{worker}",
+            workers=notifier.threads,
+            lease_s=2 * longest_s + _LEASE_SPARE_S,
+            batch=8 * notifier.threads,
+        )
+
+    # --- plugins -------------------------------------------------------------------------------------------------
+
+    def _log_plugin(self) -> tuple[LogPlugin, Any]:
+        plugin: LogPlugin = plugins.load("alarmd.logs", self.settings.log.engine)
+        return plugin, parse_options(plugin.options, self.settings.log.options, where="log.options")
+
+    def _source_plugin(self, source: SourceSettings, *, number: int) -> tuple[SourcePlugin, Any]:
+        plugin: SourcePlugin = plugins.load("alarmd.pollers", source.type)
+        return plugin, parse_options(plugin.options, source.options, where=f"poller.sources.{number}")
+
+    @staticmethod
+    def _source_name(source: SourceSettings) -> str:
+        return source.name or source.type
+
+    @staticmethod
+    def _scheme_plugin(name: str) -> SchemePlugin:
+        plugin: SchemePlugin = plugins.load("alarmd.notifiers", name)
+        return plugin
+
+    def _scheme_options(self, name: str, plugin: SchemePlugin) -> Any:
+        notifier = self.settings.notifier
+        shared = {
+            "connect_timeout_s": notifier.connect_timeout_s,
+            "read_timeout_s": notifier.timeout_s,
+            "deadline_s": notifier.timeout_s,
+        }
+        known = {key: value for key, value in shared.items() if key in plugin.options.model_fields}
+        return parse_options(plugin.options, known | notifier.schemes.get(name, {}), where=f"notifier.schemes.{name}")

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API's process: a WSGI server with a bounded number of threads, on the socket that the parent has bound."""
+
+from collections.abc import Callable, Sequence
+from pkgutil import resolve_name
+from socket import socket
+from typing import Any
+
+import structlog
+from cheroot import wsgi
+
+from alarmd.workers.pace import Pace
+from alarmd.workers.service import RoleService
+from alarmd.workers.trim import trim_job
+
+logger = structlog.get_logger()
+
+#: Builds the WSGI application. By name, because the doors stand above the workers and may not be imported from here.
+_DOOR = "alarmd.api.door:open_door"
+#: How many connections may wait to be accepted.
+_BACKLOG = 512
+#: For how long a connection may be silent.
+_SILENCE_S = 30
+#: How long requests under way may take once the process drains.
+_FINISH_S = 5
+
+
+class ApiService(RoleService):
+    """Answers requests."""
+
+    role = "api"
+    name = "api"
+
+    def accept_or_close(self, listening: socket | None) -> socket | None:
+        return listening
+
+    def open(self) -> Sequence[Pace]:
+        if self.listening is None:
+            raise RuntimeError("the API was started without a socket")
+        runtime = self.runtime
+        database = runtime.database()
+        self.closing.callback(database.close)
+        database.check()
+        log = runtime.log()
+        self.closing.callback(log.close)
+        doorbell = runtime.doorbell()
+        self.closing.callback(doorbell.close)
+        open_door: Callable[..., Any] = resolve_name(_DOOR)
+        app = open_door(runtime, database=database, log=log, doorbell=doorbell, exposition=self._exposition)
+        self._server = _Server(self.listening, app, threads=runtime.settings.api.threads)
+        self._server.prepare()
+        return [trim_job(runtime, log)]
+
+    def serve(self) -> None:
+        self._server.serve()
+
+    def drain(self, timeout_s: float) -> None:
+        self._server.shutdown_timeout = min(timeout_s, _FINISH_S)
+        self._server.stop()
+
+
+class _Server(wsgi.Server):
+    """Serves on a socket that is bound already: the port stays ours, and requests wait, while this process restarts."""
+
+    def __init__(self, listening: socket, app: Any, *, threads: int) -> None:
+        super().__init__(
+            listening.getsockname()[:2],
+            app,
+            numthreads=threads,
+            request_queue_size=_BACKLOG,
+            timeout=_SILENCE_S,
+            server_name="alarmd",
+        )
+        self._listening = listening
+
+    def bind(self, family: int, type: int, proto: int = 0) -> socket:  # noqa: A002, ARG002  # the library's signature
+        self.socket: socket | None = self._listening.dup()
+        self.bind_addr = self._listening.getsockname()[:2]
+        return self._listening
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:  # noqa: FBT001, FBT002
+        logger.log(level, "http_server_complained", message=str(msg), exc_info=traceback)
