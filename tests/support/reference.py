@@ -5,6 +5,7 @@ It looks at one alarm at a time, keeps every sample in a dictionary and does its
 held against it by property tests.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 from typing import Any
@@ -13,7 +14,7 @@ from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
 from alarmd.model.samples import Resource
 
-COMPARE = {
+COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.LT: lambda value, threshold: value < threshold,
     Comparison.LE: lambda value, threshold: value <= threshold,
     Comparison.EQ: lambda value, threshold: value == threshold,
@@ -22,7 +23,7 @@ COMPARE = {
     Comparison.GT: lambda value, threshold: value > threshold,
 }
 
-STATISTIC = {
+STATISTIC: dict[Statistic, Callable[[list[float]], float]] = {
     Statistic.AVG: lambda values: sum(values) / len(values),
     Statistic.SUM: sum,
     Statistic.MIN: min,

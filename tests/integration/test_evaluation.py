@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tick over a real sample log and a real database."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alarmd import plugins
+from alarmd.cache.log import Cursor, Entry, LogLimits, SampleLog
+from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
+from alarmd.cache.window import WindowLimits
+from alarmd.clock import ManualClock
+from alarmd.cluster.local_doorbell import LocalDoorbell
+from alarmd.cluster.membership import Membership
+from alarmd.cluster.solo import SoloMembership
+from alarmd.errors import LogUnavailable, StoreUnavailable
+from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.tick import Evaluation, TickReport
+from alarmd.model.alarm import Alarm, State
+from alarmd.model.notification import Notification
+from alarmd.model.shard import Shard, shard_of
+from alarmd.store.database import Database
+from alarmd.store.history import HistoryQuery
+from alarmd.store.outbox import OutboxQuery
+from alarmd.store.schema import upgrade
+from tests.support.alarms import an_alarm
+from tests.support.samples import a_batch, a_resource
+
+LATENESS_S = 5.0
+LIMITS = RuleLimits(window_s=600, lateness_s=LATENESS_S)
+FAMILIES = {"threshold": plugins.load("alarmd.evaluators", "threshold")(LIMITS)}
+
+
+def a_group_alarm(**changes: Any) -> Alarm:
+    """An alarm on the CPU of group ``web`` in project ``p1``, in periods of ten seconds."""
+    alarm = an_alarm(**changes)
+    rule = {"query": [{"field": "labels.group", "op": "eq", "value": "web"}], "period": 10}
+    return replace(alarm, rule={**alarm.rule, **rule})
+
+
+@dataclass
+class Room:
+    """A database, a log, a clock, and evaluators over them."""
+
+    database: Database
+    log: SampleLog
+    doorbell: LocalDoorbell
+    clock: ManualClock
+
+    def evaluation(self, *, membership: Membership | None = None, log: SampleLog | None = None) -> Evaluation:
+        return Evaluation(
+            database=self.database,
+            log=log or self.log,
+            doorbell=self.doorbell,
+            membership=membership or SoloMembership(index=0, count=1),
+            families=FAMILIES,
+            window=WindowLimits(length_s=600, lateness_s=LATENESS_S),
+            plan=PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60),
+            clock=self.clock,
+        )
+
+    def add(self, alarm: Alarm) -> Alarm:
+        with self.database.write() as unit:
+            return unit.alarms.add(alarm)
+
+    def get(self, alarm: Alarm) -> Alarm:
+        with self.database.read() as unit:
+            found = unit.alarms.get(alarm.alarm_id)
+        assert found is not None
+        return found
+
+    def sample(self, value: float, *, project_id: str = "p1", resource_id: str = "vm-1") -> None:
+        resource = a_resource(resource_id, project_id=project_id, labels={"group": "web"})
+        self.log.append([a_batch({resource: {"cpu_util": value}}, timestamp_s=self.clock.time_s())])
+
+    def outbox(self) -> list[Notification]:
+        with self.database.read() as unit:
+            return unit.outbox.find(OutboxQuery())
+
+    def reasons(self, alarm: Alarm) -> list[str]:
+        """Return why the alarm changed its state, in order."""
+        with self.database.read() as unit:
+            rows = unit.history.find(HistoryQuery(alarm_id=alarm.alarm_id))
+        return [str(row.detail["transition_reason"]) for row in reversed(rows)]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    """An empty room."""
+    url = f"sqlite:///{tmp_path / 'alarmd.db'}"
+    upgrade(url)
+    clock = ManualClock(datetime(2026, 1, 1, 9, tzinfo=UTC))
+    with ExitStack() as stack:
+        database = Database.connect(url)
+        stack.callback(database.close)
+        log = SqliteLog(
+            tmp_path / "samples.db",
+            limits=LogLimits(retention_s=7200, max_bytes=1 << 24),
+            options=SqliteLogOptions(),
+        )
+        stack.callback(log.close)
+        doorbell = LocalDoorbell(tmp_path / "bells")
+        stack.callback(doorbell.close)
+        yield Room(database, log, doorbell, clock)
+
+
+class BrokenLog:
+    """A log that does not answer."""
+
+    def read(self, cursor: Cursor, *, limit: int) -> tuple[Sequence[Entry], Cursor]:
+        raise LogUnavailable(f"cannot read {limit} entries behind {len(cursor)} positions")
+
+
+def told(report: TickReport) -> tuple[int, int, int]:
+    """Return what matters most of a report: transitions, those that fell through, notifications."""
+    return report.transitions, report.stale, report.notifications
+
+
+def test_a_sample_becomes_a_state_a_history_row_and_a_notification(room: Room) -> None:
+    """One tick after a busy sample everything that follows from it is stored."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    quiet = evaluation.tick()
+    room.sample(97.0)
+    busy = evaluation.tick()
+
+    reason = "Transition to alarm due to 1 samples outside threshold, most recent: 97.0"
+    assert ((0, 0, 0), (1, 0, 1)) == (told(quiet), told(busy))
+    assert (State.ALARM, reason) == (room.get(alarm).state, room.get(alarm).state_reason)
+    assert [reason] == room.reasons(alarm)
+    assert [("http://127.0.0.1:9/scale-out", 1)] == [(sent.target, sent.sequence) for sent in room.outbox()]
+    assert (0, 0, 0) == told(evaluation.tick())
+
+
+def test_a_restart_finds_everything_as_it_was(room: Room) -> None:
+    """A new evaluator replays the log: nothing is told twice and no alarm loses its data."""
+    alarm = room.add(a_group_alarm())
+    room.sample(97.0)
+    room.evaluation().tick()
+    room.clock.advance(300)
+    restarted = room.evaluation()
+    first = restarted.tick()
+    room.sample(96.0)
+    room.clock.advance(1)
+    second = restarted.tick()
+
+    assert [(0, 0, 0), (0, 0, 0)] == [told(first), told(second)]
+    assert State.ALARM is room.get(alarm).state
+
+
+def test_an_alarm_without_data_goes_to_insufficient_data(room: Room) -> None:
+    """When samples stop, the alarm says so after a period and the lateness budget."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    for _ in range(20):
+        room.sample(97.0)
+        evaluation.tick()
+        room.clock.advance(1)
+    for _ in range(17):
+        evaluation.tick()
+        room.clock.advance(1)
+
+    assert State.INSUFFICIENT_DATA is room.get(alarm).state
+    assert "1 datapoints are unknown" == room.reasons(alarm)[-1]
+
+
+def test_a_log_that_does_not_answer_is_not_missing_data(room: Room) -> None:
+    """While the log cannot be read alarms keep their states, for however long."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    room.sample(97.0)
+    evaluation.tick()
+    evaluation._log = BrokenLog()  # type: ignore[assignment]  # only what the tick calls
+    for _ in range(30):
+        room.clock.advance(2)
+        evaluation.tick()
+
+    assert State.ALARM is room.get(alarm).state
+
+
+def test_an_edited_alarm_is_evaluated_as_edited(room: Room) -> None:
+    """Changes of the definition count at the next tick: another threshold, disabled, deleted."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    room.sample(50.0)
+    evaluation.tick()
+    with room.database.write() as unit:
+        unit.alarms.replace(replace(room.get(alarm), rule={**alarm.rule, "threshold": 40.0}))
+    evaluation.tick()
+    edited = room.get(alarm).state
+    with room.database.write() as unit:
+        unit.alarms.replace(replace(room.get(alarm), enabled=False))
+    room.sample(10.0)
+    disabled = evaluation.tick()
+    with room.database.write() as unit:
+        unit.alarms.remove(alarm.alarm_id, room.clock.now())
+    evaluation.tick()
+
+    assert State.ALARM is edited
+    assert (0, 0, 0) == told(disabled)
+    assert 0 == evaluation.tick().alarms
+
+
+def test_of_two_evaluators_one_acts(room: Room) -> None:
+    """Two workers that believe to own the same shard make one transition and one notification."""
+    alarm = room.add(a_group_alarm())
+    one, two = room.evaluation(), room.evaluation()
+    one.tick()
+    two.tick()
+    room.sample(97.0)
+
+    assert [(1, 0, 1), (0, 1, 0)] == [told(one.tick()), told(two.tick())]
+    assert 1 == len(room.reasons(alarm))
+    room.clock.advance(1)
+    room.sample(1.0)
+    assert [(1, 0, 0), (0, 1, 0)] == [told(two.tick()), told(one.tick())]
+
+
+def test_a_database_that_is_away_costs_no_transition(room: Room) -> None:
+    """A transition that could not be stored is stored when the database is back."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    evaluation.tick()
+    room.sample(97.0)
+    with room.database.write() as unit:
+        unit.connection.exec_driver_sql("ALTER TABLE outbox RENAME TO away")
+    with pytest.raises(StoreUnavailable):
+        evaluation.tick()
+    with room.database.write() as unit:
+        unit.connection.exec_driver_sql("ALTER TABLE away RENAME TO outbox")
+    before = room.get(alarm).state
+    evaluation.tick()
+
+    assert (State.INSUFFICIENT_DATA, State.ALARM) == (before, room.get(alarm).state)
+    assert 1 == len(room.outbox())
+
+
+def test_one_unreadable_alarm_stops_no_other(room: Room) -> None:
+    """An alarm whose rule cannot be compiled is passed over."""
+    room.add(replace(a_group_alarm(), rule={"meter_name": 5}))
+    room.add(replace(a_group_alarm(), type="unheard_of"))
+    good = room.add(a_group_alarm())
+    room.sample(97.0)
+    room.evaluation().tick()
+
+    assert State.ALARM is room.get(good).state
+
+
+class Changing:
+    """A membership that is told what it owns."""
+
+    def __init__(self, *shards: Shard) -> None:
+        self.shards = frozenset(shards)
+
+    def owned(self) -> frozenset[Shard]:
+        return self.shards
+
+    def close(self) -> None:
+        self.shards = frozenset()
+
+
+def test_shards_that_are_taken_over_are_evaluated_from_the_log(room: Room) -> None:
+    """A member evaluates what it owns, and what it takes over with all the samples that came before."""
+    assert shard_of("p1") != shard_of("p2")
+    first, second = room.add(a_group_alarm()), room.add(a_group_alarm(project_id="p2"))
+    membership = Changing(shard_of("p1"))
+    evaluation = room.evaluation(membership=membership)
+    room.sample(97.0)
+    room.sample(97.0, project_id="p2")
+    evaluation.tick()
+    before = [room.get(first).state, room.get(second).state]
+    membership.shards = frozenset({shard_of("p2")})
+    evaluation.tick()
+
+    assert [State.ALARM, State.INSUFFICIENT_DATA] == before
+    assert State.ALARM is room.get(second).state
+    assert 1 == evaluation.tick().alarms
+
+
+def test_an_alarm_that_moves_between_shards_is_kept(room: Room) -> None:
+    """An alarm that reads another project from now on is not lost between its two shards."""
+    moving = room.add(a_group_alarm(project_id="p1"))
+    evaluation = room.evaluation()
+    evaluation.tick()
+    with room.database.write() as unit:
+        unit.alarms.replace(replace(room.get(moving), project_id="p2", shard=shard_of("p2")))
+    room.sample(97.0, project_id="p2")
+    evaluation.tick()
+
+    assert State.ALARM is room.get(moving).state
