@@ -2,9 +2,9 @@
 """The contract of the alarms at rest, on every database."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from alarmd.model.shard import Shard, all_shards
 from alarmd.store.alarms import AlarmQuery, Definitions
 from alarmd.store.database import Database
 from tests.support.alarms import MORNING, an_alarm
+from tests.support.threads import run_together
 
 LATER = MORNING + timedelta(seconds=90)
 FROM_THE_START = {shard: 0 for shard in all_shards()}
@@ -291,25 +292,6 @@ def test_old_tombstones_can_go(database: Database) -> None:
     assert [stored[2]] == follow(database, FROM_THE_START).alarms
 
 
-def run_together(*jobs: Callable[[], None]) -> None:
-    """Run jobs in threads side by side; raise what any of them raised."""
-    failures: list[BaseException] = []
-
-    def guarded(job: Callable[[], None]) -> None:
-        try:
-            job()
-        except BaseException as error:  # noqa: BLE001  # handed on to the test's own thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if failures:
-        raise failures[0]
-
-
 def test_followers_miss_nothing_while_others_write(database: Database) -> None:
     """A follower that reads all the time beside four writers ends up with exactly what is stored."""
     shards = [Shard(7), Shard(8)]
@@ -332,7 +314,7 @@ def test_followers_miss_nothing_while_others_write(database: Database) -> None:
 
     def write_all() -> None:
         try:
-            run_together(*(lambda number=number: write(number) for number in range(4)))  # type: ignore[misc]  # mypy cannot see through the default
+            run_together(*(partial(write, number) for number in range(4)))
         finally:
             writing.clear()
 
