@@ -251,7 +251,7 @@ class OutboxRepository:
             .where(outbox.c.lane.in_(lanes), _pending(outbox))
             .group_by(outbox.c.lane)
         )
-        return dict(self._connection.execute(statement).tuples().all())
+        return dict(self._connection.execute(statement).all())
 
 
 #: In nobody's hands.
