@@ -208,6 +208,11 @@ class RedisServer(_Server):
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
 
+    def key_count(self) -> int:
+        """Return how many keys its first database holds."""
+        with redis.Redis.from_url(self.url) as client:
+            return int(client.dbsize())
+
     def _answers(self) -> bool:
         try:
             with redis.Redis.from_url(self.url) as client:
