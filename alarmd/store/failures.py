@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What databases complain of, in words that name cause and remedy. Never holds a password or a statement."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,7 +38,7 @@ _REMEDIES = (
     (("does not exist",), "Create the database, or correct its name in the database URL."),
     (("too many clients", "connection slots"), "Raise max_connections of the server, or run fewer alarmd processes."),
 )
-_OTHERWISE = "Check that the server runs and that the database URL is right."
+_OTHERWISE = "Check that the database runs and that its URL is right."
 
 #: Programming errors that an operator can cause: a missing table or column, a missing right.
 _OPERATORS_SQLSTATES = frozenset({"42P01", "42703", "42501", "3F000"})
@@ -68,7 +69,15 @@ def translated(url: URL) -> Iterator[None]:
             raise
         raise unavailable(url, error) from error
     except DBAPIError as error:
+        if _is_ours(error):
+            raise
         raise unavailable(url, error) from error
+
+
+def _is_ours(error: DBAPIError) -> bool:
+    """Tell a wrong statement from trouble; SQLite calls both operational, as it does a missing table."""
+    wrong_statement = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return wrong_statement and not str(error.orig).startswith("no such ")
 
 
 def unavailable(url: URL, error: DBAPIError) -> StoreUnavailable:
