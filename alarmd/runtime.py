@@ -210,8 +210,8 @@ class Runtime:
             built[name] = plugin.build(options=options, clock=self.clock, policy=self.target_policy, signer=signer)
         return built
 
-    def delivery_round(self, *, database: Database, schemes: Mapping[str, Scheme], worker: int) -> DeliveryRound:
-        """Return what drains the outbox."""
+    def delivery_round(self, *, database: Database, schemes: Mapping[str, Scheme], owner: str) -> DeliveryRound:
+        """Return what drains the outbox, in the name of an owner."""
         notifier = self.settings.notifier
         longest_s = max((scheme.deadline_s for scheme in schemes.values()), default=0.0)
         return DeliveryRound(
@@ -225,7 +225,7 @@ class Runtime:
                 jitter=notifier.retry_jitter,
             ),
             clock=self.clock,
-            owner=f"{socket.gethostname()}:{os.getpid()}:{worker}",
+            owner=owner,
             workers=notifier.threads,
             lease_s=2 * longest_s + _LEASE_SPARE_S,
             batch=8 * notifier.threads,

@@ -132,6 +132,15 @@ class OutboxRepository:
         """Give claimed notifications back untried; return how many were still the owner's."""
         return sum(self._update(chunk, _FREE, _held_by(owner)) for chunk in _chunks(sorted(event_ids)))
 
+    def release_all(self, *, owner: str) -> int:
+        """Give back whatever an owner holds: for its successor, once the owner is known to be dead; return how many.
+
+        What the dead one had sent without saying so is sent again, under the same event id.
+        """
+        held = select(outbox.c.event_id).where(_pending(outbox), _held_by(owner)).order_by(outbox.c.event_id)
+        ids = self._connection.execute(held.with_for_update()).scalars().all()
+        return sum(self._update(chunk, _FREE, _held_by(owner)) for chunk in _chunks(ids))
+
     def bury_waiting(self, alarm_id: str, *, reason: str, now: datetime) -> int:
         """Give up an alarm's notifications that wait and are in nobody's hands; return how many."""
         end = {

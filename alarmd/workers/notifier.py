@@ -12,6 +12,7 @@ from alarmd.cluster.doorbell import Bell
 from alarmd.telemetry import OUTBOX_DEPTH
 from alarmd.workers.pace import Pace
 from alarmd.workers.service import RoleService
+from alarmd.workers.state_dir import instance_of
 
 logger = structlog.get_logger()
 
@@ -33,13 +34,18 @@ class NotifierService(RoleService):
         runtime = self.runtime
         self._database = runtime.database()
         self.closing.callback(self._database.close)
-        self._database.check()
         doorbell = runtime.doorbell()
         self.closing.callback(doorbell.close)
         schemes = runtime.schemes()
         for scheme in schemes.values():
             self.closing.callback(scheme.close)
-        self._rounds = runtime.delivery_round(database=self._database, schemes=schemes, worker=self.worker_id)
+        # A name that lasts: whoever had it before is dead, so its claims need not run out first.
+        owner = f"{instance_of(runtime.settings.state_dir)}:{self.worker_id}"
+        with self._database.write() as unit:
+            taken_back = unit.outbox.release_all(owner=owner)
+        if taken_back:
+            logger.info("claims_taken_back", count=taken_back)
+        self._rounds = runtime.delivery_round(database=self._database, schemes=schemes, owner=owner)
         self.closing.callback(self._rounds.close)
         listener = doorbell.listen(Bell.OUTBOX)
         self.closing.callback(listener.close)

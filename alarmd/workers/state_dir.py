@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from alarmd.clock import Clock
 from alarmd.errors import AlarmdError
@@ -63,6 +64,19 @@ class StateLock:
     def release(self) -> None:
         """Let go of the directory."""
         os.close(self._descriptor)
+
+
+def instance_of(directory: Path) -> str:
+    """Return the lasting name of whatever daemon uses this directory, unique in the world; drawn on first use.
+
+    Ask while holding the lock. Raises `OSError`.
+    """
+    path = directory / "instance"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.write_text(uuid4().hex, encoding="ascii")
+        fresh.replace(path)
+    return path.read_text(encoding="ascii")
 
 
 def _try(descriptor: int) -> bool:

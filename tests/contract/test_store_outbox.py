@@ -243,6 +243,17 @@ def test_released(database: Database) -> None:
     assert ([0, 1, 0], [claimed]) == (counts, claim(database, at(1), owner="n2"))
 
 
+def test_a_dead_owner_lets_go_of_everything(database: Database) -> None:
+    """What a dead notifier had claimed is due at once for its successor; what others hold stays theirs."""
+    add(database, a_notification(1, alarm="a"), a_notification(2, alarm="b"), a_notification(3, alarm="c"))
+    first, second = claim(database, at(3), limit=2)
+    claim(database, at(3), owner="n2", limit=1)
+    with database.write() as unit:
+        counts = [unit.outbox.release_all(owner="n1"), unit.outbox.release_all(owner="n1")]
+
+    assert ([2, 0], [first, second]) == (counts, claim(database, at(3), owner="n3"))
+
+
 def test_next_due(database: Database) -> None:
     """The next moment worth waking up for is the earliest try or the earliest end of a lease."""
 

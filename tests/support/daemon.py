@@ -72,6 +72,11 @@ class Daemon:
         assert response.ok, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else None
 
+    @property
+    def metrics(self) -> str:
+        """The page of metrics."""
+        return requests.get(f"{self.url}/metrics", timeout=10).text
+
     def children(self, role: str) -> list[int]:
         """Return the process ids of a role's processes, in the order of their numbers."""
         found = {}
@@ -129,7 +134,8 @@ def daemon(
 
     It polls nothing unless told to, and its own environment holds no other settings than those given.
     """
-    log = state_dir.parent / f"{state_dir.name}.log"
+    # A log each, also for one that follows another on the same directory.
+    log = state_dir.parent / f"{state_dir.name}-{len(list(state_dir.parent.glob('*.log')))}.log"
     process = start(
         ["--state-dir", str(state_dir), "--listen", "127.0.0.1:0", *options],
         environ={"ALARMD_POLLER__SOURCES": sources, **(environ or {})},
