@@ -2,7 +2,7 @@
 """The alarm as clients send it: Aodh's attributes, leniency and complaints."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from alarmd.alarms import AlarmDraft
 from alarmd.api.json_body import refuse_unstorable
-from alarmd.api.wire import read_time_s
+from alarmd.api.wire import read_moment
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity, State
 
@@ -19,12 +19,10 @@ _RULE = "_rule"
 
 def _moment(value: Any) -> datetime | None:
     """Return a moment in any form that clients send back."""
-    time_s = read_time_s(value)
-    if value is None or time_s is None:
-        if value is None:
-            return None
+    moment = read_moment(value)
+    if moment is None and value is not None:
         raise ValueError("Value should be an ISO 8601 timestamp")
-    return datetime.fromtimestamp(time_s, UTC)
+    return moment
 
 
 def _text_or_null(value: Any) -> Any:
@@ -90,7 +88,7 @@ def read_draft(data: Any, *, rule_types: frozenset[str]) -> AlarmDraft:
         project_id=body.project_id,
         user_id=body.user_id,
         state=body.state if "state" in given else None,
-        state_timestamp=_moment(body.state_timestamp) if read_time_s(body.state_timestamp) is not None else None,
+        state_timestamp=read_moment(body.state_timestamp),
         evaluate_timestamp=body.evaluate_timestamp,
     )
 

@@ -42,13 +42,13 @@ class ConditionBody(_Shape):
 class ThresholdRuleBody(_Shape):
     """A statistic over the last periods against a threshold."""
 
-    meter_name: str
+    meter_name: str = Field(min_length=1, max_length=255)
     threshold: float
     comparison_operator: Comparison = Comparison.EQ
     statistic: Statistic = Statistic.AVG
     period: int = Field(default=60, ge=1, description="seconds")
-    evaluation_periods: int = Field(default=1, ge=1)
-    query: list[ConditionBody] = []
+    evaluation_periods: int = Field(default=1, ge=1, le=1000)
+    query: list[ConditionBody] = Field(default=[], max_length=32)
     exclude_outliers: bool = False
 
 

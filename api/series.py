@@ -82,16 +82,19 @@ def _query(*, metric: str | None, resource_id: str | None) -> tuple[SeriesQuery,
 
 
 def _project() -> str | None:
-    """Return the project whose series may be seen; None for an administrator who asked for all."""
+    """Return the project whose series may be seen; None for an administrator who sees all."""
     who = reader()
     if boolean_argument("all_projects", default=False):
         if not who.is_admin:
             raise Forbidden("RBAC Authorization Failed")
         return None
-    project_id = request.args.get("project_id", who.project_id)
-    if project_id != who.project_id and not who.is_admin:
+    project_id = request.args.get("project_id")
+    if project_id is not None and project_id != who.project_id and not who.is_admin:
         raise Unauthorized(f"Not Authorized to access project {project_id}")
-    return project_id
+    # As with alarms: an administrator who acts for no project sees all of them.
+    if project_id is None and who.is_admin:
+        return who.project_id or None
+    return who.project_id if project_id is None else project_id
 
 
 def _is_label(name: str) -> bool:

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from flask import request
 
 from alarmd.api.arguments import limit_argument, only_arguments, text_argument
-from alarmd.api.wire import read_time_s
+from alarmd.api.wire import read_moment
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import AlarmId, Severity, State
 from alarmd.model.history import ChangeType
@@ -150,10 +150,10 @@ def _boolean(value: str) -> bool:
 
 
 def _datetime(value: str) -> datetime:
-    time_s = read_time_s(value)
-    if time_s is None:
+    moment = read_moment(value)
+    if moment is None:
         raise ValueError(value)
-    return datetime.fromtimestamp(time_s, UTC)
+    return moment
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {

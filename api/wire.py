@@ -4,6 +4,9 @@
 import math
 from datetime import UTC, datetime
 
+#: The last moment that is read: far from where calendars end, so that adding to it is safe.
+_LATEST_S = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
 
 def wire_time(moment: datetime) -> str:
     """Return a moment in Aodh's form: naive ISO 8601 in UTC, microseconds unless they are zero."""
@@ -38,6 +41,14 @@ def read_time_s(value: object) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def read_moment(value: object) -> datetime | None:
+    """Return a moment in any form that `read_time_s` takes, or None when it is none (or not in a sensible year)."""
+    time_s = read_time_s(value)
+    if time_s is None or not 0 <= time_s <= _LATEST_S:
+        return None
+    return datetime.fromtimestamp(time_s, UTC)
 
 
 def shown(value: object) -> str:

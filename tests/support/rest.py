@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The REST door, opened for a test over a real database and a real sample log (both SQLite)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from alarmd import plugins
+from alarmd.alarms import AlarmService
+from alarmd.api.app import create_app
+from alarmd.api.context import Access, ApiContext, ApiLimits
+from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
+from alarmd.clock import ManualClock
+from alarmd.cluster.doorbell import Bell, Listener
+from alarmd.evaluators.family import RuleLimits
+from alarmd.store.database import Database
+
+#: Headers of callers in trusted-headers mode, or of others than the administrator on loopback.
+ADMIN = {"X-User-Id": "root", "X-Project-Id": "ops", "X-Roles": "admin"}
+ANN = {"X-User-Id": "ann", "X-Project-Id": "p1", "X-Roles": "member,reader"}
+BOB = {"X-User-Id": "bob", "X-Project-Id": "p2", "X-Roles": "member,reader"}
+EVE = {"X-User-Id": "eve", "X-Project-Id": "p1", "X-Roles": "reader"}
+
+
+class CountingDoorbell:
+    """Counts rings; nobody listens."""
+
+    def __init__(self) -> None:
+        self.rung: list[Bell] = []
+
+    def ring(self, bell: Bell) -> None:
+        """Note the ring."""
+        self.rung.append(bell)
+
+    def listen(self, *bells: Bell) -> Listener:
+        """Refuse: what is behind the door waits for nothing."""
+        raise NotImplementedError(bells)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """An open door and what lies behind it."""
+
+    app: Flask
+    context: ApiContext
+    clock: ManualClock
+    doorbell: CountingDoorbell
+    log: SampleLog
+    database: Database
+
+    def send(self, method: str, path: str, data: Any = None, **options: Any) -> TestResponse:
+        """Send a request; `data` becomes a JSON body."""
+        if data is not None:
+            options |= {"data": json.dumps(data), "content_type": "application/json"}
+        return self.app.test_client().open(path, method=method, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """Send a GET."""
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, data: Any = None, **options: Any) -> TestResponse:
+        """Send a POST."""
+        return self.send("POST", path, data, **options)
+
+    def put(self, path: str, data: Any = None, **options: Any) -> TestResponse:
+        """Send a PUT."""
+        return self.send("PUT", path, data, **options)
+
+    def delete(self, path: str, **options: Any) -> TestResponse:
+        """Send a DELETE."""
+        return self.send("DELETE", path, **options)
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.log.close()
+        self.database.close()
+
+
+def open_door(
+    state_dir: Path,
+    *,
+    access: Access = Access.LOOPBACK,
+    limits: ApiLimits | None = None,
+    ready: Any = dict,
+    **others: Any,
+) -> Door:
+    """Return a door before the database `alarmd.db` and the log of a directory."""
+    clock, doorbell = ManualClock(), CountingDoorbell()
+    database = Database.connect(f"sqlite:///{state_dir / 'alarmd.db'}")
+    plugin: LogPlugin = plugins.load("alarmd.logs", "sqlite")
+    log = plugin.build(
+        options=plugin.options(),
+        state_dir=state_dir,
+        limits=LogLimits(retention_s=7200, max_bytes=1 << 28),
+        clock=clock,
+    )
+    alarms = AlarmService(
+        database=database,
+        rule_types={
+            "threshold": plugins.load("alarmd.evaluators", "threshold")(RuleLimits(window_s=3600, lateness_s=10))
+        },
+        schemes=frozenset({"http", "https", "log"}),
+        check_target=lambda _url: None,
+        doorbell=doorbell,
+        clock=clock,
+        max_actions=10,
+    )
+    given: dict[str, Any] = {
+        "alarms": alarms,
+        "database": database,
+        "log": log,
+        "doorbell": doorbell,
+        "clock": clock,
+        "ready": ready,
+        "metrics": lambda: b"alarmd_alarms 3\n",
+        "access": access,
+        "limits": limits or ApiLimits(),
+    }
+    context = ApiContext(**given | others)
+    return Door(app=create_app(context), context=context, clock=clock, doorbell=doorbell, log=log, database=database)
+
+
+def error_of(response: TestResponse) -> str:
+    """Return the text of an error; fails unless the answer is an error object in Aodh's shape."""
+    data = response.get_json()
+    message = data["error_message"]
+    assert set(message) == {"faultcode", "faultstring", "debuginfo"}, data
+    assert message["faultcode"] == ("Server" if response.status_code >= 500 else "Client"), data
+    assert message["debuginfo"] is None, data
+    assert response.mimetype == "application/json", response.mimetype
+    text: str = message["faultstring"]
+    return text
