@@ -39,7 +39,7 @@ _HEAD_BYTES: Final = _PREFIX.size + _FIXED.size
 _VALUE: Final = np.dtype("<f8")
 
 #: How large the resources of one batch may become when they are unpacked; more is no batch of ours.
-_MAX_RESOURCES_BYTES: Final = 256 * 1024 * 1024
+_MAX_RESOURCES_BYTES: Final = 64 * 1024 * 1024
 #: The batches of a source differ in their numbers only, so the quickest level is enough.
 _ZLIB_LEVEL: Final = 1
 

@@ -24,7 +24,7 @@ from alarmd.errors import LogUnavailable, SettingsError
 from alarmd.model.samples import Batch
 from alarmd.model.shard import Shard, all_shards, shard_of
 from tests.support import log_writer
-from tests.support.samples import a_batch, project_in
+from tests.support.batches import a_uniform_batch, project_in
 
 NOW_S = SystemClock().time_s()
 RETENTION_S = 3600.0
@@ -112,13 +112,15 @@ def _values(entries: Sequence[Entry]) -> dict[Shard, list[float]]:
 
 def _numbered(number: int, *shards: int, timestamp_s: float = NOW_S) -> Batch:
     projects = [project_in(shard) for shard in shards]
-    return a_batch(projects=projects, value=float(number), timestamp_s=timestamp_s)
+    return a_uniform_batch(projects=projects, value=float(number), timestamp_s=timestamp_s)
 
 
 def test_batch_comes_back_whole(engine: Engine) -> None:
     """What was appended is read again, value for value, split by shard."""
     log = engine.open()
-    batch = a_batch(projects=["apple", "birch"], metrics=["cpu_util", "memory.util"], value=0.1, timestamp_s=NOW_S)
+    batch = a_uniform_batch(
+        projects=["apple", "birch"], metrics=["cpu_util", "memory.util"], value=0.1, timestamp_s=NOW_S
+    )
     appended = log.append([batch])
     entries, _ = _read_all(log, _start(log))
 
@@ -138,7 +140,7 @@ def test_batch_comes_back_whole(engine: Engine) -> None:
 def test_missing_values_are_not_counted(engine: Engine) -> None:
     """`append` returns how many values are really there."""
     log = engine.open()
-    batch = a_batch(projects=["apple", "birch"], metrics=["cpu_util"], timestamp_s=NOW_S)
+    batch = a_uniform_batch(projects=["apple", "birch"], metrics=["cpu_util"], timestamp_s=NOW_S)
     batch.values[1, 0] = float("nan")
 
     assert log.append([batch]) == 1
@@ -319,7 +321,9 @@ def test_append_is_all_or_nothing(engine: Engine) -> None:
 def test_too_much_at_once_is_refused(engine: Engine) -> None:
     """An append that could never fit is refused with the remedy, and leaves nothing behind."""
     log = engine.open(max_bytes=100_000)
-    batch = a_batch(projects=["apple"], metrics=[f"metric-{number}" for number in range(20_000)], timestamp_s=NOW_S)
+    batch = a_uniform_batch(
+        projects=["apple"], metrics=[f"metric-{number}" for number in range(20_000)], timestamp_s=NOW_S
+    )
     with pytest.raises(LogUnavailable, match="Raise max_bytes"):
         log.append([batch])
     entries, _ = _read_all(log, _start(log))
@@ -375,7 +379,7 @@ def test_many_entries_are_trimmed_by_age(engine: Engine) -> None:
 
 
 def _wide(number: int, shard: int) -> Batch:
-    return a_batch(
+    return a_uniform_batch(
         projects=[project_in(shard)],
         metrics=[f"metric-{column}" for column in range(500)],
         value=float(number),
