@@ -83,7 +83,7 @@ class Client:
             raise RequestRefused(
                 f"alarmd at {self._url} did not answer {method} {path} in time. Look at its log and at /readyz."
             ) from error
-        except (requests.ConnectionError, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        except requests.ConnectionError as error:
             raise RequestRefused(
                 f"Cannot reach alarmd at {self._url} ({_cause(error)}). "
                 "Start it with `alarmd run`, or name its address with --url or ALARMD_URL."
@@ -118,6 +118,7 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option(
         "--url",
+        callback=_check_url,
         envvar="ALARMD_URL",
         default=DEFAULT_URL,
         show_default=True,
@@ -147,6 +148,18 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(client, *args, **kwargs)
 
     return wrapped
+
+
+def _check_url(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    """Return an address that can be asked; what is none is wrong usage."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise click.BadParameter(f"{url!r} is no address of alarmd; write it like {DEFAULT_URL}.")
+    return url
 
 
 def _is_loopback(url: str) -> bool:

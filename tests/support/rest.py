@@ -3,7 +3,9 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Flask
@@ -17,6 +19,7 @@ from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.clock import ManualClock
 from alarmd.cluster.doorbell import Bell, Listener
 from alarmd.evaluators.family import RuleLimits
+from alarmd.store import schema
 from alarmd.store.database import Database
 
 #: Headers of callers in trusted-headers mode, or of others than the administrator on loopback.
@@ -83,6 +86,15 @@ class Door:
         self.database.close()
 
 
+@cache
+def _empty_database() -> bytes:
+    """Return a database file with the schema and nothing in it: copying it is quicker than making it for each test."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "alarmd.db"
+        schema.upgrade(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
 def open_door(
     state_dir: Path,
     *,
@@ -92,8 +104,10 @@ def open_door(
     **others: Any,
 ) -> Door:
     """Return a door before the database `alarmd.db` and the log of a directory."""
-    clock, doorbell = ManualClock(), CountingDoorbell()
-    database = Database.connect(f"sqlite:///{state_dir / 'alarmd.db'}")
+    path = state_dir / "alarmd.db"
+    if not path.exists():
+        path.write_bytes(_empty_database())
+    clock, doorbell, database = ManualClock(), CountingDoorbell(), Database.connect(f"sqlite:///{path}")
     plugin: LogPlugin = plugins.load("alarmd.logs", "sqlite")
     log = plugin.build(
         options=plugin.options(),

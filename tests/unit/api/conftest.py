@@ -1,29 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST door over a real database and a real sample log, both SQLite, in a directory of the test's own."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alarmd.store import schema
 from tests.support.rest import Door, open_door
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the schema and nothing in it, to be copied: quicker than making the schema for each test."""
-    path = tmp_path_factory.mktemp("database") / "alarmd.db"
-    schema.upgrade(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-def open_a_door(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Door]]:
+def open_a_door(tmp_path: Path) -> Iterator[Callable[..., Door]]:
     """Open doors that differ in what is given; all of a test stand before the same database and log."""
-    shutil.copy(empty_database, tmp_path / "alarmd.db")
     opened: list[Door] = []
 
     def open_one(**changes: Any) -> Door:
