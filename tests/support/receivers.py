@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Event, Thread
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -28,7 +28,8 @@ class Received:
     connection: int
 
 
-#: Answers one request; told about the end of the test, so that it can hang until then.
+#: Answers one request; told about the end of the test, so that it can hang until then. An OSError closes the
+#: connection.
 Script: TypeAlias = Callable[[socket.socket, Event], None]
 
 
@@ -39,6 +40,11 @@ def answers(raw: bytes) -> Script:
         connection.sendall(raw)
 
     return script
+
+
+def takes(connection: socket.socket, _: Event) -> None:
+    """Take the notification."""
+    connection.sendall(OK)
 
 
 def hangs(connection: socket.socket, end: Event) -> None:
@@ -61,19 +67,31 @@ def drips(raw: bytes, *, forever: bytes, every_s: float = 0.05) -> Script:
 def resets(connection: socket.socket, _: Event) -> None:
     """Break the connection instead of an answer."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
+    raise ConnectionAbortedError
+
+
+def answers_and_closes(raw: bytes) -> Script:
+    """Return a script that sends these bytes and closes the connection."""
+
+    def script(connection: socket.socket, _: Event) -> None:
+        connection.sendall(raw)
+        raise ConnectionAbortedError
+
+    return script
 
 
 class Receiver:
     """Listens on a free port of the loopback, a thread a connection, and keeps what came."""
 
-    def __init__(self, script: Script = answers(OK), *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, script: Script = takes, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self.script = script
+        self._greeting = greeting
         self._tls = tls
         self._end = Event()
         self._changed = Condition()
         self._received: list[Received] = []
         self._connections = 0
+        self._closed: set[int] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         Thread(target=self._accept, daemon=True).start()
@@ -99,9 +117,16 @@ class Receiver:
             assert self._changed.wait_for(lambda: len(self._received) >= count, timeout_s), len(self._received)
             return list(self._received)
 
+    def wait_for_close(self, connection: int, *, timeout_s: float = 10.0) -> None:
+        """Return as soon as this receiver has closed a connection."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: connection in self._closed, timeout_s), connection
+
     def close(self) -> None:
         """Let go of hanging scripts and stop listening."""
         self._end.set()
+        # Closing alone would not wake the thread that waits for the next connection.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -115,7 +140,8 @@ class Receiver:
 
     def _serve(self, plain: socket.socket, number: int) -> None:
         # The other side may leave at any point: that is what half of the tests are about.
-        with plain, suppress(OSError):
+        with suppress(OSError), plain:
+            plain.sendall(self._greeting)
             connection = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
             with connection, connection.makefile("rb") as stream:
                 while line := stream.readline():
@@ -127,18 +153,21 @@ class Receiver:
                         )
                         self._changed.notify_all()
                     self.script(connection, self._end)
+        with self._changed:
+            self._closed.add(number)
+            self._changed.notify_all()
 
     @staticmethod
-    def _headers(stream: object) -> Iterator[tuple[str, str]]:
-        while line := stream.readline().strip():  # type: ignore[attr-defined]  # whatever makefile returns
-            name, _, value = line.decode().partition(":")
+    def _headers(stream: BinaryIO) -> Iterator[tuple[str, str]]:
+        while line := stream.readline().strip():
+            name, _, value = line.decode("latin-1").partition(":")
             yield name.lower(), value.strip()
 
 
 @contextmanager
-def receiver(script: Script = answers(OK), *, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """Run a receiver for as long as the context lasts."""
-    listening = Receiver(script, tls=tls)
+def receiver(script: Script = takes, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> Iterator[Receiver]:
+    """Run a receiver for as long as the context lasts; its greeting goes out before anything is read."""
+    listening = Receiver(script, tls=tls, greeting=greeting)
     try:
         yield listening
     finally:
