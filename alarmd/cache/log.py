@@ -38,7 +38,7 @@ class LogLimits:
 
     #: Entries whose samples are older than this go.
     retention_s: float
-    #: Upper bound of what the log may hold, over all shards.
+    #: Upper bound of what the log may hold, over all shards. The fullest shards give way first.
     max_bytes: int
 
 
@@ -66,7 +66,8 @@ class SampleLog(Protocol):
     def read(self, cursor: Mapping[Shard, Position], *, limit: int) -> tuple[Sequence[Entry], Cursor]:
         """Return up to `limit` entries after the cursor, in order within each shard, and the cursor behind them.
 
-        Never blocks for new entries. An entry that cannot be decoded is skipped, logged and counted.
+        Never blocks for new entries; as long as there are more, it returns as many as it may. An entry that cannot be
+        decoded is skipped, logged and counted.
         Raises `LogUnavailable`.
         """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine of the sample log past one machine: Redis Streams, one stream a shard.
+"""The engine of the sample log past one machine: Redis Streams (Redis 6.2 or later, or Valkey), one stream a shard.
 
 A position is the id of a stream's entry, which begins with the moment of its append on the server's clock. All shards
 of an append go in one MULTI, so the streams must live on one server (with or without replicas), not on a cluster.
@@ -31,6 +31,7 @@ from alarmd.errors import LogUnavailable, SettingsError
 from alarmd.model.samples import Batch
 from alarmd.model.shard import Shard, all_shards
 from alarmd.plugins import Options
+from alarmd.telemetry import ENTRIES_UNREADABLE, LOG_TRIMMED
 
 _log: Final = structlog.get_logger()
 
@@ -180,6 +181,7 @@ class RedisLog:
                 batch = self._decoder.decode(fields.get(_FIELD, b""))
             except Undecodable as error:
                 _log.warning("entry_skipped", shard=shard, position=position.decode(), reason=str(error))
+                ENTRIES_UNREADABLE.inc()
                 continue
             yield Entry(shard=shard, position=Position(position.decode()), batch=batch)
 
@@ -189,7 +191,7 @@ class RedisLog:
             return
         self._unmeasured_bytes = 0
         try:
-            self._make_room()
+            LOG_TRIMMED.inc(self._make_room())
         except LogUnavailable as error:
             # The samples are in, and whoever trims next makes room.
             _log.warning("log_not_measured", reason=error.message)

@@ -27,6 +27,7 @@ from alarmd.errors import LogUnavailable
 from alarmd.model.samples import Batch
 from alarmd.model.shard import Shard
 from alarmd.plugins import Options
+from alarmd.telemetry import ENTRIES_UNREADABLE, LOG_TRIMMED
 
 _log: Final = structlog.get_logger()
 
@@ -101,7 +102,8 @@ class SqliteLog:
                 "INSERT INTO entries (shard, timestamp_ms, bytes, payload) VALUES (?, ?, ?, ?)", rows
             )
             connection.executemany(_ADD_TOTALS, [(shard, entries[shard], size) for shard, size in added.items()])
-            self._make_room(connection)
+            dropped = self._make_room(connection)
+        LOG_TRIMMED.inc(dropped)
         return count
 
     def read(self, cursor: Mapping[Shard, Position], *, limit: int) -> tuple[Sequence[Entry], Cursor]:
@@ -162,6 +164,7 @@ class SqliteLog:
                 batch = self._decoder.decode(payload)
             except Undecodable as error:
                 _log.warning("entry_skipped", shard=shard, position=position, reason=str(error))
+                ENTRIES_UNREADABLE.inc()
                 continue
             entries.append(Entry(shard=Shard(shard), position=Position(str(position)), batch=batch))
         return entries

@@ -10,13 +10,20 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from alarmd.cluster.doorbell import Bell
-from alarmd.errors import SettingsError
+from alarmd.errors import PluginError, SettingsError
+
+try:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError as error:
+    raise PluginError(
+        f"The doorbell over several hosts needs redis: {error}. Install it with: pip install 'alarmd[redis]'",
+        plugin="redis",
+    ) from error
 
 _log: Final = structlog.get_logger()
 

@@ -66,12 +66,11 @@ class ToozMembership:
         self._thread.start()
 
     def owned(self) -> frozenset[Shard]:
-        return self._owned
+        return frozenset() if self._stop.is_set() else self._owned
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join(_LEAVE_TIMEOUT_S)
-        self._owned = frozenset()
 
     def _run(self) -> None:
         driver: coordination.CoordinationDriver | None = None
@@ -91,7 +90,6 @@ class ToozMembership:
                 if not self._lost:
                     self._lost = True
                     _log.warning("coordinator_lost", member=self._member_id, kept=len(self._owned), reason=str(error))
-        self._owned = frozenset()
         if driver is not None:
             with suppress(tooz.ToozError, OSError):
                 driver.leave_group(self._group).get()

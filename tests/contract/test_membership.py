@@ -129,6 +129,19 @@ def test_member_that_starts_without_a_coordinator(redis_server: RedisServer, red
     assert owned == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("library", "module", "extra"),
+    [("tooz", "tooz_membership", "coordination"), ("redis", "redis_doorbell", "redis")],
+)
+def test_missing_library_is_named(library: str, module: str, extra: str) -> None:
+    """Without the library the error says how to get it."""
+    script = f"import sys; sys.modules[{library!r}] = None; import alarmd.cluster.{module}"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert f"pip install 'alarmd[{extra}]'" in ended.stderr
+
+
 @pytest.mark.parametrize("url", ["postgresql://host/db", "nonsense://host"])
 def test_coordinator_that_cannot_be_used(url: str) -> None:
     """A coordinator without groups, or one that nobody knows, is refused with what to use."""

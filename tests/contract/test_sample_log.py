@@ -219,6 +219,39 @@ def test_two_logs_see_each_other(engine: Engine) -> None:
     assert _values(seen) == _values(seen_later) == {9: [1.0]}
 
 
+def test_log_goes_on_after_a_fork(engine: Engine) -> None:
+    """A log that was opened, and used, before a fork works on in the child and in the parent."""
+    script = f"""
+import json, os
+from pathlib import Path
+from alarmd import plugins
+from alarmd.cache.log import LogLimits
+from alarmd.clock import SystemClock
+from alarmd.model.samples import Batch, Metric, Resource
+import numpy as np
+plugin = plugins.load("alarmd.logs", {engine.name!r})
+log = plugin.build(options=plugin.options(**json.loads({json.dumps(engine.options)!r})), clock=SystemClock(),
+    state_dir=Path({str(engine.state_dir)!r}), limits=LogLimits(retention_s=3600, max_bytes=1 << 30))
+def append(value):
+    log.append([Batch(source="s", timestamp_s={NOW_S}, metrics=(Metric(name="m"),), expected=1,
+        resources=(Resource(id="r", project_id={project_in(4)!r}),), values=np.array([[value]]))])
+append(0.0)
+pid = os.fork()
+if pid == 0:
+    append(1.0)
+    log.close()
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+append(2.0)
+log.close()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    log = engine.open()
+    entries, _ = _read_all(log, _start(log))
+
+    assert _values(entries) == {4: [0.0, 1.0, 2.0]}
+
+
 def test_closed_log_may_be_closed_again(engine: Engine) -> None:
     """Closing twice harms nobody."""
     log = engine.open()
