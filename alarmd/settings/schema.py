@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -66,7 +67,7 @@ class ApiSettings(_Section):
     series_limit: PositiveInt = 10_000
     max_samples_per_push: PositiveInt = 100_000
     sample_future_s: PositiveFloat = 60.0
-    max_actions: PositiveInt = 100
+    max_actions: NonNegativeInt = 100
 
     @property
     def host(self) -> str:

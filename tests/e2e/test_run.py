@@ -35,7 +35,7 @@ def test_no_option_is_needed(tmp_path: Path) -> None:
     running = Daemon(process, state_dir=tmp_path / "alarmd-state", log=log)
     try:
         running.await_ready()
-        series = wait_until(lambda: running.request("GET", "/v3/series"), what="series of the host")
+        series = wait_until(lambda: running.request("GET", "/v3/series")["series"], what="series of the host")
 
         assert series
         assert (tmp_path / "alarmd-state" / "alarmd.db").exists()
@@ -76,7 +76,7 @@ def test_restart_keeps_alarms_and_samples(tmp_path: Path, webhooks: Receiver) ->
         alarm = running.request("GET", f"/v2/alarms/{scene.alarm_id}")
 
         assert alarm["state"] == "alarm"
-        assert len(running.request("GET", "/v3/series")) == 1
+        assert len(running.request("GET", "/v3/series")["series"]) == 1
 
 
 def test_second_daemon_is_refused(alarmd: Daemon, tmp_path: Path) -> None:
