@@ -107,11 +107,15 @@ def _leaves(data: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 def _bytes_of(request: Request, *, max_bytes: int) -> bytes:
     """Return the body; raises `BodyTooLarge`, before reading where the length is announced."""
-    request.max_content_length = max_bytes
+    # One more than allowed: of a body without an announced length the framework would silently drop the rest.
+    request.max_content_length = max_bytes + 1
     try:
-        return request.get_data(cache=False)
-    except RequestEntityTooLarge as error:
+        raw = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raw = None
+    if raw is None or len(raw) > max_bytes:
         raise BodyTooLarge(
             f"The body is larger than the {max_bytes} bytes allowed (setting api.max_body_bytes): "
             "send it in smaller parts."
-        ) from error
+        )
+    return raw

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -207,6 +208,27 @@ def test_limits_are_named_where_they_are_hit(open_a_door: Callable[..., Door]) -
     assert "2 allowed in a push (setting api.max_samples_per_push)" in error_of(many)
     assert "400 bytes allowed (setting api.max_body_bytes)" in error_of(large)
     assert [] == pushed(door)
+
+
+def test_a_body_of_unannounced_length_is_bounded_too(open_a_door: Callable[..., Door]) -> None:
+    """It is refused, and not cut off and misread."""
+    door = open_a_door(limits=ApiLimits(max_body_bytes=400))
+
+    def push(sample: dict[str, Any]) -> int:
+        body = json.dumps({"samples": [sample]}).encode()
+        chunked = {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+        return (
+            door.app.test_client()
+            .post(
+                "/v3/samples",
+                input_stream=BytesIO(body),
+                content_type="application/json",
+                environ_overrides=chunked,
+            )
+            .status_code
+        )
+
+    assert [202, 413] == [push(A_SAMPLE), push(A_SAMPLE | {"unit": "x" * 400})]
 
 
 def test_a_reader_may_not_push(door: Door) -> None:
