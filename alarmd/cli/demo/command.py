@@ -29,7 +29,7 @@ from alarmd.telemetry import LogFormat, LogLevel, configure_logging
     type=click.Choice(["auto", "libvirt", "host"]),
     default="auto",
     show_default=True,
-    help="What to scale: virtual machines (libvirt), or this machine's load (host); auto takes libvirt if it can be had.",
+    help="What to scale: virtual machines (libvirt) or this machine's load (host). auto: libvirt if it can be had.",
 )
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON on standard output.")
 def demo(*, source: str, as_json: bool) -> None:
