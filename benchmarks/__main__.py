@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m benchmarks NAME`: measures one figure."""
+
+import click
+
+from alarmd.clock import SystemClock
+from benchmarks.report import show
+from benchmarks.tick import tick
+
+_json = click.option("--json", "as_json", is_flag=True, help="Write one line of JSON instead of a table.")
+
+
+@click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure what alarmd is held to. See docs/benchmarks.md."""
+
+
+@main.command(name="tick")
+@click.option("--alarms", type=click.IntRange(min=1), default=100_000, help="How many threshold alarms.")
+@click.option("--series", type=click.IntRange(min=1), default=10_000, help="How many series they watch.")
+@click.option("--passes", type=click.IntRange(min=1), default=9, help="How many passes are measured.")
+@click.option("--vs-prometheus", is_flag=True, help="Measure Prometheus with the same rules as well.")
+@click.option(
+    "--prometheus-rules",
+    type=click.IntRange(min=1),
+    default=10_000,
+    help="How many of the alarms Prometheus gets, at most: what it takes grows with their number.",
+)
+@_json
+def tick_command(
+    *, alarms: int, series: int, passes: int, vs_prometheus: bool, prometheus_rules: int, as_json: bool
+) -> None:
+    """Measure one pass over all alarms."""
+    rules = min(alarms, prometheus_rules) if vs_prometheus else 0
+    report = tick(alarms=alarms, series=series, passes=passes, prometheus_rules=rules, clock=SystemClock())
+    show(report, as_json=as_json)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")
