@@ -18,6 +18,7 @@ from alarmd.errors import TargetRefused
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
+_VISIBLE = re.compile(r"[!-~]*")
 _URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?:#.*)?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{0,5}))?")
 _PORTS = {"http": 80, "https": 443}
@@ -80,7 +81,7 @@ def parse(url: str) -> Target:
     Raises `TargetRefused` for whatever could be read in two ways. The message does not repeat the URL, which is a
     secret.
     """
-    if not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
+    if not _VISIBLE.fullmatch(url):
         raise TargetRefused(
             "The URL holds spaces, control characters or letters beyond ASCII: write them percent-encoded"
         )
