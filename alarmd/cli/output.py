@@ -18,6 +18,7 @@ from rich.text import Text
 
 #: Width of a table that goes to a file or a pipe, where nobody wraps lines.
 _PIPE_WIDTH = 100_000
+_CELL_WIDTH = 100
 
 
 class Format(StrEnum):
@@ -57,7 +58,7 @@ class Output:
                 for item in items:
                     click.echo(" ".join(_cell(item.get(name)) for name in picked))
             case Format.TABLE:
-                table = Table(*picked)
+                table = _table(picked)
                 for item in items:
                     table.add_row(*(Text(_cell(item.get(name))) for name in picked))
                 _write_table(table)
@@ -76,7 +77,7 @@ class Output:
                 for name in picked:
                     click.echo(_cell(item.get(name)))
             case Format.TABLE:
-                table = Table("field", "value")
+                table = _table(["field", "value"])
                 for name in picked:
                     table.add_row(name, Text(_cell(item.get(name))))
                 _write_table(table)
@@ -126,6 +127,8 @@ def _cell(value: Any) -> str:
             return ", ".join(value)
         case bool() | list() | dict():
             return json.dumps(value, ensure_ascii=False)
+        case float():
+            return repr(value).removesuffix(".0")
         case _:
             return str(value)
 
@@ -142,6 +145,14 @@ def _write_csv(columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in line] for line in lines)
+
+
+def _table(columns: Sequence[str]) -> Table:
+    """Return an empty table; what is wider than a column is folded, so that nothing is lost."""
+    table = Table()
+    for name in columns:
+        table.add_column(name, max_width=_CELL_WIDTH, overflow="fold")
+    return table
 
 
 def _write_table(table: Table) -> None:
