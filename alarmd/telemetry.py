@@ -13,7 +13,7 @@ Metrics may be used without any set-up; then they are simply counted and shown t
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from enum import StrEnum
 from math import isnan
 from pathlib import Path
@@ -238,7 +238,26 @@ class LogLevel(StrEnum):
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 #: Libraries that tell too much at INFO, and from which severity on they are heard.
-_QUIETED = {"apscheduler": logging.CRITICAL, "cotyledon": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.WARNING}
+_QUIETED = {
+    "apscheduler": logging.CRITICAL,
+    "cotyledon": logging.WARNING,
+    "alembic": logging.WARNING,
+    "urllib3": logging.WARNING,
+}
+
+
+#: What `name_process` has set.
+_process_fields: dict[str, str] = {}
+
+
+def name_process(name: str) -> None:
+    """Have every line of this process's log name it; called after the fork."""
+    _process_fields["process"] = name
+
+
+def _add_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.update(_process_fields)
+    return event
 
 
 def configure_logging(*, level: LogLevel, log_format: LogFormat, stream: TextIO | None = None) -> None:
@@ -246,6 +265,7 @@ def configure_logging(*, level: LogLevel, log_format: LogFormat, stream: TextIO 
     number = getattr(logging, level.upper())
     output = stream or sys.stderr
     shared: list[Any] = [
+        _add_process,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

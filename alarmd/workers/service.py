@@ -17,6 +17,7 @@ from tenacity import wait_exponential as growing
 from alarmd.errors import Unavailable
 from alarmd.runtime import Runtime
 from alarmd.settings import Role
+from alarmd.telemetry import name_process
 from alarmd.workers.pace import Pace, Schedule
 
 logger = structlog.get_logger()
@@ -49,7 +50,7 @@ class RoleService(cotyledon.Service):
         self._schedule: Schedule | None = None
         # Held while the process starts, so that it is never drained half open.
         self._starting = threading.Lock()
-        structlog.contextvars.bind_contextvars(process=self.process)
+        name_process(self.process)
 
     @abstractmethod
     def open(self) -> Sequence[Pace]:
@@ -69,7 +70,6 @@ class RoleService(cotyledon.Service):
 
     def run(self) -> None:
         """Start; called by cotyledon in a thread of its own."""
-        structlog.contextvars.bind_contextvars(process=self.process)
         with self._starting:
             jobs = self._open_patiently()
             if self.stopping.is_set():
@@ -84,7 +84,6 @@ class RoleService(cotyledon.Service):
 
     def terminate(self) -> None:
         """Drain and close; called by cotyledon on SIGTERM. The process ends after it."""
-        structlog.contextvars.bind_contextvars(process=self.process)
         budget_s = self.runtime.settings.drain_timeout_s * _DRAIN_SHARE
         deadline_s = self.clock.monotonic_s() + budget_s
         self.stopping.set()

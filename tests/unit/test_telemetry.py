@@ -172,3 +172,17 @@ def test_console_lines() -> None:
 
     assert "batch_appended" in stream.getvalue()
     assert "shard=3" in stream.getvalue()
+
+
+def test_every_metric_is_documented() -> None:
+    """docs/operations.md has a row for each metric, and for no other."""
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    documented = re.findall(r"^\| `(alarmd_[a-z_]+)` \|", page, re.MULTILINE)
+    known = [
+        f"{family.name}{'_total' if family.type == 'counter' else ''}"
+        for registry in (telemetry.REGISTRY, telemetry.SUPERVISOR_REGISTRY)
+        for family in registry.collect()
+        if not family.name.startswith("process_")
+    ]
+
+    assert known == documented
