@@ -42,6 +42,8 @@ class Rejection:
 
     index: int
     reason: str
+    #: ``timestamp``, ``project`` or ``malformed``; what rejections are counted by.
+    kind: str
 
 
 def read_samples(items: Sequence[Any], rules: SampleRules) -> tuple[list[Sample], list[Rejection]]:
@@ -53,12 +55,16 @@ def read_samples(items: Sequence[Any], rules: SampleRules) -> tuple[list[Sample]
         try:
             samples.append(reader.read(item))
         except _Refused as refusal:
-            rejected.append(Rejection(index=index, reason=str(refusal)))
+            rejected.append(Rejection(index=index, reason=str(refusal), kind=refusal.kind))
     return samples, rejected
 
 
 class _Refused(Exception):
     """The sample cannot be taken; the text says why."""
+
+    def __init__(self, reason: str, *, kind: str = "malformed") -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class _Reader:
@@ -107,7 +113,7 @@ class _Reader:
         resource_id, project_id, user_id, labels = key
         project_id = _text("project_id", project_id, default=self._rules.project_id)
         if project_id != self._rules.project_id and not self._rules.any_project:
-            raise _Refused(f"Not Authorized to access project {project_id}")
+            raise _Refused(f"Not Authorized to access project {project_id}", kind="project")
         if len(labels) > _MAX_LABELS:
             raise _Refused(f"{len(labels)} labels are more than the {_MAX_LABELS} allowed")
         resource = Resource(
@@ -131,7 +137,8 @@ class _Reader:
             side = "in the past" if time_s < oldest_s else "in the future"
             allowed = f"{wire_time_s(oldest_s)} to {wire_time_s(newest_s)} (UTC)"
             hint = "; send seconds, not milliseconds" if oldest_s <= time_s / 1000 <= newest_s else ""
-            raise _Refused(f"timestamp {shown(value)} is too far {side}; allowed now: {allowed}{hint}")
+            text = f"timestamp {shown(value)} is too far {side}; allowed now: {allowed}{hint}"
+            raise _Refused(text, kind="timestamp")
         self._moments[value] = time_s
         return time_s
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`POST /v3/samples`: samples from whoever measures something."""
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, request
@@ -48,13 +47,16 @@ def push_samples() -> tuple[dict[str, Any], int]:
     if samples:
         given.log.append(batches_of(samples, source="push"))
         given.doorbell.ring(Bell.SAMPLES)
-    if rejected:
-        SAMPLES_REJECTED.labels("malformed").inc(len(rejected))
+    for rejection in rejected:
+        SAMPLES_REJECTED.labels(rejection.kind).inc()
     return _answer(len(samples), rejected)
 
 
 def _answer(accepted: int, rejected: list[Rejection]) -> tuple[dict[str, Any], int]:
-    body: dict[str, Any] = {"accepted": accepted, "rejected": [asdict(rejection) for rejection in rejected]}
+    body: dict[str, Any] = {
+        "accepted": accepted,
+        "rejected": [{"index": each.index, "reason": each.reason} for each in rejected],
+    }
     if accepted or not rejected:
         return body, 202
     first = rejected[0]
