@@ -16,7 +16,7 @@ from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import Forbidden, InvalidInput, NotFound, Unauthorized
 from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, AlarmId, Severity, State
-from alarmd.model.history import AlarmChange, ChangeType
+from alarmd.model.history import AlarmChange, ChangeType, detail_of
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.rule import RuleType
 from alarmd.model.shard import shard_of
@@ -29,12 +29,8 @@ from alarmd.store.outbox import OutboxQuery
 #: Schemes that reach into alarmd itself and not out to a receiver; for admins only.
 _INWARD_SCHEMES = frozenset({"log", "test"})
 
-#: What an alarm is made of for its history, besides its state; in the order in which it is shown.
-_DETAIL = (
-    *("alarm_id", "name", "description", "enabled", "ok_actions", "alarm_actions", "insufficient_data_actions"),
-    *("repeat_actions", "type", "time_constraints", "project_id", "user_id", "timestamp", "state", "state_timestamp"),
-    *("state_reason", "severity", "rule"),
-)
+#: Why a value is refused that no database stores and no receiver could read.
+_NO_TEXT = "Value should be text without NUL and without half surrogate pairs."
 
 _DELETED_REASON = "the alarm was deleted"
 
@@ -289,13 +285,15 @@ class AlarmService:
         """Return what a draft asks for, checked and complete."""
         for field, value in (("name", draft.name), ("description", draft.description), *_owner(project_id, user_id)):
             if value is not None and not is_storable(value):
-                raise _invalid(field, value, "Value should be text without NUL and without half surrogate pairs.")
+                raise _invalid(field, value, _NO_TEXT)
         if draft.time_constraints:
             raise _invalid("time_constraints", list(draft.time_constraints), "Time constraints are not supported yet.")
         rule_type = self._rule_types.get(draft.type)
         if rule_type is None:
             raise _invalid("type", draft.type, f"Value should be one of: {', '.join(sorted(self._rule_types))}")
         rule = rule_type.normalise(draft.rule, project_id=project_id)
+        if not is_storable(rule):
+            raise _invalid(f"{draft.type}_rule", dict(draft.rule), _NO_TEXT)
         reads = rule_type.reads_project(rule, project_id=project_id)
         if reads != project_id:
             _own(caller, reads, None)
@@ -331,25 +329,6 @@ class AlarmService:
             if scheme not in self._schemes:
                 raise InvalidInput(f"Unsupported action {url}")
         return kept
-
-
-def detail_of(alarm: Alarm) -> dict[str, Any]:
-    """Return an alarm as its history shows it: plain JSON, moments in UTC without a zone."""
-    return {key: _plain(getattr(alarm, key)) for key in _DETAIL}
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case datetime():
-            return value.replace(tzinfo=None).isoformat()
-        case Mapping():
-            return dict(value)
-        case tuple():
-            return [_plain(item) for item in value]
-        case State() | Severity():
-            return str(value)
-        case _:
-            return value
 
 
 def _record(

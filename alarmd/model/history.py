@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from alarmd.model.alarm import AlarmId, Severity
+from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 
 
 class ChangeType(StrEnum):
@@ -35,3 +35,30 @@ class AlarmChange:
     on_behalf_of: str
     timestamp: datetime
     severity: Severity | None
+
+
+#: What an alarm's history shows of it, in this order.
+_DETAIL = (
+    *("alarm_id", "name", "description", "enabled", "ok_actions", "alarm_actions", "insufficient_data_actions"),
+    *("repeat_actions", "type", "time_constraints", "project_id", "user_id", "timestamp", "state", "state_timestamp"),
+    *("state_reason", "severity", "rule"),
+)
+
+
+def detail_of(alarm: Alarm) -> dict[str, Any]:
+    """Return an alarm as its history shows it: plain JSON, moments in UTC without a zone."""
+    return {key: _plain(getattr(alarm, key)) for key in _DETAIL}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.replace(tzinfo=None).isoformat()
+        case Mapping():
+            return dict(value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case State() | Severity():
+            return str(value)
+        case _:
+            return value

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, and_, case, cast, del
 
 from alarmd.model.alarm import Alarm, AlarmId, Severity
 from alarmd.model.shard import Shard
+from alarmd.store.bulk import insert_rows
 from alarmd.store.columns import is_storable
 from alarmd.store.paging import Pager, matches
 from alarmd.store.rows import alarm_of, alarm_values
@@ -104,7 +105,7 @@ class AlarmRepository:
             stored.append(replace(alarm, revision=last[alarm.shard]))
         for start in range(0, len(stored), _CHUNK):
             rows = [alarm_values(alarm) for alarm in stored[start : start + _CHUNK]]
-            self._connection.execute(insert(alarms), rows)
+            insert_rows(self._connection, alarms, rows)
         return stored
 
     def get(self, alarm_id: str, *, for_update: bool = False) -> Alarm | None:

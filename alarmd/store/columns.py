@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Column types that mean the same on SQLite and on PostgreSQL."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC; raises `ValueError` for one that does not say where it holds."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone; only aware moments are stored")
+    return moment.astimezone(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -17,9 +25,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; only aware moments are stored")
-        moment = value.astimezone(UTC)
+        moment = in_utc(value)
         # SQLite knows no time zones: it keeps text of one width and one zone, which sorts as time does.
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
@@ -37,12 +43,14 @@ PlainText = Text().with_variant(Text(collation="C"), "postgresql")
 BigCounter = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def is_storable(value: str) -> bool:
-    """Whether a database takes this text at all: PostgreSQL has no NUL, and neither knows half a surrogate pair."""
-    if "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def is_storable(value: object) -> bool:
+    """Whether a database takes this text, or all text in this JSON: none has NULs, nor half of a surrogate pair."""
+    match value:
+        case str():
+            return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        case Mapping():
+            return all(is_storable(part) for item in value.items() for part in item)
+        case list() | tuple():
+            return all(is_storable(part) for part in value)
+        case _:
+            return True

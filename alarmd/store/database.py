@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The database: one engine a process, and the unit of work."""
 
-import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from alarmd.errors import SettingsError
 from alarmd.store.alarms import AlarmRepository
 from alarmd.store.failures import translated
 from alarmd.store.history import HistoryRepository
+from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
 
 #: How long a statement waits for somebody else's lock.
@@ -90,7 +89,8 @@ def engine_of(url: str, *, lock_wait_s: int = _LOCK_WAIT_S) -> Engine:
     parsed = parse_url(url)
     options: dict[str, Any] = {
         "hide_parameters": True,
-        "json_serializer": _to_json,
+        "json_serializer": to_json,
+        "json_deserializer": from_json,
         "pool_size": _POOL_SIZE,
         "max_overflow": _POOL_OVERFLOW,
         "pool_timeout": _LOCK_WAIT_S,
@@ -140,23 +140,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: waiting for it later, with a snapshot in hand, would fail instead of wait.
     writes = connection.get_execution_options().get("alarmd_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _to_json(value: Any) -> str:
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        # JSON has no NaN and no infinity, and PostgreSQL refuses them; one such value must not stop a whole tick.
-        return json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case _:
-            return value

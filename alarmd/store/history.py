@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, case, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, case, delete, select
 
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity
 from alarmd.model.history import AlarmChange
+from alarmd.store.bulk import insert_rows
 from alarmd.store.paging import Pager, matches
 from alarmd.store.rows import change_of, change_values
 from alarmd.store.tables import alarm_history
@@ -79,8 +80,7 @@ class HistoryRepository:
 
     def add_all(self, changes: Sequence[AlarmChange]) -> None:
         """Record many changes, in their order."""
-        if changes:
-            self._connection.execute(insert(alarm_history), [change_values(change) for change in changes])
+        insert_rows(self._connection, alarm_history, [change_values(change) for change in changes])
 
     def find(self, query: HistoryQuery) -> list[AlarmChange]:
         """Return the changes asked for, newest first by default.

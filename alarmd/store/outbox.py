@@ -21,7 +21,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     literal_column,
     not_,
     or_,
@@ -31,6 +30,7 @@ from sqlalchemy import (
 )
 
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
+from alarmd.store.bulk import insert_rows
 from alarmd.store.paging import Pager, matches
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import outbox
@@ -70,8 +70,7 @@ class OutboxRepository:
 
     def add(self, notifications: Sequence[Notification]) -> None:
         """Put notifications in the outbox."""
-        if notifications:
-            self._connection.execute(insert(outbox), [notification_values(each) for each in notifications])
+        insert_rows(self._connection, outbox, [notification_values(each) for each in notifications])
 
     def claim(self, *, now: datetime, owner: str, lease_s: float, limit: int) -> list[Notification]:
         """Take up to `limit` due notifications, oldest first, for `lease_s` seconds.

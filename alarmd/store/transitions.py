@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 
 from alarmd.model.alarm import Alarm, AlarmId
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import Notification, notifications_of
 from alarmd.model.transition import Transition
+from alarmd.store.bulk import update_rows
 from alarmd.store.database import UnitOfWork
 from alarmd.store.rows import alarm_of
 from alarmd.store.tables import alarms
@@ -86,8 +87,7 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Ap
         states.append(_state_values(alarm, transition, done))
         if not transition.is_repeat:
             changes.append(_change(alarm, transition))
-    if states:
-        unit.connection.execute(_SET_STATE, states)
+    update_rows(unit.connection, alarms, key="alarm_id", rows=states)
     unit.history.add_all(changes)
     unit.outbox.add(notifications)
 
@@ -101,28 +101,15 @@ def _still_holds(alarm: Alarm, transition: Transition) -> bool:
     )
 
 
-_SET_STATE = (
-    update(alarms)
-    .where(alarms.c.alarm_id == bindparam("of_alarm"))
-    .values(
-        state=bindparam("to_state"),
-        state_reason=bindparam("to_reason"),
-        state_timestamp=bindparam("to_timestamp"),
-        state_version=bindparam("to_version"),
-        sequence=bindparam("to_sequence"),
-    )
-)
-
-
 def _state_values(alarm: Alarm, transition: Transition, done: AppliedTransition) -> dict[str, Any]:
     stays = transition.is_repeat
     return {
-        "of_alarm": alarm.alarm_id,
-        "to_state": str(transition.current),
-        "to_reason": alarm.state_reason if stays else transition.reason,
-        "to_timestamp": alarm.state_timestamp if stays else transition.at,
-        "to_version": done.state_version,
-        "to_sequence": done.sequence,
+        "alarm_id": alarm.alarm_id,
+        "state": str(transition.current),
+        "state_reason": alarm.state_reason if stays else transition.reason,
+        "state_timestamp": alarm.state_timestamp if stays else transition.at,
+        "state_version": done.state_version,
+        "sequence": done.sequence,
     }
 
 

@@ -119,9 +119,14 @@ def test_a_full_disk(tmp_path: Path) -> None:
     with engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     database = Database(engine)
-    with pytest.raises(StoreUnavailable, match="Free space on the disk"), database.write() as unit:
-        unit.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        unit.alarms.add_all([an_alarm() for _ in range(2000)])
+
+    def fill() -> None:
+        with database.write() as unit:
+            unit.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            unit.alarms.add_all([an_alarm() for _ in range(2000)])
+
+    with pytest.raises(StoreUnavailable, match="Free space on the disk"):
+        fill()
     with database.read() as unit:
         assert 0 == unit.connection.execute(text("SELECT count(*) FROM alarms")).scalar_one()
     database.close()
@@ -147,12 +152,14 @@ def test_a_read_only_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/alarmd.db"
     schema.upgrade(url)
     database = Database(engine_of(url))
-    with (
-        pytest.raises(StoreUnavailable, match="user that alarmd runs as write to it"),
-        database.read() as unit,
-    ):
-        unit.connection.exec_driver_sql("PRAGMA query_only = ON")
-        unit.connection.execute(text("UPDATE shards SET revision = 1"))
+
+    def write() -> None:
+        with database.read() as unit:
+            unit.connection.exec_driver_sql("PRAGMA query_only = ON")
+            unit.connection.execute(text("UPDATE shards SET revision = 1"))
+
+    with pytest.raises(StoreUnavailable, match="user that alarmd runs as write to it"):
+        write()
     database.close()
 
 

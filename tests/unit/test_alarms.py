@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be asked of alarms, and what follows from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -222,6 +222,7 @@ def test_actions_are_kept_as_they_came(house: House) -> None:
         ),
         (ALICE, {"time_constraints": ({"name": "n"},)}, InvalidInput, "Time constraints are not supported yet"),
         (ALICE, {"name": "a\0b"}, InvalidInput, "field/attribute name"),
+        (ALICE, {"rule": RULE | {"meter_name": "a\0b"}}, InvalidInput, "field/attribute threshold_rule"),
         (ALICE, {"description": "\ud800"}, InvalidInput, "field/attribute description"),
         (ADMIN, {"project_id": "a\0b"}, InvalidInput, "field/attribute project_id"),
         (ALICE, {"project_id": "p2"}, Unauthorized, "^Not Authorized to access project p2$"),
@@ -263,7 +264,7 @@ def test_reading_another_project(house: House) -> None:
 def test_what_belongs_to_others_does_not_exist(house: House) -> None:
     """To another project an alarm is not there, whatever is asked of it; an admin sees it."""
     alarm = house.create()
-    asked = [
+    asked: list[Callable[[], object]] = [
         lambda: house.alarms.get(alarm.alarm_id, EVE),
         lambda: house.alarms.replace(alarm.alarm_id, a_draft(), EVE),
         lambda: house.alarms.delete(alarm.alarm_id, EVE),
@@ -280,12 +281,12 @@ def test_what_belongs_to_others_does_not_exist(house: House) -> None:
 def test_roles(house: House) -> None:
     """Readers read and members write, each not the other, and the alarm is looked up before the role."""
     alarm = house.create()
-    writes = [
+    writes: list[Callable[[], object]] = [
         lambda: house.alarms.replace(alarm.alarm_id, a_draft(), READER),
         lambda: house.alarms.delete(alarm.alarm_id, READER),
         lambda: house.alarms.set_state(alarm.alarm_id, State.OK, READER),
     ]
-    reads = [
+    reads: list[Callable[[], object]] = [
         lambda: house.alarms.get(alarm.alarm_id, WRITER),
         lambda: house.alarms.find(AlarmQuery(), WRITER),
         lambda: house.alarms.history(alarm.alarm_id, HistoryQuery(), WRITER),
@@ -373,7 +374,7 @@ def test_what_a_put_leaves_out_goes_back_to_its_default(house: House) -> None:
 
 
 def test_a_stale_echo_does_not_turn_the_state_back(house: House) -> None:
-    """A client that got the alarm before it turned, and puts it back after, changes what it meant to and not the state."""
+    """A client that got the alarm before it turned and puts it back after changes what it meant to, not the state."""
     seen = house.create(state=State.OK)
     house.clock.advance(60)
     turned = house.turn(seen, State.ALARM)
@@ -391,7 +392,7 @@ def test_a_stale_echo_does_not_turn_the_state_back(house: House) -> None:
 
 
 @pytest.mark.parametrize("with_timestamp", [True, False])
-def test_a_put_may_set_the_state(house: House, with_timestamp: bool) -> None:  # noqa: FBT001  # a parameter of the test
+def test_a_put_may_set_the_state(house: House, with_timestamp: bool) -> None:
     """A state that differs from the current one, or comes alone, is meant and set."""
     alarm = house.create(state=State.OK)
     house.clock.advance(60)
@@ -420,7 +421,7 @@ def test_owners(house: House) -> None:
 
 
 def test_only_new_targets_are_checked(house: House) -> None:
-    """An edit checks the receivers that it brings, so an alarm can be changed though an old one would be refused now."""
+    """An edit checks only the receivers that it brings; one that would be refused by now does not stand in its way."""
     alarm = house.create(ok_actions=("http://h/1",))
     house.checked.clear()
     house.alarms.replace(alarm.alarm_id, echo_of(alarm, ok_actions=("http://h/1", "http://h/2")), ALICE)
