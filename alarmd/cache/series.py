@@ -99,7 +99,7 @@ class SeriesDirectory:
         return [number for number in candidates if selects(selector, self.get(number))]
 
     def take_changes(self) -> list[tuple[int, Series | None, Series | None]]:
-        """Return what has changed since the last call: number, series as it was, series as it is (None: did not exist)."""
+        """Return what changed since the last call: number, series as it was, series as it is (None: did not exist)."""
         changes = [(number, was, now) for number, (was, now) in self._changed.items()]
         self._changed = {}
         return changes
