@@ -8,6 +8,7 @@ waits only, so that a receiver which drips a byte now and then holds its thread 
 import select
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from io import BytesIO
@@ -98,6 +99,16 @@ class _Connection(HTTPConnection):
         self.key = (target.scheme, target.host, target.port)
         self.opened_s = opened_s
         self.idle_since_s = opened_s
+        self._outgoing: list[bytes] = []
+
+    def send(self, data: Any) -> None:
+        """Gather what is to be sent, so that head and body leave in one packet."""
+        self._outgoing.append(data)
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        gathered, self._outgoing = b"".join(self._outgoing), []
+        self.sock.sendall(gathered)
 
     @property
     def is_dropped(self) -> bool:
@@ -205,9 +216,10 @@ class CheckedAdapter(BaseAdapter):
             for name, value in request.headers.items():
                 connection.putheader(name, value)
             connection.endheaders(_bytes_of(request.body))
+            connection.flush()
             answer = connection.getresponse()
             body = self._read(answer, sock, within_s=min(_BODY_WAIT_S, deadline.left_s()))
-            keep = answer.isclosed() and not answer.will_close
+            keep = not answer.will_close
         finally:
             if keep:
                 self._idle.keep(connection)
@@ -250,11 +262,15 @@ class CheckedAdapter(BaseAdapter):
     def _read(self, answer: HTTPResponse, sock: _TimedSocket | _TimedTlsSocket, *, within_s: float) -> bytes:
         # The status is known and settles the matter, whatever becomes of the body.
         sock.deadline = _Deadline(self._clock, total_s=within_s, wait_s=within_s)
-        try:
-            return answer.read(self._limits.max_answer_bytes)
-        except (OSError, HTTPException):
+        body, is_whole = b"", False
+        with suppress(OSError, HTTPException):
+            body = answer.read(self._limits.max_answer_bytes)
+            is_whole = answer.isclosed()
+        if not is_whole:
+            # Nobody can tell where the next answer would begin, so the connection cannot be used again.
             answer.will_close = True
-            return b""
+            answer.close()
+        return body
 
 
 def _response_of(request: requests.PreparedRequest, answer: HTTPResponse, body: bytes) -> requests.Response:
