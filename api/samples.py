@@ -15,7 +15,7 @@ from alarmd.api.wire import shown
 from alarmd.cluster.doorbell import Bell
 from alarmd.errors import InvalidInput
 from alarmd.model.samples import batches_of
-from alarmd.telemetry import SAMPLES_REJECTED
+from alarmd.telemetry import SAMPLES_APPENDED, SAMPLES_REJECTED
 
 blueprint = Blueprint("samples", __name__)
 
@@ -45,7 +45,7 @@ def push_samples() -> tuple[dict[str, Any], int]:
     )
     samples, rejected = read_samples(items, rules)
     if samples:
-        given.log.append(batches_of(samples, source="push"))
+        SAMPLES_APPENDED.inc(given.log.append(batches_of(samples, source="push")))
         given.doorbell.ring(Bell.SAMPLES)
     for rejection in rejected:
         SAMPLES_REJECTED.labels(rejection.kind).inc()

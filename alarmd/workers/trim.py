@@ -6,7 +6,7 @@ from functools import partial
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.runtime import Runtime
-from alarmd.telemetry import LOG_BYTES, LOG_ENTRIES, LOG_TRIMMED
+from alarmd.telemetry import LOG_BYTES, LOG_ENTRIES
 from alarmd.workers.pace import Pace
 
 
@@ -21,7 +21,7 @@ def trim_job(runtime: Runtime, log: SampleLog) -> Pace:
 
 
 def _trim(log: SampleLog, clock: Clock) -> None:
-    LOG_TRIMMED.inc(log.trim(now_s=clock.time_s()))
+    log.trim(now_s=clock.time_s())
     stats = log.stats()
     LOG_BYTES.set(stats.payload_bytes)
     LOG_ENTRIES.set(stats.entries)

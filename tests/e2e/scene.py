@@ -51,7 +51,7 @@ class Scene:
         assert answer["accepted"] == 1, answer
 
     def await_webhook(self, current: str, *, timeout_s: float = REACTION_S) -> dict[str, Any]:
-        """Return the body of the next webhook, which has to tell this state; an earlier one may come again before it."""
+        """Return the body of the next webhook, which has to tell this state; an earlier one may come again first."""
         deadline_s = time.monotonic() + timeout_s
         count = 1
         while True:
