@@ -16,6 +16,7 @@ from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import Forbidden, InvalidInput, NotFound, Unauthorized
 from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, AlarmId, Severity, State
+from alarmd.model.caller import Caller
 from alarmd.model.history import AlarmChange, ChangeType, detail_of
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.rule import RuleType
@@ -33,33 +34,6 @@ _INWARD_SCHEMES = frozenset({"log", "test"})
 _NO_TEXT = "Value should be text without NUL and without half surrogate pairs."
 
 _DELETED_REASON = "the alarm was deleted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who asks. The roles `admin`, `member` and `reader` count, in any case; each for itself, none implies another."""
-
-    project_id: str
-    user_id: str
-    roles: frozenset[str]
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether the caller may do everything in every project."""
-        return self._has("admin")
-
-    @property
-    def may_read(self) -> bool:
-        """Whether the caller may look at the alarms of its project."""
-        return self.is_admin or (bool(self.project_id) and self._has("reader"))
-
-    @property
-    def may_write(self) -> bool:
-        """Whether the caller may change the alarms of its project."""
-        return self.is_admin or (bool(self.project_id) and self._has("member"))
-
-    def _has(self, role: str) -> bool:
-        return any(own.lower() == role for own in self.roles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from alarmd.alarms import AlarmDraft, AlarmService, Caller
+from alarmd.alarms import AlarmDraft, AlarmService
 from alarmd.clock import ManualClock
 from alarmd.cluster.doorbell import Bell
 from alarmd.errors import Forbidden, InvalidInput, NotFound, TargetRefused, Unauthorized
 from alarmd.evaluators.family import RuleLimits
 from alarmd.evaluators.threshold import PLUGIN
 from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, Severity, State
+from alarmd.model.caller import Caller
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState
 from alarmd.model.shard import shard_of
