@@ -3,6 +3,7 @@
 
 import socket
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -60,7 +61,7 @@ class HostOptions(Options):
     resource_id: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     #: Two readings of a counter that lie further apart make no rate.
-    max_gap_s: float = Field(600.0, gt=0)
+    max_gap_s: float = Field(default=600.0, gt=0)
 
 
 class HostSource:
@@ -92,8 +93,8 @@ class HostSource:
         time_s, monotonic_s = self._clock.time_s(), self._clock.monotonic_s()
         batches = [
             self._machine_batch(time_s, monotonic_s),
-            self._device_batch(psutil.disk_io_counters(perdisk=True), _DISK, self._disks, time_s, monotonic_s),
-            self._device_batch(psutil.net_io_counters(pernic=True), _NIC, self._nics, time_s, monotonic_s),
+            self._device_batch(_whole_disks(), _DISK, self._disks, time_s, monotonic_s),
+            self._device_batch(psutil.net_io_counters(pernic=True) or {}, _NIC, self._nics, time_s, monotonic_s),
         ]
         return [batch for batch in batches if batch.resources]
 
@@ -102,9 +103,9 @@ class HostSource:
 
     def _machine_batch(self, time_s: float, monotonic_s: float) -> Batch:
         times = psutil.cpu_times()
-        # A guest's time is in the user's already; waiting for a disk is idle.
-        busy_s = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
-        idle_s = times.idle + times.iowait
+        # Which times there are depends on the system. A guest's is in the user's already; waiting for a disk is idle.
+        busy_s = sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
+        idle_s = times.idle + getattr(times, "iowait", 0.0)
         counters = np.array([[busy_s * 1e9, idle_s * 1e9]])
         busy, idle = self._times.update([self._host], [None], counters, at_s=monotonic_s)[0]
         memory = psutil.virtual_memory()
@@ -121,9 +122,8 @@ class HostSource:
         return self._batch((self._resource(),), _MACHINE, np.array([values], dtype=np.float64), time_s)
 
     def _device_batch(
-        self, read: dict[str, Any] | None, fields: dict[Metric, str], rates: Rates, time_s: float, monotonic_s: float
+        self, entries: dict[str, Any], fields: dict[Metric, str], rates: Rates, time_s: float, monotonic_s: float
     ) -> Batch:
-        entries = read or {}
         resources = tuple(self._resource(device) for device in entries)
         counters = np.array(
             [[getattr(entry, field) for field in fields.values()] for entry in entries.values()], dtype=np.float64
@@ -155,6 +155,16 @@ class HostSource:
             values=values[:, kept],
             expected=len(resources),
         )
+
+
+def _whole_disks() -> dict[str, Any]:
+    """Return the counters of each disk; partitions would count a second time what their disk has done."""
+    counters = psutil.disk_io_counters(perdisk=True) or {}
+    disks = Path("/sys/block")
+    idle = ("loop", "ram")
+    if not disks.is_dir():
+        return counters
+    return {name: entry for name, entry in counters.items() if (disks / name).exists() and not name.startswith(idle)}
 
 
 def build(*, name: str, options: HostOptions, clock: Clock) -> HostSource:

@@ -58,15 +58,15 @@ class LibvirtOptions(Options):
     #: Labels for all machines of this host; a machine's own win.
     labels: dict[str, str] = Field(default_factory=dict)
     #: How long one poll may take at most.
-    deadline_s: float = Field(5.0, gt=0, le=300)
+    deadline_s: float = Field(default=5.0, gt=0, le=300)
     #: How long the call that asks QEMU may take before it is made once more on another connection.
-    patience_s: float = Field(1.0, gt=0, le=300)
+    patience_s: float = Field(default=1.0, gt=0, le=300)
     #: How many calls of a kind may be stuck at a time, one for each stopped QEMU. libvirtd has 20 workers by default.
-    stuck_calls: int = Field(8, ge=2, le=64)
+    stuck_calls: int = Field(default=8, ge=2, le=64)
     #: Two readings of a counter that lie further apart make no rate.
-    max_gap_s: float = Field(600.0, gt=0)
+    max_gap_s: float = Field(default=600.0, gt=0)
     #: What a guest said of its memory longer ago than this is no evidence.
-    guest_memory_max_age_s: float = Field(120.0, gt=0)
+    guest_memory_max_age_s: float = Field(default=120.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
