@@ -40,13 +40,11 @@ def test_readers_do_not_write(database: Database) -> None:
     assert 0 == highest
 
 
-def test_without_a_schema(database_url: str) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_without_a_schema(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Using a database that was never upgraded says how to upgrade it."""
-    engine = engine_of(database_url).execution_options(alarmd_writes=True)
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE alarms"))
-    engine.dispose()
-    database = Database.connect(database_url)
+    url = f"sqlite:///{tmp_path}/new.db" if engine == "sqlite" else request.getfixturevalue("postgres_url")
+    database = Database.connect(url)
     with pytest.raises(StoreUnavailable, match=r"Run `alarmd db upgrade`"), database.read() as unit:
         unit.alarms.get("a")
     database.close()
