@@ -21,7 +21,7 @@ OTHER_VARIABLES = frozenset(
 MASK = "********"
 
 #: Options of log engines that may stand in a file of their own.
-_SECRET_OPTIONS = frozenset({"log.options.url", "log.options.password"})
+_SECRET_OPTIONS = frozenset({"log.options.url"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
