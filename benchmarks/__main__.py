@@ -4,6 +4,7 @@
 import click
 
 from alarmd.clock import SystemClock
+from benchmarks.reaction import DatabaseName, reaction
 from benchmarks.report import show
 from benchmarks.tick import tick
 
@@ -34,6 +35,16 @@ def tick_command(
     rules = min(alarms, prometheus_rules) if vs_prometheus else 0
     report = tick(alarms=alarms, series=series, passes=passes, prometheus_rules=rules, clock=SystemClock())
     show(report, as_json=as_json)
+
+
+@main.command(name="reaction")
+@click.option("--alarms", type=click.IntRange(min=1), default=10_000, help="How many alarms there are.")
+@click.option("--rounds", type=click.IntRange(min=1), default=100, help="How many times one of them is flipped.")
+@click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", help="What holds them.")
+@_json
+def reaction_command(*, alarms: int, rounds: int, database: DatabaseName, as_json: bool) -> None:
+    """Measure the time from a sample to its webhook."""
+    show(reaction(alarms=alarms, rounds=rounds, database=database, clock=SystemClock()), as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.clock import Clock
-from benchmarks.exporter import Exporter, serving
+from benchmarks.exporter import Exporter
 from benchmarks.fleet import INTERVAL_S, METRIC, Fleet
+from benchmarks.loopback import serving
 from benchmarks.process import Program, find_program, free_port
 from benchmarks.report import tell
 
@@ -71,7 +72,7 @@ def measure_prometheus(*, rules: int, series: int, period_s: int, periods: int, 
     fleet = Fleet(series=series, start_s=np.floor(clock.time_s()) - _PAST_S)
     thresholds = fleet.thresholds(rules).tolist()
     exporter = Exporter(fleet, clock=clock)
-    with tempfile.TemporaryDirectory(prefix="alarmd-bench-") as name, serving(exporter) as target:
+    with tempfile.TemporaryDirectory(prefix="alarmd-bench-") as name, serving(exporter.scrape) as target:
         server = _Prometheus(program, Path(name), target=target, clock=clock)
         with server.process:
             tell(f"feeding Prometheus {_PAST_S:g} s of {series:,} series")

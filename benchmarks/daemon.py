@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real `alarmd run` on a free port, with its state in a directory of its own."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alarmd.clock import Clock
+from benchmarks.process import Program
+
+_READY = re.compile(r" is ready at http://(\S+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """A daemon that is ready."""
+
+    #: ``HOST:PORT`` of its API.
+    address: str
+    #: What it writes to stdout and stderr.
+    output: Path
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return what its log tells so far under a name, in order."""
+        lines = self.output.read_text(errors="replace").splitlines()
+        told = [json.loads(line) for line in lines if line.startswith("{") and f'"{name}"' in line]
+        return [one for one in told if one["event"] == name]
+
+
+@contextmanager
+def daemon(directory: Path, *, store_url: str | None, clock: Clock) -> Iterator[Daemon]:
+    """Run every role but the poller's for as long as the context lasts; without a URL the database is SQLite's."""
+    directory.mkdir()
+    # Settings of whoever runs this must not change what is measured.
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ALARMD_")}
+    env["ALARMD_LOGGING__FORMAT"] = "json"
+    if store_url is not None:
+        env["ALARMD_STORE__URL"] = store_url
+    command = [sys.executable, "-m", "alarmd", "run", "--state-dir", str(directory / "state")]
+    command += ["--listen", "127.0.0.1:0", "--roles", "api,evaluator,notifier", "--migrate"]
+    output = directory / "alarmd.log"
+    with Program(command, output=output, clock=clock, env=env) as program:
+        program.wait_until(lambda: bool(_READY.search(output.read_text(errors="replace"))), what="the daemon's start")
+        found = _READY.search(output.read_text(errors="replace"))
+        yield Daemon(address=found[1] if found else "", output=output)
