@@ -60,12 +60,8 @@ class Runtime:
         """
         parse_url(self.settings.store_url)
         self._log_plugin()
-        for number, source in enumerate(self.settings.poller.sources):
-            self._source_plugin(source, number=number)
-        names = [self._source_name(source) for source in self.settings.poller.sources]
-        for name in names:
-            if names.count(name) > 1:
-                raise SettingsError(f"poller.sources: {name!r} is there {names.count(name)} times; give each its name.")
+        if "poller" in self.settings.roles:  # another role's host need not have a source's libraries
+            self._check_sources()
         for name in self.settings.notifier.schemes:
             self._scheme_plugin(name)
         for name in plugins.names("alarmd.notifiers"):
@@ -74,6 +70,14 @@ class Runtime:
         if self.settings.cluster.doorbell == "redis" and self.settings.cluster.doorbell_url is None:
             raise SettingsError('cluster.doorbell = "redis" needs cluster.doorbell_url, e.g. "redis://host:6379/0".')
         _ = self.families
+
+    def _check_sources(self) -> None:
+        for number, source in enumerate(self.settings.poller.sources):
+            self._source_plugin(source, number=number)
+        names = [self._source_name(source) for source in self.settings.poller.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f"poller.sources: {name!r} is there {names.count(name)} times; give each its name.")
 
     # --- what every role shares ----------------------------------------------------------------------------------
 

@@ -17,8 +17,11 @@ logger = structlog.get_logger()
 
 #: Builds the WSGI application. By name, because the doors stand above the workers and may not be imported from here.
 _DOOR = "alarmd.api.door:open_door"
-#: How many connections may wait to be accepted.
+#: How many connections may wait to be accepted, and how many requests for a thread; more are answered with 503.
 _BACKLOG = 512
+#: How many connections are kept open for further requests.
+_KEPT_OPEN = 256
+_MAX_HEADER_BYTES = 64 * 1024
 #: For how long a connection may be silent.
 _SILENCE_S = 30
 #: How long requests under way may take once the process drains.
@@ -68,10 +71,14 @@ class _Server(wsgi.Server):
             app,
             numthreads=threads,
             request_queue_size=_BACKLOG,
+            accepted_queue_size=_BACKLOG,
+            accepted_queue_timeout=1,
             timeout=_SILENCE_S,
             server_name="alarmd",
         )
         self._listening = listening
+        self.keep_alive_conn_limit = _KEPT_OPEN
+        self.max_request_header_size = _MAX_HEADER_BYTES
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket:  # noqa: A002, ARG002  # the library's signature
         self.socket: socket | None = self._listening.dup()

@@ -5,7 +5,7 @@ import os
 import threading
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from socket import socket
 from typing import ClassVar
 
@@ -74,12 +74,15 @@ class RoleService(cotyledon.Service):
             jobs = self._open_patiently()
             if self.stopping.is_set():
                 return
-            self._exposition.publish()
+            # For whoever asks right after the start. Should it fail, the job below fails as well and says so.
+            with suppress(OSError):
+                self._exposition.publish()
             publishing = Pace("metrics", self._publish, interval_s=_PUBLISH_S, clock=self.clock)
             self._schedule = Schedule([*jobs, publishing])
             self._schedule.start()
         logger.info("worker_ready", pid=os.getpid())
-        os.write(self._ready_pipe, f"{self.process}\n".encode())
+        with suppress(BlockingIOError):  # nobody reads any more, and thousands of restarts have filled the pipe
+            os.write(self._ready_pipe, f"{self.process}\n".encode())
         self.serve()
 
     def terminate(self) -> None:

@@ -31,7 +31,7 @@ _SERVICES: dict[Role, type[RoleService]] = {
     "poller": PollerService,
 }
 #: A process that lived for longer than this was in good health, and its successor comes at once.
-_HEALTHY_S = 2.0
+_HEALTHY_S = 1.0
 
 
 class Supervisor:
@@ -96,13 +96,15 @@ class Supervisor:
         now_s = self._clock.monotonic_s()
         lived_s = now_s - self._born_s.get((service_id, worker_id), self._started_s)
         self._born_s[service_id, worker_id] = now_s
-        logger.warning("worker_died", role=role, worker=worker_id, exit_code=exit_code, lived_s=round(lived_s, 1))
+        tell = logger.info if exit_code == 0 else logger.warning
+        tell("worker_died", role=role, worker=worker_id, exit_code=exit_code, lived_s=round(lived_s, 1))
         WORKER_RESTARTS.labels(role).inc()
-        self._exposition.publish()
         if lived_s > _HEALTHY_S:
             # cotyledon takes many deaths in a row for a crash loop and pauses all of them for five seconds. This one
             # was no part of a loop, and telling the same number of workers again makes it forget the earlier ones.
             self._manager.reconfigure(service_id, self._counts[service_id])  # type: ignore[arg-type]
+        # Last, because a full disk must not keep the rest from being done; cotyledon logs what a hook raises.
+        self._exposition.publish()
 
 
 def _take_title(service_id: object, worker_id: int, service: cotyledon.Service) -> None:
