@@ -7,6 +7,7 @@ gets all rows of a statement as one JSON document, and SQLite gets them spelt as
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Table, text
@@ -72,6 +73,7 @@ def _spelling_of(column: Column[Any]) -> Callable[[Any], Any] | None:
     return _spell_moment if isinstance(column.type, UtcDateTime) else None
 
 
+@lru_cache(maxsize=1024)  # the rows of a tick share a handful of moments
 def _spell_moment(moment: datetime | None) -> str | None:
     # As SQLAlchemy does: UTC without saying so, and all digits even when they are zeros.
     return None if moment is None else in_utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -4,6 +4,7 @@
 import json
 import math
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from alarmd.store.columns import in_utc
@@ -28,6 +29,7 @@ def from_json(document: str | bytes) -> Any:
     return [] if told == "[]" else _DECODER.decode(told)
 
 
+@lru_cache(maxsize=1024)  # the rows of a tick share a handful of moments
 def _moment(value: object) -> str:
     if isinstance(value, datetime):
         return in_utc(value).isoformat()

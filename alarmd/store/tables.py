@@ -86,6 +86,7 @@ alarm_history = Table(
 
 _PENDING = text("state = 'pending'")
 _WAITING = text("state = 'pending' AND lease_until IS NULL")
+_FINISHED = text("finished_at IS NOT NULL")
 _LEASED = text("state = 'pending' AND lease_until IS NOT NULL")
 
 outbox = Table(
@@ -115,5 +116,5 @@ outbox = Table(
     Index("ix_outbox_lane", "lane", "sequence", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("ix_outbox_project_id_created_at", "project_id", "created_at"),
     Index("ix_outbox_alarm_id_sequence", "alarm_id", "sequence"),
-    Index("ix_outbox_finished_at", "finished_at"),
+    Index("ix_outbox_finished_at", "finished_at", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
 )

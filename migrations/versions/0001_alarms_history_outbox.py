@@ -120,11 +120,11 @@ def _create_outbox() -> None:
         ("ix_outbox_due", ["next_attempt_at", "event_id"], "state = 'pending' AND lease_until IS NULL"),
         ("ix_outbox_leased", ["lease_until"], "state = 'pending' AND lease_until IS NOT NULL"),
         ("ix_outbox_lane", ["lane", "sequence"], "state = 'pending'"),
+        ("ix_outbox_finished_at", ["finished_at"], "finished_at IS NOT NULL"),
     ):
         op.create_index(name, "outbox", columns, sqlite_where=sa.text(rows), postgresql_where=sa.text(rows))
     op.create_index("ix_outbox_project_id_created_at", "outbox", ["project_id", "created_at"])
     op.create_index("ix_outbox_alarm_id_sequence", "outbox", ["alarm_id", "sequence"])
-    op.create_index("ix_outbox_finished_at", "outbox", ["finished_at"])
 
 
 def downgrade() -> None:
