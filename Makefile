@@ -7,6 +7,8 @@ PYTHON ?= python3
 NEEDS ?= build hypervisor servers
 # How many tests run side by side.
 JOBS ?= 2
+# What `make bench` measures.
+BENCH_ARGS ?= all
 
 BIN := .venv/bin
 ALARMD := $(BIN)/alarmd
@@ -41,7 +43,7 @@ check: ## Lint, format, types, import layers, and whether the lock file fits
 	$(BIN)/pip check
 	$(BIN)/pytest -q tests/architecture/test_lock.py
 
-bench: ## Measure the figures (BENCH_ARGS="tick --alarms 100000 --vs-prometheus --json")
+bench: ## Measure all figures, or one (BENCH_ARGS="tick --alarms 100000 --vs-prometheus --json")
 	@$(SET_UP) NEEDS="build hypervisor benchmark"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

@@ -47,5 +47,15 @@ def reaction_command(*, alarms: int, rounds: int, database: DatabaseName, as_jso
     show(reaction(alarms=alarms, rounds=rounds, database=database, clock=SystemClock()), as_json=as_json)
 
 
+@main.command(name="all")
+@_json
+@click.pass_context
+def all_command(context: click.Context, *, as_json: bool) -> None:
+    """Measure every figure as its bar wants it."""
+    context.invoke(tick_command, as_json=as_json, vs_prometheus=True)
+    context.invoke(tick_command, as_json=as_json, alarms=1_000_000)
+    context.invoke(reaction_command, as_json=as_json)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

@@ -18,7 +18,6 @@ class Exporter:
         self._served = 0
         self._body = b""
 
-    @property
     def is_up_to_date(self) -> bool:
         """Whether every round has been served whose time has come."""
         return self._fleet.moment_s(self._served) > self._clock.time_s()
@@ -26,7 +25,7 @@ class Exporter:
     def scrape(self, _: bytes = b"") -> bytes:
         """Return the answer to a scrape, in Prometheus's text format."""
         with self._lock:
-            if not self.is_up_to_date:
+            if not self.is_up_to_date():
                 self._body = "".join(self._lines(self._served)).encode()
                 self._served += 1
             return self._body

@@ -76,9 +76,7 @@ def measure_prometheus(*, rules: int, series: int, period_s: int, periods: int, 
         server = _Prometheus(program, Path(name), target=target, clock=clock)
         with server.process:
             tell(f"feeding Prometheus {_PAST_S:g} s of {series:,} series")
-            server.process.wait_until(
-                lambda: exporter.is_up_to_date, what="the end of the feed", timeout_s=_FEED_TIMEOUT_S
-            )
+            server.process.wait_until(exporter.is_up_to_date, what="the end of the feed", timeout_s=_FEED_TIMEOUT_S)
             server.load(_alerts(fleet, thresholds, period_s=period_s, periods=periods))
             tell(f"waiting for {_EVALUATIONS} evaluations of {rules:,} rules by Prometheus")
             durations_s = server.evaluations(_EVALUATIONS)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from alarmd.clock import ManualClock
+from benchmarks.__main__ import main
+from benchmarks.exporter import Exporter
+from benchmarks.fleet import INTERVAL_S, JITTER_S, Fleet
+from benchmarks.prometheus import alert
+from benchmarks.receiver import Receiver
+from benchmarks.report import Bar, Report
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def figures(result: Result) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return told
+
+
+def test_a_tick_is_told_as_json() -> None:
+    """The last line of the output holds every figure of a tick with its ratio, and what was demanded."""
+    result = run("tick", "--alarms", "60", "--series", "20", "--passes", "2", "--json")
+
+    told = figures(result)
+    assert ("tick", 60, 20, 2) == (told["benchmark"], told["alarms"], told["series"], told["passes"])
+    measured = ("tick_ms", "tick_p95_ms", "tick_cpu_ms", "first_tick_ms", "ns_per_alarm", "floor_ms", "floor_ratio")
+    assert all(told[key] > 0 for key in measured)
+    assert {"flips_per_tick", "memory_mib", "bytes_per_alarm", "bytes_per_sample"} <= told.keys()
+    assert {"tick_ms <= 50", "bytes_per_alarm <= 1536", "bytes_per_sample <= 12"} == told["bars"].keys()
+    assert told["ns_per_alarm"] == pytest.approx(told["tick_ms"] * 1e6 / 60, rel=1e-2)
+
+
+def test_without_json_there_is_a_table() -> None:
+    """People get a line for each figure, and progress does not get in between."""
+    result = run("tick", "--alarms", "6", "--series", "2", "--passes", "1")
+
+    lines = result.stdout.splitlines()
+    assert "tick" == lines[0]
+    assert ["alarms", "6"] == lines[1].split()
+    assert "measuring 1 passes" in result.stderr
+
+
+def test_a_reaction_is_told_as_json() -> None:
+    """A real daemon's webhooks come back, none is lost or repeated, and the figures are told."""
+    told = figures(run("reaction", "--alarms", "3", "--rounds", "4", "--json"))
+
+    assert ("reaction", 3, 4, "sqlite") == (told["benchmark"], told["alarms"], told["rounds"], told["database"])
+    assert (0, 0) == (told["lost"], told["repeated"])
+    measured = ("p50_ms", "p99_ms", "max_ms", "floor_ms", "ratio", "stored_p50_ms", "created_per_s", "storm_s")
+    assert all(told[key] > 0 for key in measured)
+    assert {"p50_ms <= 150", "p99_ms <= 500", "lost <= 0"} == told["bars"].keys()
+
+
+def test_a_missing_prometheus_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wants the comparison without having Prometheus is told how to get it, before anything is measured."""
+    monkeypatch.setenv("PATH", "")
+
+    result = run("tick", "--alarms", "5", "--vs-prometheus")
+
+    assert 1 == result.exit_code
+    assert "prometheus is not installed" in result.stderr
+    assert "apt-get install" in result.stderr
+    assert "compiled" not in result.stderr
+
+
+def test_bars_tell_whether_they_were_met() -> None:
+    """A value at its bar meets it; one above it, or none at all, does not."""
+    bars = (Bar(key="a", at_most=1.0), Bar(key="b", at_most=1.0), Bar(key="c", at_most=1.0))
+    report = Report(name="some", values={"a": 1.0, "b": 1.5, "c": None}, bars=bars)
+
+    assert {"a <= 1": True, "b <= 1": False, "c <= 1": False} == json.loads(report.as_json())["bars"]
+    assert ["met", "MISSED", "MISSED"] == [line.split()[-1] for line in report.as_table().splitlines()[1:]]
+
+
+def test_a_fleet_reports_as_pollers_do() -> None:
+    """A round holds every machine once, each host at a moment of its own near the round's, and can be had again."""
+    fleet, again = (Fleet(series=250, start_s=1000.0) for _ in range(2))
+
+    for number in range(3):
+        batches = list(fleet.report(number))
+        assert [100, 100, 50] == [len(batch.resources) for batch in batches]
+        assert all(abs(batch.timestamp_s - 1000.0 - number * INTERVAL_S) <= JITTER_S for batch in batches)
+        assert 3 == len({batch.timestamp_s for batch in batches})
+        for batch, same in zip(batches, again.report(number), strict=True):
+            assert batch.timestamp_s == same.timestamp_s
+            assert np.array_equal(batch.values, same.values)
+
+
+def test_an_exporter_hands_out_a_round_a_scrape_until_it_has_caught_up() -> None:
+    """Rounds whose time has come are served one by one; the last of them is served again until the next has come."""
+    clock = ManualClock(START)
+    exporter = Exporter(Fleet(series=2, start_s=START.timestamp()), clock=clock)
+
+    assert b"" == exporter.scrape()
+    clock.advance(INTERVAL_S + JITTER_S)
+    assert not exporter.is_up_to_date()
+    first, second, third = exporter.scrape(), exporter.scrape(), exporter.scrape()
+
+    assert exporter.is_up_to_date()
+    assert first != second == third
+    assert b'cpu_util{project="project-1",vm="vm-0000001"} ' in second
+    times_s = [int(line.rsplit(b" ")[-1]) / 1000 for line in second.splitlines()[1:]]
+    assert all(abs(time_s - START.timestamp() - INTERVAL_S) <= JITTER_S for time_s in times_s)
+
+
+def test_prometheus_gets_the_rule_that_alarmd_has() -> None:
+    """Each period becomes one term, and all of them have to hold."""
+    rule = alert(number=7, vm="vm-1", threshold=80.5, period_s=60, periods=2)
+
+    terms = [
+        'avg_over_time(cpu_util{vm="vm-1"}[60s]) > 80.5',
+        'avg_over_time(cpu_util{vm="vm-1"}[60s] offset 60s) > 80.5',
+    ]
+    assert {"alert": "alarm_7", "expr": " and ".join(terms), "labels": {"number": "7"}} == rule
+
+
+def test_a_receiver_knows_what_came_when() -> None:
+    """Webhooks are kept by alarm, in order, with the moment of their arrival; one that does not come is None."""
+    clock = ManualClock(START)
+    receiver = Receiver(clock)
+
+    for state in ("alarm", "ok"):
+        clock.advance(1.0)
+        receiver.take(json.dumps({"alarm_id": "a", "current": state}).encode())
+
+    assert (2, 2, 0) == (receiver.count, receiver.held("a"), receiver.held("b"))
+    arrival = receiver.wait("a", 1, timeout_s=0.0)
+    assert arrival is not None
+    assert ("ok", 2.0) == (arrival.current, arrival.at_s)
+    assert receiver.wait("a", 2, timeout_s=0.0) is None
+    assert receiver.wait_for(2, timeout_s=0.0)
