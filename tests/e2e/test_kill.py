@@ -44,3 +44,21 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
         with daemon(tmp_path / "state") as second:
             assert second.request("GET", "/v2/alarms") == []
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), what="the orphans to end")
+
+
+def test_hangup_replaces_every_process(tmp_path: Path) -> None:
+    """SIGHUP has every process, also of roles with several, drain and come back anew; the daemon stays."""
+    environ = {"ALARMD_EVALUATOR__WORKERS": "2", "ALARMD_NOTIFIER__WORKERS": "2"}
+    counts = {"api": 1, "poller": 1, "evaluator": 2, "notifier": 2}
+    with daemon(tmp_path / "state", environ=environ) as running:
+        before = {role: running.children(role) for role in counts}
+        os.kill(running.process.pid, signal.SIGHUP)
+
+        def all_new() -> bool:
+            after = {role: running.children(role) for role in counts}
+            return all(len(after[role]) == counts[role] and not {*after[role]} & {*before[role]} for role in counts)
+
+        assert {role: len(pids) for role, pids in before.items()} == counts
+        wait_until(all_new, what="every process to be replaced")
+        assert running.request("GET", "/v2/alarms") == []
+        assert running.stop() == 0
