@@ -20,7 +20,9 @@ class ScalingGroup(Protocol):
 
     #: Name of the source that watches it.
     source: str
-    #: How busy its members are on average, in percent, when one of them gets busy and when none is.
+    #: Which statistic of the members' CPU the alarms look at.
+    statistic: str
+    #: Above this, in percent, a member is busy; below that, none is.
     busy_percent: float
     idle_percent: float
 
@@ -47,8 +49,10 @@ class MachineGroup:
     """Virtual machines on a private hypervisor."""
 
     source = "libvirt"
-    busy_percent = 60.0
-    idle_percent = 20.0
+    # The busiest member decides, and far from both ends: a machine that shares its processor with others must do.
+    statistic = "max"
+    busy_percent = 40.0
+    idle_percent = 15.0
 
     def __init__(self) -> None:
         """Start the hypervisor and the first machine. Raises `HypervisorUnavailable`."""
@@ -98,6 +102,8 @@ class HostGroup:
     """This machine: its load is real, but the members that come and go are only names."""
 
     source = "host"
+    # The machine has other things to do as well, so short bursts must not decide.
+    statistic = "avg"
     busy_percent = 85.0
     idle_percent = 60.0
 

@@ -81,7 +81,7 @@ class Story:
 
     def run(self) -> Ending:
         """Run every step. Raises `AlarmdError` when one does not happen in time."""
-        self._wait("the first samples of the group", self._has_samples)
+        self._wait("the group to idle", self._is_idle)
         self._create_alarms()
         out = self._react(
             "The load comes", path=_SCALE_OUT, act=self._group.add, done="The receiver has added {name} to the group"
@@ -109,8 +109,8 @@ class Story:
         self._create("scale-out", "gt", self._group.busy_percent, _SCALE_OUT, state="insufficient data")
         self._create("scale-in", "lt", self._group.idle_percent, _SCALE_IN, state="alarm")
         self._tell(
-            f"Two alarms registered over REST: scale out above {self._group.busy_percent:.0f} % CPU, "
-            f"scale in below {self._group.idle_percent:.0f} %, on the mean of {_PERIOD_S} s"
+            f"Two alarms registered over REST, on the {self._group.statistic} of the group's CPU in {_PERIOD_S} s: "
+            f"scale out above {self._group.busy_percent:.0f} %, scale in below {self._group.idle_percent:.0f} %"
         )
         self._wait("the alarms to be evaluated", lambda: self._states()["scale-out"] == "ok")
 
@@ -119,7 +119,7 @@ class Story:
         rule = {
             "meter_name": "cpu_util",
             "query": query,
-            "statistic": "avg",
+            "statistic": self._group.statistic,
             "period": _PERIOD_S,
             "evaluation_periods": 1,
             "comparison_operator": comparison,
@@ -181,6 +181,12 @@ class Story:
 
     def _has_samples(self) -> bool:
         return self._group.members().keys() <= self._daemon.samples("cpu_util", LABELS).keys()
+
+    def _is_idle(self) -> bool:
+        """Whether every member has been seen idle: a machine that boots is busy for a moment."""
+        samples = self._daemon.samples("cpu_util", LABELS)
+        idle_percent = self._group.idle_percent
+        return all(samples.get(member, idle_percent) < idle_percent for member in self._group.members())
 
     def _states(self) -> dict[str, str]:
         return {
