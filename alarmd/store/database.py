@@ -2,6 +2,8 @@
 """The database: one engine a process, and the unit of work."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +23,8 @@ from alarmd.store.outbox import OutboxRepository
 _LOCK_WAIT_S = 10
 #: How long reaching the server may take.
 _CONNECT_S = 5
+#: How often, and with which pause between, a new SQLite file is asked to be written ahead while another holds it.
+_WAL_TRIES, _WAL_PAUSE_S = 500, 0.02
 #: Connections kept open, and how many more may come for a while. Bounds what one process asks of a server.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 10
 
@@ -129,11 +133,24 @@ def _prepare_sqlite(dbapi_connection: Any, _record: ConnectionPoolEntry) -> None
     # The driver must not open transactions by itself: it would do so late, and as a reader.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Have the file written ahead. Of several that switch a new file at once SQLite refuses all but one, unwaited."""
+    for patience in reversed(range(_WAL_TRIES)):
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not patience:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
