@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills one process after the other, at moments that hurt."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from enum import StrEnum
+from threading import Event
+
+from tests.faults.journal import Journal
+from tests.faults.load import Load
+from tests.support.daemon import Daemon, wait_until
+
+ROLES = ("api", "poller", "evaluator", "notifier")
+#: Kills of each role, and how many of the successors are killed too, while they start.
+EACH, NEWBORN = 4, 4
+KILLS = EACH * len(ROLES) + NEWBORN
+#: For how long the others must have lived. When many die younger, the parent suspects a crash loop and pauses.
+_GROWN_S = 2.5
+#: How long to wait at most for the event that a kill is to follow.
+_PATIENCE_S = 3.0
+
+
+class Moment(StrEnum):
+    """When a process is killed."""
+
+    #: Whatever goes on.
+    ANY = "any"
+    #: Samples are on their way: they are stored, read and judged now.
+    PUSH = "push"
+    #: A load has changed, and soon the alarms on it will.
+    CHANGE = "change"
+    #: A receiver holds a webhook that it has not answered.
+    DELIVERY = "delivery"
+    #: The process has just taken the place of one that was killed.
+    BIRTH = "birth"
+
+
+class Killer:
+    """Draws victims and moments from a seed, and keeps a list of its deeds."""
+
+    def __init__(self, alarmd: Daemon, load: Load, journal: Journal, *, seed: int) -> None:
+        self._alarmd = alarmd
+        self._load = load
+        self._journal = journal
+        self._random = random.Random(seed)
+        self._pause = Event()
+        self._started_s = time.monotonic()
+        #: When a process of the role was last killed.
+        self._killed_s = dict.fromkeys(ROLES, self._started_s)
+        self.killed: list[int] = []
+        self.kills: Counter[str] = Counter()
+        #: A line a kill.
+        self.deeds: list[str] = []
+
+    def run(self) -> None:
+        """Kill all that are to be killed; returns with the last one dead and the rest alive or coming back."""
+        victims = list(ROLES) * EACH
+        self._random.shuffle(victims)
+        succeeded = self._random.sample(range(len(victims)), NEWBORN)
+        for number, role in enumerate(victims):
+            wait_until(lambda role=role: self._grown(role), what=f"a {role} that can be killed")  # type: ignore[misc]
+            moment = self._random.choice([Moment.ANY, Moment.PUSH, Moment.CHANGE, Moment.DELIVERY])
+            self._kill(role, moment)
+            if number in succeeded:
+                self._kill(role, Moment.BIRTH)
+
+    def await_successors(self) -> None:
+        """Wait until every role has a process again."""
+        for role in ROLES:
+            self._await_living(role)
+
+    def _kill(self, role: str, moment: Moment) -> None:
+        self._await(role, moment)
+        pid = self._await_living(role)
+        os.kill(pid, signal.SIGKILL)
+        self._killed_s[role] = time.monotonic()
+        self.killed.append(pid)
+        self.kills[role] += 1
+        self.deeds.append(f"{self._killed_s[role] - self._started_s:6.2f} s: {role} ({pid}), moment: {moment}")
+
+    def _await(self, role: str, moment: Moment) -> None:
+        match moment:
+            case Moment.ANY:
+                delay_s = 1.0
+            case Moment.PUSH:
+                self._load.await_push(timeout_s=_PATIENCE_S)
+                delay_s = 0.03
+            case Moment.CHANGE:
+                self._load.await_flip(timeout_s=_PATIENCE_S)
+                # An average over a second crosses the threshold after half of it.
+                delay_s = 0.8
+            case Moment.DELIVERY:
+                self._journal.await_next(timeout_s=_PATIENCE_S)
+                delay_s = 0.05
+            case Moment.BIRTH:
+                self._await_living(role)
+                delay_s = 0.5
+        self._pause.wait(self._random.uniform(0.0, delay_s))
+
+    def _living(self, role: str) -> list[int]:
+        """Return the processes of a role without those that are dead and not yet buried."""
+        return [pid for pid in self._alarmd.children(role) if pid not in self.killed]
+
+    def _await_living(self, role: str) -> int:
+        return wait_until(lambda: self._living(role), what=f"a new {role}")[0]
+
+    def _grown(self, role: str) -> bool:
+        return time.monotonic() - self._killed_s[role] > _GROWN_S and bool(self._living(role))
