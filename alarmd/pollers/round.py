@@ -104,20 +104,19 @@ class PollRound:
             self._append()
 
     def _append(self) -> None:
-        """Append what waits, in one go, so that nothing of it goes twice."""
-        waiting = [batch for batches in self._backlog for batch in batches]
+        """Append what waits, oldest first; each poll goes whole or not at all, so nothing of it goes twice."""
         for pause_s in (0.0, *self._retry_pauses_s):
             if pause_s:
                 self._closing.wait(pause_s)
             try:
-                count = self._log.append(waiting)
+                while self._backlog:
+                    SAMPLES_APPENDED.inc(self._log.append(self._backlog[0]))
+                    self._backlog.popleft()
+                    self._doorbell.ring(Bell.SAMPLES)
             except LogUnavailable as error:
                 self._complain("samples_held_back", error)
             else:
-                self._backlog.clear()
-                SAMPLES_APPENDED.inc(count)
                 self._settle("samples_held_back", "samples_caught_up")
-                self._doorbell.ring(Bell.SAMPLES)
                 return
         while len(self._backlog) > self._backlog_polls:
             lost = sum(batch.point_count for batch in self._backlog.popleft())

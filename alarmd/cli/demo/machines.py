@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree as ET
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 import structlog
 
 from alarmd.cli.demo.hypervisor import Hypervisor, HypervisorUnavailable, import_libvirt
+from alarmd.clock import Clock, SystemClock
 from alarmd.pollers.libvirt_domains import NAMESPACE
 
 _log = structlog.get_logger()
@@ -37,6 +39,9 @@ _BOOT_SIGNATURE = b"\x55\xaa"
 #: Small, but large enough for the BIOS to make sense of it as a hard disk.
 _DISK_BYTES = 64 * 1024
 
+_DISK = "hda"
+_BOOT_TIMEOUT_S = 30.0
+
 _KEY_B = 48
 _KEY_HELD_MS = 50
 
@@ -61,8 +66,10 @@ class Machine:
 class Machines:
     """Starts, loads and removes machines on a private hypervisor. Used by one thread."""
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    def __init__(self, hypervisor: Hypervisor, *, clock: Clock | None = None) -> None:
         self._hypervisor = hypervisor
+        self._clock = clock or SystemClock()
+        self._pause = Event()
         self._connection: Any = None
 
     def start(self, machine: Machine) -> None:
@@ -84,12 +91,21 @@ class Machines:
         _log.info("machine_started", machine=machine.name, uuid=machine.uuid)
 
     def press_key(self, name: str) -> None:
-        """Press a key at a machine: one that sleeps starts to burn its CPU, one that burns goes to sleep."""
+        """Press a key at a machine: one that sleeps starts to burn its CPU, one that burns goes to sleep.
+
+        Waits for a machine that has just been started: its BIOS would swallow the key. Raises `HypervisorUnavailable`.
+        """
+        deadline_s = self._clock.monotonic_s() + _BOOT_TIMEOUT_S
+        while not self._libvirt(lambda conn: conn.lookupByName(name).blockStats(_DISK)[0]):
+            if self._clock.monotonic_s() > deadline_s:
+                raise HypervisorUnavailable(f"{name} has not read its boot sector within {_BOOT_TIMEOUT_S:g} s.")
+            self._pause.wait(0.05)
         self._libvirt(lambda conn: conn.lookupByName(name).sendKey(0, _KEY_HELD_MS, [_KEY_B], 1, 0))
 
     def set_metadata(self, machine: Machine) -> None:
         """Write the machine's project, user and labels to the running domain, as an engine would on a change."""
-        element = ET.tostring(resource_element(machine), encoding="unicode")
+        # libvirt adds the namespace by itself, to the element and to what is in it.
+        element = ET.tostring(resource_element(machine, namespace=""), encoding="unicode")
         self._libvirt(
             lambda conn: conn.lookupByName(machine.name).setMetadata(
                 2,  # VIR_DOMAIN_METADATA_ELEMENT
@@ -141,13 +157,13 @@ def boot_sector() -> bytes:
     return b"".join(_PROGRAM).ljust(_SECTOR_BYTES - len(_BOOT_SIGNATURE), b"\0") + _BOOT_SIGNATURE
 
 
-def resource_element(machine: Machine) -> ET.Element:
-    """Return the metadata element in alarmd's namespace that says whose the machine is."""
+def resource_element(machine: Machine, *, namespace: str = f"{{{NAMESPACE}}}") -> ET.Element:
+    """Return the metadata element that says whose the machine is."""
     ET.register_namespace("alarmd", NAMESPACE)
     owner = {"project": machine.project_id, "user": machine.user_id}
-    element = ET.Element(f"{{{NAMESPACE}}}resource", {key: value for key, value in owner.items() if value})
+    element = ET.Element(f"{namespace}resource", {key: value for key, value in owner.items() if value})
     for name, value in sorted(machine.labels.items()):
-        ET.SubElement(element, f"{{{NAMESPACE}}}label", {"name": name}).text = value
+        ET.SubElement(element, f"{namespace}label", {"name": name}).text = value
     return element
 
 
@@ -169,11 +185,12 @@ def definition(machine: Machine, *, image: Path, kind: str) -> str:
     disk = ET.SubElement(devices, "disk", {"type": "file", "device": "disk"})
     ET.SubElement(disk, "driver", {"name": "qemu", "type": "raw"})
     ET.SubElement(disk, "source", {"file": str(image)})
-    ET.SubElement(disk, "target", {"dev": "hda", "bus": "ide"})
+    ET.SubElement(disk, "target", {"dev": _DISK, "bus": "ide"})
     if machine.tap:
         card = ET.SubElement(devices, "interface", {"type": "ethernet"})
         ET.SubElement(card, "target", {"dev": machine.tap})
-        ET.SubElement(card, "model", {"type": "e1000"})
+        # A card that takes packets from the host though the machine has no driver for it.
+        ET.SubElement(card, "model", {"type": "rtl8139"})
     ET.SubElement(devices, "memballoon", {"model": "virtio"})
     return ET.tostring(domain, encoding="unicode")
 
