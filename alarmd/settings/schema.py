@@ -240,6 +240,16 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _ticks_are_closer_than_silence(self) -> Self:
+        if self.evaluator.tick_s > max(self.window.lateness_s, 1.0):
+            raise ValueError(
+                f"evaluator.tick_s ({self.evaluator.tick_s:g}) must not be longer than window.lateness_s "
+                f"({self.window.lateness_s:g}): an evaluator that looks that rarely cannot tell silence from its own "
+                "pauses"
+            )
+        return self
+
     @property
     def is_embedded(self) -> bool:
         """Whether the database is a SQLite file, alarmd's own."""

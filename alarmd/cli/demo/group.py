@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
+import psutil
+
 from alarmd.cli.demo.daemon import PROJECT
 from alarmd.cli.demo.hypervisor import Hypervisor, HypervisorUnavailable
 from alarmd.cli.demo.machines import Machine, Machines
+from alarmd.errors import AlarmdError
+
+#: How long the host is looked at before it is loaded, and how busy it may be for that.
+_LOOK_S, _TOO_BUSY_PERCENT = 2.0, 70.0
 
 #: The group's label, in libvirt's metadata and in the alarms' queries.
 LABELS = {"group": "web"}
@@ -104,10 +110,17 @@ class HostGroup:
     source = "host"
     # The machine has other things to do as well, so short bursts must not decide.
     statistic = "avg"
-    busy_percent = 85.0
-    idle_percent = 60.0
 
     def __init__(self, *, resource_id: str, processors: int) -> None:
+        """Look for a moment at how busy the machine is anyway; raises `AlarmdError` when there is too little room."""
+        usual = psutil.cpu_percent(interval=_LOOK_S)
+        if usual > _TOO_BUSY_PERCENT:
+            raise AlarmdError(
+                f"This machine is {usual:.0f} % busy already, so nobody could see a load come and go. "
+                "Try again when it has less to do."
+            )
+        self.idle_percent = usual + (100 - usual) * 0.35
+        self.busy_percent = usual + (100 - usual) * 0.65
         self._resource_id = resource_id
         self._processors = processors
         self._names = ["web-1"]
