@@ -12,15 +12,17 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
+from alarmd.cli.demo.keeper import machines_of
 from alarmd.clock import Clock, SystemClock
 from alarmd.errors import Unavailable
 
@@ -57,7 +59,7 @@ class HypervisorUnavailable(Unavailable):
 
 
 class Hypervisor:
-    """A private libvirtd; a context manager that leaves no process, socket or file behind.
+    """A private libvirtd; a context manager that leaves no process, socket or file behind, even when it is killed.
 
     Used by one thread. `uri` is for every process of this machine that may open the socket: root's alone for root,
     the user's for a user.
@@ -76,8 +78,9 @@ class Hypervisor:
         self._clock = clock or SystemClock()
         self._accelerator = accelerator
         self._start_timeout_s = start_timeout_s
+        self._pause = Event()
         self._privileged = os.geteuid() == 0
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._keepers: list[subprocess.Popen[bytes]] = []
         self._folder: Path | None = None
 
     @property
@@ -128,27 +131,38 @@ class Hypervisor:
 
     def start_daemon(self) -> None:
         """Start libvirtd over the folders that are there, e.g. after `kill_daemon`; it finds the running machines."""
+        (self.folder / "daemon.pid").unlink(missing_ok=True)
         with (self.folder / "libvirtd.log").open("ab") as log:
-            self._daemon = subprocess.Popen(  # noqa: S603  # the command is ours throughout
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            keeper = subprocess.Popen(  # noqa: S603  # the command is ours throughout
+                [sys.executable, "-m", "alarmd.cli.demo.keeper", str(self.folder), *self._command()],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        self._await_answer()
+        self._keepers.append(keeper)
+        self._await_answer(keeper)
 
     def kill_daemon(self) -> None:
         """Kill libvirtd as a crash would; the machines go on running."""
-        if self._daemon is not None:
-            self._daemon.kill()
-            self._daemon.wait()
-            self._daemon = None
+        pid = self.daemon_pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            while self.daemon_pid is not None:
+                self._pause.wait(0.01)
 
     @property
     def daemon_pid(self) -> int | None:
         """The process id of libvirtd, None when it does not run."""
-        return None if self._daemon is None else self._daemon.pid
+        with suppress(OSError, ValueError):
+            pid = int((self.folder / "daemon.pid").read_text())
+            os.kill(pid, 0)  # fails when its keeper has buried it
+            return pid
+        return None
 
     def pid_of(self, name: str) -> int:
         """Return the process id of a running machine's QEMU; raises `HypervisorUnavailable` when there is none."""
-        for machine, pid in self._machines():
+        for machine, pid in machines_of(self.folder):
             if machine == name:
                 return pid
         raise HypervisorUnavailable(f"No running machine is called {name!r}.")
@@ -157,16 +171,12 @@ class Hypervisor:
         """Stop the machines, stopped ones too, then the daemon, and remove the folder."""
         if self._folder is None:
             return
-        self._kill_machines()
-        if self._daemon is not None:
-            self._daemon.terminate()
-            try:
-                self._daemon.wait(timeout=3)
-            except subprocess.TimeoutExpired:
-                self._daemon.kill()
-                self._daemon.wait()
-            self._daemon = None
-            self._kill_machines()
+        for keeper in self._keepers:
+            if keeper.stdin is not None:
+                keeper.stdin.close()
+        for keeper in self._keepers:
+            keeper.wait()
+        self._keepers.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = None
 
@@ -210,19 +220,18 @@ class Hypervisor:
         unshare = ["unshare", "--mount", "--propagation", "private"]
         return [*unshare, "sh", "-ec", f"{overlay}; {others}; {run}", "sh", *pid_file]
 
-    def _await_answer(self) -> None:
+    def _await_answer(self, keeper: subprocess.Popen[bytes]) -> None:
         """Wait for the daemon, and for its first look at QEMU, which takes seconds and would delay who comes first."""
         libvirt = import_libvirt()
         deadline_s = self._clock.monotonic_s() + self._start_timeout_s
-        daemon = self._daemon
-        while daemon is not None:
+        while True:
             with suppress(libvirt.libvirtError):
                 connection = libvirt.open(self.uri)
                 connection.getCapabilities()
                 connection.close()
                 return
             with suppress(subprocess.TimeoutExpired):
-                code = daemon.wait(timeout=0.05)
+                code = keeper.wait(timeout=0.05)
                 raise HypervisorUnavailable(
                     f"A private libvirtd ended at once with code {code}: {self._last_words()}. "
                     "As root it needs to be allowed to mount (CAP_SYS_ADMIN); an ordinary user needs no such right."
@@ -236,20 +245,6 @@ class Hypervisor:
     def _last_words(self) -> str:
         lines = (self.folder / "libvirtd.log").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
-
-    def _machines(self) -> Iterator[tuple[str, int]]:
-        """Yield the name and process id of each QEMU of ours that runs."""
-        for file in (self.folder / "run").rglob("*.pid"):
-            with suppress(OSError, ValueError):
-                pid = int(file.read_text())
-                # The number may have passed on to somebody else: only a QEMU that uses our folder is ours.
-                if str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    yield file.stem, pid
-
-    def _kill_machines(self) -> None:
-        for _, pid in self._machines():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 def _kvm_runs_boot_sectors() -> bool:
