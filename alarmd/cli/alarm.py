@@ -2,6 +2,8 @@
 """`alarmd alarm`: alarms, as people make and watch them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -97,6 +99,23 @@ def create_alarm(client: Client, output: Output, **options: Any) -> None:
     """
     created = client.post("/v2/alarms", body_of(options, into={"type": "threshold"}))
     output.item(_flat(created) if output.is_tabular else created)
+    with suppress(RequestRefused):  # who may create alarms may not be allowed to look at series
+        _warn_of_silence(client, created)
+
+
+def _warn_of_silence(client: Client, created: Mapping[str, Any]) -> None:
+    """Say so if nothing reports what the alarm is about: more often a slip of the pen than a source to come."""
+    metric, project = created["threshold_rule"]["meter_name"], ("project_id", created["project_id"])
+    if client.get("/v3/series", [("metric", metric), project, ("limit", "1")])["series"]:
+        return
+    reported = {one["metric"] for one in client.get("/v3/series", [project])["series"]}
+    near = get_close_matches(metric, reported, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " `alarmd samples list` shows what is reported."
+    click.echo(
+        f"Note: nothing has reported the metric {metric!r} in project {created['project_id']!r} in the last minutes; "
+        f"until something does, the alarm stays in {created['state']!r}.{hint}",
+        err=True,
+    )
 
 
 @alarm.command(name="update")

@@ -194,3 +194,15 @@ def test_what_the_server_refuses_ends_with_1_and_its_words(terminal: Terminal) -
 def test_queries_are_written_as_for_aodhs_client(query: str, conditions: list[dict[str, Any]]) -> None:
     """FIELD OP [TYPE::]VALUE with semicolons between; values may hold most signs."""
     assert conditions == conditions_of(query)
+
+
+def test_a_metric_that_nothing_reports_is_named_with_its_neighbour(terminal: Terminal) -> None:
+    """A slip of the pen in the metric's name would leave an alarm silent for ever."""
+    terminal.ok("samples", "push", "cpu_util", "50", "--resource", "vm-1")
+    good = terminal.run(*CREATE)
+    misspelt = terminal.run("alarm", "create", "--name", "x", "--meter-name", "cpu_utl", "--threshold", "80")
+
+    assert (0, "") == (good.exit_code, good.stderr)
+    assert 0 == misspelt.exit_code
+    assert "'cpu_utl'" in misspelt.stderr
+    assert "Did you mean 'cpu_util'?" in misspelt.stderr
