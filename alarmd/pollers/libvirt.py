@@ -210,9 +210,7 @@ class LibvirtSource:
             )
             for domain in domains
         ]
-        machines = tables.machine_table(
-            domains, [{**host.stats_of(domain), **stats} for domain, stats in zip(domains, memory, strict=True)]
-        )
+        machines = tables.machine_table(domains, memory, [host.stats_of(domain) for domain in domains])
         cpu = self._cpu.update(machines.keys, machines.epochs, machines.values[:, :1], at_s=qemu.monotonic_s)
         derived = np.column_stack(
             (tables.cpu_util(cpu[:, 0], tables.vcpus(machines.values)), tables.memory_util(machines.values))

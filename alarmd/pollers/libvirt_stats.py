@@ -22,33 +22,46 @@ _NAN = float("nan")
 _KIB_PER_MIB = 1024
 
 
+#: Takes a value out of statistics; all its keys begin with a prefix, which names the device if it is one's.
+Read: TypeAlias = Callable[[Stats, str], float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A metric and where its value stands among the statistics (of one device, for disks and interfaces)."""
+    """A metric and where its value stands among the statistics."""
 
     metric: Metric
-    read: Callable[[Stats], float]
+    read: Read
 
 
-def _key(key: str) -> Callable[[Stats], float]:
-    return lambda stats: float(stats.get(key, _NAN))
+def _key(key: str) -> Read:
+    return lambda stats, prefix: float(stats.get(prefix + key, _NAN))
 
 
-def _mib(key: str) -> Callable[[Stats], float]:
-    return lambda stats: float(stats.get(key, _NAN)) / _KIB_PER_MIB
+def _mib(key: str) -> Read:
+    return lambda stats, prefix: float(stats.get(prefix + key, _NAN)) / _KIB_PER_MIB
 
 
-def _memory_in_use(stats: Stats) -> float:
+def _capacity(stats: Stats, prefix: str) -> float:
+    return float(max(stats.get(prefix + "capacity", _NAN), stats.get(prefix + "physical", 0)))
+
+
+def _allocation(stats: Stats, prefix: str) -> float:
+    """Return the highest offset written so far; before the first write, the size on the host's disk says more."""
+    return float(stats.get(prefix + "allocation") or stats.get(prefix + "physical", _NAN))
+
+
+def _memory_in_use(stats: Stats, _prefix: str) -> float:
     """Return MiB in use as the guest sees it; what its driver says of free memory depends on the driver's age."""
     free = stats.get("balloon.usable", stats.get("balloon.unused", _NAN))
     return float(stats.get("balloon.available", _NAN) - free) / _KIB_PER_MIB
 
 
-def _gauge(name: str, unit: str, read: Callable[[Stats], float]) -> Column:
+def _gauge(name: str, unit: str, read: Read) -> Column:
     return Column(metric=Metric(name=name, unit=unit), read=read)
 
 
-def _counter(name: str, unit: str, read: Callable[[Stats], float]) -> Column:
+def _counter(name: str, unit: str, read: Read) -> Column:
     return Column(metric=Metric(name=name, unit=unit, kind=Kind.CUMULATIVE), read=read)
 
 
@@ -66,8 +79,7 @@ MACHINE = (
     _counter("memory.swap.out", "MiB", _mib("balloon.swap_out")),
 )
 
-#: The counters come first, in the order of `DISK_RATES`. QEMU's sizes: `allocation` is the highest offset written so
-#: far and 0 before the first write, when the size on the host's disk is the better answer.
+#: The counters of `DISK_RATES` come first, in that order.
 DISK = (
     _counter("disk.device.read.bytes", "B", _key("rd.bytes")),
     _counter("disk.device.read.requests", "request", _key("rd.reqs")),
@@ -75,8 +87,8 @@ DISK = (
     _counter("disk.device.write.requests", "request", _key("wr.reqs")),
     _counter("disk.device.read.latency", "ns", _key("rd.times")),
     _counter("disk.device.write.latency", "ns", _key("wr.times")),
-    _gauge("disk.device.capacity", "B", lambda s: float(max(s.get("capacity", _NAN), s.get("physical", 0)))),
-    _gauge("disk.device.allocation", "B", lambda s: float(s.get("allocation") or s.get("physical", _NAN))),
+    _gauge("disk.device.capacity", "B", _capacity),
+    _gauge("disk.device.allocation", "B", _allocation),
     _gauge("disk.device.usage", "B", _key("physical")),
 )
 DISK_RATES = (
@@ -123,9 +135,13 @@ class Table:
     values: NDArray[np.float64]
 
 
-def machine_table(domains: Sequence[Domain], stats: Sequence[Stats]) -> Table:
-    """Return the table of `MACHINE`; a number of vCPUs that libvirt does not tell this time is taken from the XML."""
-    values = _values(MACHINE, stats)
+def machine_table(domains: Sequence[Domain], stats: Sequence[Stats], host_stats: Sequence[Stats]) -> Table:
+    """Return the table of `MACHINE`, from what QEMU was asked for and from what libvirtd knows by itself.
+
+    A number of vCPUs that libvirt does not tell this time is taken from the XML.
+    """
+    values = _values(MACHINE, [(entry, "") for entry in stats])
+    values[:, _index(MACHINE, "power.state")] = [entry.get("state.state", _NAN) for entry in host_stats]
     column = _index(MACHINE, "vcpus")
     unknown = np.isnan(values[:, column])
     values[unknown, column] = np.array([domain.vcpus for domain in domains], dtype=np.float64)[unknown]
@@ -149,14 +165,14 @@ def nic_table(domains: Sequence[Domain], stats: Sequence[Stats]) -> Table:
 
 def without_stale_memory(stats: Stats, *, now_s: float, max_age_s: float) -> Stats:
     """Return statistics without what the guest said of its memory if that was too long ago to be evidence."""
-    if now_s - float(stats.get("balloon.last-update", now_s)) <= max_age_s:
+    if now_s - float(stats.get("balloon.last-update", now_s)) <= max_age_s or "balloon.available" not in stats:
         return stats
     return {key: value for key, value in stats.items() if key not in _GUEST_MEMORY}
 
 
 def names_of(stats: Stats, group: str) -> frozenset[str]:
     """Return the names of the devices of a group, ``block`` or ``net``."""
-    return frozenset(stats.get(f"{group}.{number}.name", "") for number in range(stats.get(f"{group}.count", 0)))
+    return frozenset(_prefixes(stats, group))
 
 
 def cpu_util(rates: NDArray[np.float64], vcpus: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -184,51 +200,52 @@ def _index(columns: Sequence[Column], name: str) -> int:
     return next(number for number, column in enumerate(columns) if column.metric.name == name)
 
 
-def _values(columns: Sequence[Column], stats: Sequence[Stats]) -> NDArray[np.float64]:
-    values = [[column.read(entry) for column in columns] for entry in stats]
-    return np.array(values, dtype=np.float64).reshape(len(stats), len(columns))
+def _values(columns: Sequence[Column], places: Sequence[tuple[Stats, str]]) -> NDArray[np.float64]:
+    reads = [column.read for column in columns]
+    values = [[read(stats, prefix) for read in reads] for stats, prefix in places]
+    return np.array(values, dtype=np.float64).reshape(len(places), len(columns))
 
 
-_Devices = Callable[[Domain, Stats], Iterator[tuple[str, Resource, Stats]]]
+#: Yields a domain's devices: the name, the resource, and what its keys begin with.
+_Devices: TypeAlias = Callable[[Domain, Stats], Iterator[tuple[str, Resource, str]]]
 
 
 def _device_table(
     columns: Sequence[Column], domains: Sequence[Domain], stats: Sequence[Stats], devices: _Devices
 ) -> Table:
     rows = [
-        (domain, device, resource, entry)
-        for domain, domain_stats in zip(domains, stats, strict=True)
-        for device, resource, entry in devices(domain, domain_stats)
+        (domain, device, resource, (entry, prefix))
+        for domain, entry in zip(domains, stats, strict=True)
+        for device, resource, prefix in devices(domain, entry)
     ]
     return Table(
         keys=[(domain.uuid, device) for domain, device, _, _ in rows],
         epochs=[(domain.run, domain.plugging) for domain, _, _, _ in rows],
         resources=[resource for _, _, resource, _ in rows],
-        values=_values(columns, [entry for _, _, _, entry in rows]),
+        values=_values(columns, [place for _, _, _, place in rows]),
     )
 
 
-def _disks(domain: Domain, stats: Stats) -> Iterator[tuple[str, Resource, Stats]]:
-    entries = _entries(stats, "block")
+def _disks(domain: Domain, stats: Stats) -> Iterator[tuple[str, Resource, str]]:
+    prefixes = _prefixes(stats, "block")
     for device, resource in domain.disks.items():
-        entry = entries.get(device, {})
+        prefix = prefixes.get(device, _NOWHERE)
         # An empty drive has counters and no capacity; a disk that could not be asked has neither, and is missed.
-        if "capacity" in entry or ("rd.reqs" not in entry and device in domain.filled):
-            yield device, resource, entry
+        if f"{prefix}capacity" in stats or (f"{prefix}rd.reqs" not in stats and device in domain.filled):
+            yield device, resource, prefix
 
 
-def _nics(domain: Domain, stats: Stats) -> Iterator[tuple[str, Resource, Stats]]:
-    entries = _entries(stats, "net")
+def _nics(domain: Domain, stats: Stats) -> Iterator[tuple[str, Resource, str]]:
+    prefixes = _prefixes(stats, "net")
     for device, resource in domain.nics.items():
-        yield device, resource, entries.get(device, {})
+        yield device, resource, prefixes.get(device, _NOWHERE)
 
 
-def _entries(stats: Stats, group: str) -> dict[str, dict[str, Any]]:
-    """Return the statistics of each device of a group by its name; the keys lose what named the device."""
-    numbered: dict[str, dict[str, Any]] = {}
-    for key, value in stats.items():
-        first, _, rest = key.partition(".")
-        number, _, field = rest.partition(".")
-        if first == group and field:
-            numbered.setdefault(number, {})[field] = value
-    return {entry["name"]: entry for entry in numbered.values() if "name" in entry}
+#: What no key begins with.
+_NOWHERE = "nowhere."
+
+
+def _prefixes(stats: Stats, group: str) -> dict[str, str]:
+    """Return what the keys of each device of a group begin with, by the device's name."""
+    prefixes = (f"{group}.{number}." for number in range(stats.get(f"{group}.count", 0)))
+    return {stats[f"{prefix}name"]: prefix for prefix in prefixes if f"{prefix}name" in stats}

@@ -29,8 +29,10 @@ def test_memory_is_told_in_mebibytes() -> None:
         "balloon.unused": 1,
         "balloon.usable": 307200,
     }
-    with_driver = tables.machine_table([a_domain()], [stats])
-    without = tables.machine_table([a_domain()], [{"balloon.current": 524288, "balloon.rss": 102400}])
+    with_driver = tables.machine_table([a_domain()], [stats], [{}])
+    without = tables.machine_table(
+        [a_domain()], [{"balloon.current": 524288, "balloon.rss": 102400}], [{"state.state": 1}]
+    )
 
     assert row(tables.MACHINE, with_driver) == {
         "vcpus": 2.0,
@@ -40,13 +42,13 @@ def test_memory_is_told_in_mebibytes() -> None:
         "memory.resident": 100.0,
     }
     assert tables.memory_util(with_driver.values).tolist() == [25.0]
-    assert row(tables.MACHINE, without) == {"vcpus": 2.0, "memory": 512.0, "memory.resident": 100.0}
+    assert row(tables.MACHINE, without) == {"power.state": 1.0, "vcpus": 2.0, "memory": 512.0, "memory.resident": 100.0}
     assert isnan(tables.memory_util(without.values)[0])
 
 
 def test_an_old_guest_driver_tells_unused_memory_only() -> None:
     """Where the guest does not say what is usable, what is unused counts."""
-    table = tables.machine_table([a_domain()], [{"balloon.available": 2048, "balloon.unused": 1024}])
+    table = tables.machine_table([a_domain()], [{"balloon.available": 2048, "balloon.unused": 1024}], [{}])
 
     assert row(tables.MACHINE, table)["memory.usage"] == 1.0
 
@@ -66,8 +68,8 @@ def test_vcpus_fall_back_to_the_xml_and_start_a_new_epoch() -> None:
     """A number of vCPUs that libvirt does not tell is the XML's; another number is another epoch."""
     domain = a_domain(run=3)
 
-    assert tables.machine_table([domain], [{}]).epochs == [(3, 2)]
-    assert tables.machine_table([domain], [{"vcpu.current": 4}]).epochs == [(3, 4)]
+    assert tables.machine_table([domain], [{}], [{}]).epochs == [(3, 2)]
+    assert tables.machine_table([domain], [{"vcpu.current": 4}], [{}]).epochs == [(3, 4)]
 
 
 def test_cpu_util_never_passes_a_hundred() -> None:
@@ -92,8 +94,8 @@ DISKS = """
 def test_disks_are_found_by_name() -> None:
     """A disk keeps its values when another one goes and the positions move; sizes follow Ceilometer's meaning."""
     full = {"rd_bytes": 10, "rd_reqs": 1, "capacity": 100, "allocation": 0, "physical": 40}
-    both = {**disk(0, "vda", rd_reqs=9, capacity=7), **disk(1, "vdb", **full)}
-    alone = disk(0, "vdb", **full)
+    both = {"block.count": 2, **disk(0, "vda", rd_reqs=9, capacity=7), **disk(1, "vdb", **full)}
+    alone = {"block.count": 1, **disk(0, "vdb", **full)}
     for stats in (both, alone):
         table = tables.disk_table([a_domain(DISKS)], [stats])
         place = [key[1] for key in table.keys].index("vdb")
@@ -109,7 +111,12 @@ def test_disks_are_found_by_name() -> None:
 
 def test_empty_drives_are_left_out_and_silent_disks_are_missed() -> None:
     """A drive without a medium has counters and no capacity; a disk that could not be asked has a row of nothing."""
-    stats = {**disk(0, "vda", rd_reqs=1, capacity=7), **disk(1, "vdb"), **disk(2, "sda", rd_reqs=0, rd_bytes=0)}
+    stats = {
+        "block.count": 3,
+        **disk(0, "vda", rd_reqs=1, capacity=7),
+        **disk(1, "vdb"),
+        **disk(2, "sda", rd_reqs=0, rd_bytes=0),
+    }
     table = tables.disk_table([a_domain(DISKS)], [stats])
 
     assert [key[1] for key in table.keys] == ["vda", "vdb"]
@@ -132,5 +139,5 @@ def test_nics_are_found_by_name() -> None:
 
 def test_nothing_makes_empty_tables() -> None:
     """A host without domains has tables without rows."""
-    for table in (tables.machine_table([], []), tables.disk_table([], []), tables.nic_table([], [])):
+    for table in (tables.machine_table([], [], []), tables.disk_table([], []), tables.nic_table([], [])):
         assert len(table.values) == 0
