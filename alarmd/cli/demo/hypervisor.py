@@ -209,16 +209,16 @@ class Hypervisor:
                 f"XDG_CACHE_HOME={folder}/cache",
                 f"XDG_DATA_HOME={folder}/lib",
                 f"XDG_RUNTIME_DIR={folder}/run",
-                *("libvirtd", "--config", str(folder / "etc/libvirt/libvirtd.conf"), *pid_file),
+                *(_libvirtd(), "--config", str(folder / "etc/libvirt/libvirtd.conf"), *pid_file),
             ]
         overlay = "; ".join(
             f"mkdir -p {place}; mount --bind {folder}/{name} {place}" for name, place in _OVERLAID.items()
         )
         # libvirt looks at every emulator it finds, which takes seconds each; it is to find the one that is used.
         others = f'for q in /usr/bin/qemu-system-*; do [ "$q" = {_EMULATOR} ] || mount --bind /dev/null "$q"; done'
-        run = 'exec libvirtd --config /etc/libvirt/libvirtd.conf "$@"'
+        run = 'exec "$@" --config /etc/libvirt/libvirtd.conf'
         unshare = ["unshare", "--mount", "--propagation", "private"]
-        return [*unshare, "sh", "-ec", f"{overlay}; {others}; {run}", "sh", *pid_file]
+        return [*unshare, "sh", "-ec", f"{overlay}; {others}; {run}", "sh", _libvirtd(), *pid_file]
 
     def _await_answer(self, keeper: subprocess.Popen[bytes]) -> None:
         """Wait for the daemon, and for its first look at QEMU, which takes seconds and would delay who comes first."""
@@ -268,6 +268,10 @@ def import_libvirt() -> Any:
         raise HypervisorUnavailable(f"libvirt's Python library is missing ({error}). {_INSTALL}") from error
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     return libvirt
+
+
+def _libvirtd() -> str:
+    return shutil.which("libvirtd", path=_PATH) or "libvirtd"
 
 
 def _require(*programs: str) -> None:
