@@ -28,8 +28,10 @@ class Moment(StrEnum):
 
     #: Whatever goes on.
     ANY = "any"
-    #: Samples are on their way: they are stored, read and judged now.
+    #: A request with samples is under way.
     PUSH = "push"
+    #: Samples were taken: they are read and judged now.
+    JUDGEMENT = "judgement"
     #: A load has changed, and soon the alarms on it will.
     CHANGE = "change"
     #: A receiver holds a webhook that it has not answered.
@@ -62,8 +64,7 @@ class Killer:
         succeeded = self._random.sample(range(len(victims)), NEWBORN)
         for number, role in enumerate(victims):
             wait_until(lambda role=role: self._grown(role), what=f"a {role} that can be killed")  # type: ignore[misc]
-            moment = self._random.choice([Moment.ANY, Moment.PUSH, Moment.CHANGE, Moment.DELIVERY])
-            self._kill(role, moment)
+            self._kill(role, self._random.choice([moment for moment in Moment if moment is not Moment.BIRTH]))
             if number in succeeded:
                 self._kill(role, Moment.BIRTH)
 
@@ -73,21 +74,25 @@ class Killer:
             self._await_living(role)
 
     def _kill(self, role: str, moment: Moment) -> None:
-        self._await(role, moment)
+        # Looked up before, since that takes longer than some moments last.
         pid = self._await_living(role)
+        self._await(moment)
         os.kill(pid, signal.SIGKILL)
         self._killed_s[role] = time.monotonic()
         self.killed.append(pid)
         self.kills[role] += 1
         self.deeds.append(f"{self._killed_s[role] - self._started_s:6.2f} s: {role} ({pid}), moment: {moment}")
 
-    def _await(self, role: str, moment: Moment) -> None:
+    def _await(self, moment: Moment) -> None:
         match moment:
             case Moment.ANY:
                 delay_s = 1.0
             case Moment.PUSH:
                 self._load.await_push(timeout_s=_PATIENCE_S)
-                delay_s = 0.03
+                delay_s = 0.008
+            case Moment.JUDGEMENT:
+                self._load.await_push(timeout_s=_PATIENCE_S)
+                delay_s = 0.06
             case Moment.CHANGE:
                 self._load.await_flip(timeout_s=_PATIENCE_S)
                 # An average over a second crosses the threshold after half of it.
@@ -96,7 +101,6 @@ class Killer:
                 self._journal.await_next(timeout_s=_PATIENCE_S)
                 delay_s = 0.05
             case Moment.BIRTH:
-                self._await_living(role)
                 delay_s = 0.5
         self._pause.wait(self._random.uniform(0.0, delay_s))
 

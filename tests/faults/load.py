@@ -150,18 +150,18 @@ class Load:
         accepted = self._machines[watch.resource_id].accepted_s
         return [at_s - since_s for at_s, since_s in zip(arrivals.values(), accepted, strict=True)][1:]
 
-    def is_told(self, watch: Watch) -> bool:
-        """Return whether every webhook that an alarm owes has come."""
+    def missing(self, watch: Watch) -> list[str]:
+        """Return the paths at which webhooks of an alarm are still to come."""
         owed = Counter(path for state in self.states(watch) for path in watch.paths(state))
-        return all(self._journal.count(path) >= count for path, count in owed.items())
+        return [path for path, count in owed.items() if self._journal.count(path) < count]
 
     def await_told(self) -> None:
         """Wait until every alarm has told all that it has to tell."""
-        wait_until(
-            lambda: all(self.is_told(watch) for watch in self._watches),
-            deadline_s=2 * DEADLINE_S,
-            what="the webhooks of every change",
-        )
+        try:
+            wait_until(lambda: not any(map(self.missing, self._watches)), deadline_s=2 * DEADLINE_S)
+        except AssertionError as error:
+            missing = [path for watch in self._watches for path in self.missing(watch)]
+            raise AssertionError(f"no webhook came to {', '.join(missing)} in {2 * DEADLINE_S:g} s") from error
 
     def _run(self) -> None:
         while not self._end.wait(PUSH_S):
@@ -181,7 +181,7 @@ class Load:
     def _flips_now(self, machine: str) -> bool:
         if not self._flipping.is_set() or self._random.random() > FLIP_CHANCE:
             return False
-        return all(self.is_told(watch) for watch in self._watches if watch.resource_id == machine)
+        return not any(self.missing(watch) for watch in self._watches if watch.resource_id == machine)
 
     def _push(self) -> None:
         """Push the load of every machine, again and again with the same moment, until it is accepted."""
