@@ -48,7 +48,7 @@ class Fleet:
         for host, resources in enumerate(self._hosts):
             timestamp_s = self.start_s + number * INTERVAL_S + self._random.uniform(-JITTER_S, JITTER_S)
             machines = slice(host * _VMS_A_HOST, host * _VMS_A_HOST + len(resources))
-            values = self.load(timestamp_s)[machines] + self._random.normal(0, _NOISE, len(resources))
+            values = self.load(timestamp_s, machines) + self._random.normal(0, _NOISE, len(resources))
             yield Batch(
                 source=f"host-{host}",
                 timestamp_s=round(timestamp_s, 3),
@@ -58,9 +58,9 @@ class Fleet:
                 expected=len(resources),
             )
 
-    def load(self, time_s: float) -> NDArray[np.float64]:
-        """Return the load of each machine at a moment, without noise, in percent."""
-        return _MEAN + _SWING * np.sin(2 * np.pi * (time_s / _CYCLE_S + self._phase))
+    def load(self, time_s: float, machines: slice = slice(None)) -> NDArray[np.float64]:
+        """Return the load of some machines, or all of them, at a moment, without noise, in percent."""
+        return _MEAN + _SWING * np.sin(2 * np.pi * (time_s / _CYCLE_S + self._phase[machines]))
 
     @staticmethod
     def thresholds(alarms: int) -> NDArray[np.float64]:
