@@ -33,6 +33,9 @@ _INSTALL = (
     "libvirt-daemon-driver-qemu qemu-system-x86 libvirt-dev pkg-config gcc) and then: pip install 'alarmd[libvirt]'"
 )
 
+#: Names of sockets end at 107 bytes, and libvirt's need the rest.
+_LONGEST_PARENT = 40
+
 _EMULATOR = "/usr/bin/qemu-system-x86_64"
 
 #: libvirt's folders of a privileged daemon, and ours that lie over them.
@@ -120,7 +123,7 @@ class Hypervisor:
         """
         _require("libvirtd", _EMULATOR, "unshare" if self._privileged else "env")
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="alarmd-hv-"))
+            self._folder = Path(tempfile.mkdtemp(prefix="alarmd-hv-", dir=_parent_folder()))
             self._lay_out()
         try:
             self.start_daemon()
@@ -234,7 +237,7 @@ class Hypervisor:
                 code = keeper.wait(timeout=0.05)
                 raise HypervisorUnavailable(
                     f"A private libvirtd ended at once with code {code}: {self._last_words()}. "
-                    "As root it needs to be allowed to mount (CAP_SYS_ADMIN); an ordinary user needs no such right."
+                    "Root needs CAP_SYS_ADMIN for it, to mount over libvirt's own folders; an ordinary user does not."
                 )
             if self._clock.monotonic_s() > deadline_s:
                 raise HypervisorUnavailable(
@@ -272,6 +275,12 @@ def import_libvirt() -> Any:
 
 def _libvirtd() -> str:
     return shutil.which("libvirtd", path=_PATH) or "libvirtd"
+
+
+def _parent_folder() -> str:
+    """Return where temporary folders go, unless the names of sockets in there would be too long for the kernel."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= _LONGEST_PARENT else "/tmp"  # noqa: S108  # the folder itself is made by mkdtemp
 
 
 def _require(*programs: str) -> None:

@@ -78,6 +78,8 @@ class Story:
         self._screen = screen
         self._clock = clock
         self._start_s = start_s
+        #: When a member was last seen busy, or not at all.
+        self._busy_s = clock.monotonic_s()
 
     def run(self) -> Ending:
         """Run every step. Raises `AlarmdError` when one does not happen in time."""
@@ -183,10 +185,12 @@ class Story:
         return self._group.members().keys() <= self._daemon.samples("cpu_util", LABELS).keys()
 
     def _is_idle(self) -> bool:
-        """Whether every member has been seen idle: a machine that boots is busy for a moment."""
+        """Whether every member has idled for a period: a machine that boots is busy for a moment."""
         samples = self._daemon.samples("cpu_util", LABELS)
-        idle_percent = self._group.idle_percent
-        return all(samples.get(member, idle_percent) < idle_percent for member in self._group.members())
+        idle_percent, now_s = self._group.idle_percent, self._clock.monotonic_s()
+        if any(samples.get(member, idle_percent) >= idle_percent for member in self._group.members()):
+            self._busy_s = now_s
+        return now_s - self._busy_s > _PERIOD_S
 
     def _states(self) -> dict[str, str]:
         return {
