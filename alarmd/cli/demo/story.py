@@ -90,13 +90,14 @@ class Story:
         )
         self._wait("samples of the new member", self._has_samples)
         self._wait("the scale-in alarm to see the load", lambda: self._states()["scale-in"] == "ok")
+        extra = self._watch()
         back = self._react(
             "The load goes",
             path=_SCALE_IN,
             act=self._group.remove,
             done="The receiver has removed {name} from the group",
         )
-        extra = self._late_webhooks()
+        extra += self._watch()
         return Ending(
             source=self._group.source,
             scaled_out=1 + sum(webhook.path == _SCALE_OUT for webhook in extra),
@@ -169,8 +170,8 @@ class Story:
             raise AlarmdError(f"A webhook came to {found[0].path} while one to {path} was due: {found[0].body}")
         return found[0]
 
-    def _late_webhooks(self) -> list[Webhook]:
-        """Return webhooks that should not have come: everything that arrives while the group settles."""
+    def _watch(self) -> list[Webhook]:
+        """Let people see the group settle; return webhooks, none of which should come meanwhile."""
         extra = []
         deadline_s = self._clock.monotonic_s() + _PERIOD_S
         while self._clock.monotonic_s() < deadline_s:
