@@ -47,6 +47,10 @@ class SeriesDirectory:
     def __iter__(self) -> Iterator[Series]:
         return (series for series in self._series if series is not None)
 
+    def __contains__(self, number: object) -> bool:
+        """Return whether a series has this number."""
+        return isinstance(number, int) and 0 <= number < len(self._series) and self._series[number] is not None
+
     def get(self, number: int) -> Series:
         """Return a series by its number, which must exist."""
         series = self._series[number]

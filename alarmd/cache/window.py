@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alarmd.cache.rings import Rings, Rows
 from alarmd.cache.series import SeriesDirectory
-from alarmd.model.samples import Batch
+from alarmd.model.samples import Batch, Metric, Resource
 
 #: How many different sets of resources are remembered by their row numbers.
 _LAYOUTS_KEPT = 4096
@@ -51,8 +51,9 @@ _SHADOWED = -2
 class _Layout:
     """Where the cells of all batches with the same resources and metrics go."""
 
-    #: Held so that the `id` of its resources and metrics stays taken.
-    batch: Batch
+    #: Held also so that their `id`s stay taken. Not the batch: that would keep its values too.
+    resources: tuple[Resource, ...]
+    metrics: tuple[Metric, ...]
     generation: int
     #: Series number a cell, shape (R·M,).
     series: Rows
@@ -100,7 +101,8 @@ class Window:
     def expire(self, *, now_s: float) -> int:
         """Forget every series whose newest sample has left the window; return how many."""
         oldest_ms = round((now_s - self.limits.length_s) * 1000)
-        gone = [series.number for series in self.directory if self.rings.newest_ms[series.number] < oldest_ms]
+        silent = np.flatnonzero(self.rings.newest_ms < oldest_ms).tolist()
+        gone = [number for number in silent if number in self.directory]
         self.rings.remove(gone)
         for number in gone:
             self.directory.remove(number)
@@ -123,22 +125,24 @@ class Window:
         key = (id(batch.resources), id(batch.metrics))
         layout = self._layouts.get(key)
         if layout is None or layout.generation != self.directory.generation:
-            layout = _Layout(batch, self.directory.generation, np.full(reported.shape, _UNPLACED, np.int32))
+            unplaced = np.full(reported.shape, _UNPLACED, np.int32)
+            layout = _Layout(batch.resources, batch.metrics, self.directory.generation, unplaced)
             self._layouts[key] = layout
             if len(self._layouts) > _LAYOUTS_KEPT:
                 self._layouts.popitem(last=False)
-        unplaced = np.flatnonzero(reported & (layout.series == _UNPLACED))
-        if len(unplaced):
-            self._place(layout, unplaced.tolist())
+        self._layouts.move_to_end(key)
+        newly_reported = np.flatnonzero(reported & (layout.series == _UNPLACED))
+        if len(newly_reported):
+            self._place(layout, newly_reported.tolist())
         return layout.series
 
     def _place(self, layout: _Layout, cells: list[int]) -> None:
-        batch, series = layout.batch, layout.series
+        series = layout.series
         cell_of = {number: cell for cell, number in enumerate(series.tolist()) if number >= 0}
-        width = len(batch.metrics)
+        width = len(layout.metrics)
         newcomers = []
         for cell in cells:
-            resource, metric = batch.resources[cell // width], batch.metrics[cell % width]
+            resource, metric = layout.resources[cell // width], layout.metrics[cell % width]
             known = self.directory.find(resource.project_id, resource.id, metric.name)
             if known is None and len(self.directory) >= self.limits.max_series:
                 self.counts.crowded_out += 1

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import weakref
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,3 +197,14 @@ def test_the_window_holds_what_a_dictionary_would(steps: list[tuple[int, int, in
 
         assert samples.items() >= kept.items()
         assert kept.items() >= {at_s: value for at_s, value in samples.items() if at_s > newest_s - 30}.items()
+
+
+def test_no_more_is_kept_of_a_batch_than_its_samples() -> None:
+    """The bytes that a batch came in can go once its samples are in their rings."""
+    window = a_window()
+    batch = a_batch({"vm-1": {"cpu_util": 1.0}}, timestamp_s=START_S)
+    values = weakref.ref(batch.values)
+    window.append(batch, now_s=START_S)
+    del batch
+
+    assert values() is None
