@@ -86,6 +86,8 @@ class Plan:
             self._places[moved] = place
         if not len(cell):
             del self._cells[layer][cell.key]
+        if not self._cells[layer]:
+            del self._cells[layer]
 
     def decide(self, *, now: datetime, watching_since: datetime) -> list[Transition]:
         """Evaluate every alarm and return what should change, and what should be repeated.

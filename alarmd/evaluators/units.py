@@ -29,8 +29,8 @@ class Layer:
     """All units that are read in periods of one length and number."""
 
     def __init__(self, *, period_s: int, periods: int) -> None:
-        self._period_ms = period_s * 1000
-        self._pooling = Pooling(length_ms=self._period_ms, count=periods)
+        self.key = (period_s, periods)
+        self._pooling = Pooling(length_ms=period_s * 1000, count=periods)
         self._units: list[Unit | None] = []
         self._free: list[int] = []
         self._readers: Counter[int] = Counter()
@@ -69,6 +69,11 @@ class Layer:
             self._free.append(place)
             self._members = None
         return unit
+
+    @property
+    def is_read(self) -> bool:
+        """Whether anybody reads any of its units."""
+        return bool(self._readers)
 
     def touch(self) -> None:
         """Note that some unit's members have changed."""
@@ -159,8 +164,10 @@ class Units:
         return layer.join(unit, statistic)
 
     def leave(self, place: int, layer: Layer, statistic: Statistic) -> None:
-        """Take a reader away."""
+        """Take a reader away; a layer that nobody reads any more is forgotten."""
         unit = layer.leave(place, statistic)
+        if not layer.is_read:
+            del self._layers[layer.key]
         if not unit.layers:
             del self._by_selector[unit.selector]
             key = _reach(unit.selector)

@@ -209,6 +209,16 @@ def test_a_removed_alarm_is_forgotten_and_the_others_are_not() -> None:
     assert len(bench.plan) == 3
 
 
+def test_what_nobody_reads_any_more_is_forgotten() -> None:
+    """Alarms that come and go with ever other periods leave nothing behind that each pass would look at."""
+    bench = a_bench()
+    for period_s in (1, 2, 5):
+        bench.put(watched("a"), a_rule(period_s=period_s))
+    bench.plan.remove(AlarmId("a"))
+
+    assert ({}, {}, {}) == (bench.plan._cells, bench.plan._units._layers, bench.plan._units._by_selector)
+
+
 RESOURCES = st.builds(
     a_resource,
     st.sampled_from(["vm-1", "vm-2", "vm-3"]),
