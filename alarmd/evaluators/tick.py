@@ -2,7 +2,7 @@
 """The tick: follow the samples and the definitions, evaluate everything, store what changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -70,6 +70,7 @@ class Evaluation:
         self._window_limits = window
         self._plan_options = plan
         self._clock = clock
+        self._clock_offset_s = clock.time_s() - clock.monotonic_s()
         self._owned: frozenset[Shard] | None = None
         self._forget()
 
@@ -81,7 +82,7 @@ class Evaluation:
         missing data. Alarms that cannot be compiled are logged and passed over; they hold up no others.
         """
         owned = self._membership.owned()
-        if owned != self._owned:
+        if owned != self._owned or self._clock_was_set():
             self._take_over(owned)
         now = self._clock.now()
         samples = self._follow_samples(now)
@@ -102,8 +103,20 @@ class Evaluation:
         self._last_followed_s = self._clock.monotonic_s()
         self._last_expired_s = self._clock.monotonic_s()
 
+    def _clock_was_set(self) -> bool:
+        """Whether the time of day has jumped since the last tick: somebody set it, or the machine slept.
+
+        After a jump ahead all samples look old, after one back they lie in the future and shut out those that follow.
+        """
+        offset_s = self._clock.time_s() - self._clock.monotonic_s()
+        jump_s, self._clock_offset_s = offset_s - self._clock_offset_s, offset_s
+        if abs(jump_s) <= max(self._plan_options.lateness_s, 1.0):
+            return False
+        _logger.warning("clock_jumped", seconds=round(jump_s, 3))
+        return True
+
     def _take_over(self, owned: frozenset[Shard]) -> None:
-        """Start anew with other shards: the log is replayed and the definitions are read from the beginning."""
+        """Start anew, with these shards: the log is replayed and the definitions are read from the beginning."""
         self._forget()
         self._owned = owned
         self._definitions_cursor = dict.fromkeys(owned, 0)
@@ -111,8 +124,7 @@ class Evaluation:
 
     def _follow_samples(self, now: datetime) -> int:
         """Bring the window up to the end of the log; return how many samples were new to it."""
-        before = self._window.counts.accepted
-        late = self._window.counts.late
+        before = replace(self._window.counts)
         try:
             self._read_log(now.timestamp())
         except LogUnavailable as error:
@@ -123,11 +135,14 @@ class Evaluation:
             if self._clock.monotonic_s() - self._last_followed_s > self._plan_options.lateness_s:
                 self._watching_since = now
             self._last_followed_s = self._clock.monotonic_s()
-        telemetry.SAMPLES_LATE.inc(self._window.counts.late - late)
+        counts = self._window.counts
+        telemetry.SAMPLES_LATE.inc(counts.late - before.late)
+        telemetry.SAMPLES_REJECTED.labels("future").inc(counts.future - before.future)
+        telemetry.SAMPLES_REJECTED.labels("no_room").inc(counts.crowded_out - before.crowded_out)
         if self._clock.monotonic_s() - self._last_expired_s > _EXPIRE_EVERY_S:
             self._last_expired_s = self._clock.monotonic_s()
             self._window.expire(now_s=now.timestamp())
-        return self._window.counts.accepted - before
+        return counts.accepted - before.accepted
 
     def _read_log(self, now_s: float) -> None:
         if self._samples_cursor is None:

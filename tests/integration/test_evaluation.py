@@ -184,6 +184,25 @@ def test_a_log_that_does_not_answer_is_not_missing_data(room: Room) -> None:
     assert State.ALARM is room.get(alarm).state
 
 
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_blinds_no_alarm(room: Room, jump_s: float) -> None:
+    """However the time of day jumps, no alarm loses its data, and the next sample counts."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    evaluation.tick()
+    room.clock.advance(30)
+    room.sample(97.0)
+    evaluation.tick()
+    room.clock.step(jump_s)
+    jumped = evaluation.tick()
+    room.clock.advance(1)
+    room.sample(10.0)
+
+    assert ((0, 0, 0), State.ALARM) == (told(jumped), room.get(alarm).state)
+    assert 1 == evaluation.tick().transitions
+    assert State.OK == room.get(alarm).state
+
+
 def test_an_edited_alarm_is_evaluated_as_edited(room: Room) -> None:
     """Changes of the definition count at the next tick: another threshold, disabled, deleted."""
     alarm = room.add(a_group_alarm())
