@@ -4,6 +4,8 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition, Event, Thread
 from typing import Any
@@ -107,9 +109,15 @@ class Load:
         #: Pushes that were sent again since nobody had said that they were accepted.
         self.repeated_pushes = 0
 
-    def start(self) -> None:
-        """Start with every machine idle; the load does not change yet."""
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Push for as long as the context lasts; at first every machine is idle and stays so."""
         self._thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+            self._thread.join(DEADLINE_S)
 
     def start_flipping(self) -> None:
         """Let the load rise and fall from now on."""
@@ -118,11 +126,6 @@ class Load:
     def stop_flipping(self) -> None:
         """Leave the load as it is; it is pushed on."""
         self._flipping.clear()
-
-    def stop(self) -> None:
-        """Push no more."""
-        self._end.set()
-        self._thread.join(DEADLINE_S)
 
     def await_push(self, *, timeout_s: float) -> None:
         """Return as soon as one more push begins, or after the timeout."""
