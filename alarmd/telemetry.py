@@ -14,10 +14,11 @@ Metrics may be used without any set-up; then they are simply counted and shown t
 import logging
 import sys
 from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
 from enum import StrEnum
 from math import isnan
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client import (
@@ -260,10 +261,30 @@ def _add_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return event
 
 
+class _Forgiving:
+    """A stream that is never in the way: what cannot be written (a full disk, a pipe nobody reads) is lost.
+
+    Whoever logs is in the middle of something else, which must not fail for that.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logging(*, level: LogLevel, log_format: LogFormat, stream: TextIO | None = None) -> None:
     """Send the events of alarmd and the messages of its libraries to one stream (default: standard error)."""
     number = getattr(logging, level.upper())
     output = stream or sys.stderr
+    forgiving = _Forgiving(output)
     shared: list[Any] = [
         _add_process,
         structlog.contextvars.merge_contextvars,
@@ -278,10 +299,10 @@ def configure_logging(*, level: LogLevel, log_format: LogFormat, stream: TextIO 
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=output),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", forgiving)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(output)
+    handler = logging.StreamHandler(forgiving)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

@@ -186,3 +186,14 @@ def test_every_metric_is_documented() -> None:
     ]
 
     assert known == documented
+
+
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    """On a full disk events are lost, and nothing else: whoever logs goes on."""
+    full = Path("/dev/full").open("w", encoding="utf-8", buffering=1)  # noqa: SIM115  # closing it fails as well
+    configure_logging(level=LogLevel.INFO, log_format=LogFormat.JSON, stream=full)
+    structlog.get_logger().info("thing_happened")
+    logging.getLogger("library").warning("something happened")
+
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
