@@ -62,7 +62,8 @@ class RetryPolicy:
         # The exponent is bounded because floats are: factor ** 64 is far beyond any longest pause.
         pause_s = min(self.first_delay_s * self.factor ** min(notification.attempts, 64), self.max_delay_s)
         pause_s = max(pause_s, attempt.retry_after_s or 0.0)
-        return timedelta(seconds=pause_s * (1 + self.jitter * _roll(notification)))
+        # No pause is longer than all tries together; a plugin's `retry_after_s` may be anything.
+        return timedelta(seconds=min(pause_s * (1 + self.jitter * _roll(notification)), self.give_up_after_s))
 
 
 def _roll(notification: Notification) -> float:

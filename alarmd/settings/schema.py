@@ -14,9 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     model_validator,
@@ -28,6 +26,12 @@ DELIMITER = "__"
 
 Role: TypeAlias = Literal["api", "poller", "evaluator", "notifier"]
 ROLES: tuple[Role, ...] = ("api", "poller", "evaluator", "notifier")
+
+#: A hundred years. What is longer cannot be added to every moment, and is meant as "for ever" all the same.
+_LONGEST_S = 100 * 365 * 86400.0
+
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST_S)]
+SecondsOrZero: TypeAlias = Annotated[float, Field(ge=0, le=_LONGEST_S)]
 
 
 def _words(value: Any) -> Any:
@@ -66,7 +70,7 @@ class ApiSettings(_Section):
     page_limit: PositiveInt = 10_000
     series_limit: PositiveInt = 10_000
     max_samples_per_push: PositiveInt = 100_000
-    sample_future_s: PositiveFloat = 60.0
+    sample_future_s: Seconds = 60.0
     max_actions: NonNegativeInt = 100
 
     @property
@@ -105,24 +109,24 @@ class StoreSettings(_Section):
 
     url: SecretStr | None = None
     url_file: Path | None = None
-    history_retention_s: PositiveFloat = 30 * 86400.0
+    history_retention_s: Seconds = 30 * 86400.0
 
 
 class LogSettings(_Section):
     """The sample log."""
 
     engine: str = "sqlite"
-    retention_s: PositiveFloat = 7200.0
+    retention_s: Seconds = 7200.0
     max_bytes: PositiveInt = 1024**3
-    trim_interval_s: PositiveFloat = 30.0
+    trim_interval_s: Seconds = 30.0
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class WindowSettings(_Section):
     """The columnar window of each evaluator."""
 
-    length_s: PositiveFloat = 3600.0
-    lateness_s: NonNegativeFloat = 10.0
+    length_s: Seconds = 3600.0
+    lateness_s: SecondsOrZero = 10.0
     max_series: PositiveInt = 1_000_000
 
 
@@ -133,7 +137,7 @@ class SourceSettings(BaseModel):
 
     type: str
     name: str | None = None
-    interval_s: PositiveFloat | None = None
+    interval_s: Seconds | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -144,17 +148,17 @@ class SourceSettings(BaseModel):
 class PollerSettings(_Section):
     """Where samples come from."""
 
-    interval_s: PositiveFloat = 10.0
-    jitter_s: NonNegativeFloat = 1.0
+    interval_s: Seconds = 10.0
+    jitter_s: SecondsOrZero = 1.0
     sources: Annotated[tuple[SourceSettings, ...], BeforeValidator(_tables)] = (SourceSettings(type="host"),)
 
 
 class EvaluatorSettings(_Section):
     """The evaluation of rules."""
 
-    tick_s: PositiveFloat = 1.0
+    tick_s: Seconds = 1.0
     workers: PositiveInt = 1
-    repeat_interval_s: PositiveFloat = 60.0
+    repeat_interval_s: Seconds = 60.0
     membership_url: SecretStr | None = None
     membership_url_file: Path | None = None
 
@@ -168,16 +172,16 @@ class NotifierSettings(_Section):
     secret_file: Path | None = None
     secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = ()
     secrets_file: Path | None = None
-    connect_timeout_s: PositiveFloat = 3.0
-    timeout_s: PositiveFloat = 15.0
+    connect_timeout_s: Seconds = 3.0
+    timeout_s: Seconds = 15.0
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_words)] = ()
-    retry_first_delay_s: PositiveFloat = 1.0
-    retry_factor: Annotated[float, Field(ge=1)] = 2.0
-    retry_max_delay_s: PositiveFloat = 60.0
-    retry_give_up_after_s: NonNegativeFloat = 3600.0
+    retry_first_delay_s: Seconds = 1.0
+    retry_factor: Annotated[float, Field(ge=1, le=100)] = 2.0
+    retry_max_delay_s: Seconds = 60.0
+    retry_give_up_after_s: SecondsOrZero = 3600.0
     retry_jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
     schemes: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    outbox_retention_s: PositiveFloat = 7 * 86400.0
+    outbox_retention_s: Seconds = 7 * 86400.0
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

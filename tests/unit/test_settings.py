@@ -45,6 +45,14 @@ def test_settings_cannot_be_changed() -> None:
         settings.api.threads = 1
 
 
+def test_durations_fit_into_the_calendar() -> None:
+    """A duration that no moment could be moved by is refused; a hundred years will do for ever."""
+    longest = {"notifier.retry_give_up_after_s": 3_153_600_000}
+
+    assert 3_153_600_000 == load(None, {}, longest).notifier.retry_give_up_after_s
+    assert "less than or equal to 3153600000" in complaint(None, {}, {"notifier.retry_give_up_after_s": 1e12})
+
+
 def test_later_places_win(tmp_path: Path) -> None:
     """The file beats the default, a variable beats the file, an option beats the variable."""
     path = a_file(tmp_path, "[evaluator]\ntick_s = 2\nworkers = 2\nrepeat_interval_s = 2\n")

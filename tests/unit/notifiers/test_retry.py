@@ -111,6 +111,14 @@ def test_retries_come_to_an_end(policy: RetryPolicy, attempt: Attempt) -> None:
     assert attempts <= 202
 
 
+def test_a_receiver_cannot_ask_for_more_time_than_there_is() -> None:
+    """Whatever pause is asked for, the last try falls on the last moment."""
+    for_ever = Attempt(reason=Reason.BUSY, retryable=True, retry_after_s=float("inf"))
+    settlement = RetryPolicy(give_up_after_s=60).decide(for_ever, a_notification(), CREATED_AT)
+
+    assert settlement.next_attempt_at == CREATED_AT + timedelta(seconds=60)
+
+
 def test_jitter_spreads_notifications_that_failed_together() -> None:
     """A hundred notifications that fail at one moment do not come back at one moment."""
     policy = RetryPolicy(jitter=0.5)
