@@ -69,13 +69,16 @@ class StateLock:
 def instance_of(directory: Path) -> str:
     """Return the lasting name of whatever daemon uses this directory, unique in the world; drawn on first use.
 
-    Ask while holding the lock. Raises `OSError`.
+    Of several processes that ask first, all get the same. Raises `OSError`.
     """
     path = directory / "instance"
     if not path.exists():
-        fresh = path.with_suffix(".new")
-        fresh.write_text(uuid4().hex, encoding="ascii")
-        fresh.replace(path)
+        name = uuid4().hex
+        fresh = path.with_suffix(f".{name}")
+        fresh.write_text(name, encoding="ascii")
+        with suppress(FileExistsError):  # somebody else was quicker, and then that one's counts
+            os.link(fresh, path)
+        fresh.unlink()
     return path.read_text(encoding="ascii")
 
 

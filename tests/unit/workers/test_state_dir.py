@@ -8,6 +8,7 @@ import pytest
 
 from alarmd.clock import SystemClock
 from alarmd.workers.state_dir import StateDirectoryError, StateLock, instance_of
+from tests.support.threads import run_together
 
 
 def take(directory: Path, *, patience_s: float = 0.0) -> StateLock:
@@ -64,3 +65,12 @@ def test_instance_lasts(tmp_path: Path) -> None:
 
     assert instance_of(tmp_path) == instance_of(tmp_path)
     assert instance_of(tmp_path) != instance_of(tmp_path / "other")
+
+
+def test_instance_is_the_same_for_all_who_ask_first(tmp_path: Path) -> None:
+    """Whoever asks for the name at one moment gets the same, and nothing else is left behind."""
+    told: list[str] = []
+    run_together(*[lambda: told.append(instance_of(tmp_path))] * 8)
+
+    assert [instance_of(tmp_path)] * 8 == told
+    assert ["instance"] == [path.name for path in tmp_path.iterdir()]
