@@ -146,7 +146,7 @@ class AlarmService:
         now = self._clock.now()
         before = self._get_for_change(alarm_id, caller)
         alarm = self._redrafted(before, draft, caller, now)
-        # Names are looked up before the row is locked: that may take a while.
+        # Before the row is locked: what plugins check is theirs, and may take a while.
         for target in _targets_of(alarm) - _targets_of(before):
             self._check_target(target)
         with self._database.write() as unit:

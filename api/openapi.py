@@ -20,7 +20,6 @@ _ERRORS = {
     401: "The request names another project or user than the caller's own.",
     403: "The caller says not who it is, or lacks the role.",
     404: "There is no such thing for this caller.",
-    409: "It is not in a state that allows this.",
     413: "The body is larger than allowed.",
     415: "The body is not declared as JSON.",
     500: "alarmd made a mistake.",
