@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from alarmd import plugins
+from alarmd import plugins, telemetry
 from alarmd.cache.log import Cursor, Entry, LogLimits, SampleLog
 from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import WindowLimits
@@ -201,6 +201,35 @@ def test_a_clock_that_is_set_blinds_no_alarm(room: Room, jump_s: float) -> None:
     assert ((0, 0, 0), State.ALARM) == (told(jumped), room.get(alarm).state)
     assert 1 == evaluation.tick().transitions
     assert State.OK == room.get(alarm).state
+
+
+def test_a_worker_that_was_held_up_does_not_take_its_own_absence_for_silence(room: Room) -> None:
+    """After a pause that may have held up the pollers too, data is missing only once it has stayed away for a while."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    evaluation.tick()
+    room.sample(97.0)
+    evaluation.tick()
+    room.clock.advance(300)
+    after_the_pause = evaluation.tick()
+    for _ in range(4):
+        room.clock.advance(4)
+        evaluation.tick()
+
+    assert (0, 0, 0) == told(after_the_pause)
+    assert State.INSUFFICIENT_DATA == room.get(alarm).state
+
+
+def test_series_that_have_gone_silent_are_forgotten(room: Room) -> None:
+    """A series whose last sample has left the window takes no room any more."""
+    evaluation = room.evaluation()
+    room.sample(97.0)
+    evaluation.tick()
+    before = telemetry.REGISTRY.get_sample_value("alarmd_series")
+    room.clock.advance(601)
+    evaluation.tick()
+
+    assert (1, 0) == (before, telemetry.REGISTRY.get_sample_value("alarmd_series"))
 
 
 def test_an_edited_alarm_is_evaluated_as_edited(room: Room) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
-from alarmd.evaluators.plan import Plan, PlanOptions
+from alarmd.evaluators.plan import Plan, PlanOptions, look_back_periods
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
 from alarmd.model.samples import Resource
@@ -209,6 +209,35 @@ def test_a_removed_alarm_is_forgotten_and_the_others_are_not() -> None:
     assert len(bench.plan) == 3
 
 
+def test_an_alarm_whose_place_was_taken_is_found_again() -> None:
+    """When an alarm goes and another moves into its place, what is entered or removed later is still the right one."""
+    bench = a_bench()
+    for alarm_id in "abc":
+        bench.put(watched(alarm_id), a_rule())
+    bench.sample(0, 99.0)
+    bench.plan.remove(AlarmId("a"))
+    bench.plan.enter(AlarmId("c"), state=State.ALARM, state_version=1, at=START)
+    entered = set(bench.decide())
+    bench.plan.remove(AlarmId("c"))
+
+    assert {"b"} == entered
+    assert {"b"} == set(bench.decide())
+
+
+def test_a_dense_series_is_read_to_its_end_beside_a_sparse_one() -> None:
+    """How far back one series is read does not depend on how few samples the others have."""
+    bench = a_bench()
+    bench.put(watched("dense"), a_rule(period_s=20, statistic=Statistic.COUNT, threshold=11.0))
+    sparse = Selector(metric="cpu_util", project_id="", resource_id="vm-2")
+    bench.put(watched("sparse"), a_rule(period_s=20, statistic=Statistic.COUNT, threshold=1.0, selector=sparse))
+    for at_s in range(12):
+        bench.sample(at_s, 1.0)
+    bench.sample(0, 1.0, "vm-2")
+    bench.sample(11, 1.0, "vm-2")
+
+    assert {"dense": State.ALARM, "sparse": State.ALARM} == {key: new for key, (new, _) in bench.decide(12).items()}
+
+
 def test_what_nobody_reads_any_more_is_forgotten() -> None:
     """Alarms that come and go with ever other periods leave nothing behind that each pass would look at."""
     bench = a_bench()
@@ -217,6 +246,32 @@ def test_what_nobody_reads_any_more_is_forgotten() -> None:
     bench.plan.remove(AlarmId("a"))
 
     assert ({}, {}, {}) == (bench.plan._cells, bench.plan._units._layers, bench.plan._units._by_selector)
+
+
+def test_a_period_with_an_unusual_number_of_samples_is_passed_over() -> None:
+    """With `exclude_outliers` the rule looks back over twice its periods and leaves out those that stand out."""
+    bench = a_bench()
+    bench.put(watched(), a_rule(period_s=10, evaluation_periods=3, exclude_outliers=True, threshold=50.0))
+    for period in range(5):
+        for sample in (1, 2, 3):
+            bench.sample(period * 10 + sample, 10.0)
+    for sample in range(13):
+        bench.sample(51 + sample / 2, 99.0)
+
+    reason = "Transition to ok due to 3 samples inside threshold, most recent: 10.0"
+    assert bench.decide(57) == {"a": (State.OK, reason)}
+
+
+@pytest.mark.parametrize(
+    ("period_s", "exclude_outliers", "expected"), [(60, False, 1), (60, True, 5), (1, False, 10), (1, True, 10)]
+)
+def test_rules_look_back_as_far_as_gaps_and_outliers_demand(
+    period_s: int, exclude_outliers: bool, expected: int
+) -> None:
+    """Long periods reach one further back, short ones over the lateness budget, outliers once more over all."""
+    rule = a_rule(period_s=period_s, evaluation_periods=5, exclude_outliers=exclude_outliers)
+
+    assert expected == look_back_periods(rule, lateness_s=10.0)
 
 
 RESOURCES = st.builds(
