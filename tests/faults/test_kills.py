@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kill -9` of every role, twenty times in a row: nothing is lost, nothing is told twice, nobody goes blind."""
 
-import json
 import logging
-import os
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,32 +10,12 @@ import pytest
 
 from tests.faults.journal import Journal, journal
 from tests.faults.killer import KILLS, ROLES, Killer
-from tests.faults.load import HOST, MACHINES, Load, Watch, watch_everything
+from tests.faults.load import MACHINES, Load, Watch, watch_everything
 from tests.faults.oracle import check_deliveries, check_history, check_webhooks
-from tests.support.daemon import Daemon, daemon, wait_until
+from tests.support.daemon import Daemon, wait_until
 
 #: `pytest --log-cli-level=info` shows what each campaign has measured.
 _logger = logging.getLogger(__name__)
-
-#: The host is polled twice as often as its alarms look at it.
-_SOURCES = json.dumps([{"type": "host", "interval_s": 0.5, "resource_id": HOST}])
-
-
-@pytest.fixture
-def seed() -> int:
-    """Decides who is killed when; given in FAULTS_SEED after a failure. What a kill hits is still a matter of luck."""
-    return int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def alarmd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with every role that polls this machine, on either database."""
-    environ, options = {"ALARMD_POLLER__JITTER_S": "0"}, []
-    if request.param == "postgresql":
-        environ["ALARMD_STORE__URL"] = request.getfixturevalue("postgres_url")
-        options = ["--migrate"]
-    with daemon(tmp_path / "state", options=options, environ=environ, sources=_SOURCES) as running:
-        yield running
 
 
 @pytest.mark.slow
@@ -122,5 +99,6 @@ def _explained(alarmd: Daemon, killer: Killer, *, seed: int) -> Iterator[None]:
     except BaseException as error:
         error.add_note("\n".join([f"To draw the same kills again: FAULTS_SEED={seed}. Killed:", *killer.deeds]))
         error.add_note(f"Log, webhooks and state are in {alarmd.state_dir.parent}. The log ends:")
-        error.add_note("\n".join(alarmd.log.splitlines()[-40:]))
+        lines = [line for line in alarmd.log.splitlines() if "alarm_transitioned" not in line]
+        error.add_note("\n".join(lines[-40:]))
         raise
