@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int32]
 
-#: Smallest and largest ring, in samples. The largest bounds what one series may hold.
-SMALLEST_RING = 16
-LARGEST_RING = 16384
+#: Sizes of rings, in samples: each a half or a third larger than the one before.
+_SIZES = [size << power for power in range(11) for size in (16, 24)][:-1]
+SMALLEST_RING = _SIZES[0]
+#: Bounds what one series may hold.
+LARGEST_RING = _SIZES[-1]
 #: Times start this long before the first sample seen, so that samples a little older than it still fit.
 _BASE_MARGIN_MS = 86_400_000
 _TIME_LIMIT_MS = 2**32 - 1
@@ -193,7 +195,7 @@ class Rings:
 
     def _bank(self, number: int) -> _Bank:
         while len(self._banks) <= number:
-            self._banks.append(_Bank.empty(SMALLEST_RING << len(self._banks)))
+            self._banks.append(_Bank.empty(_SIZES[len(self._banks)]))
         return self._banks[number]
 
     def _append_to(self, number: int, series: Rows, offset: int, values: NDArray[np.float64]) -> None:
@@ -225,6 +227,8 @@ class Rings:
         new.head[places] = capacity
         new.count[places] = capacity
         old.free.extend(rows.tolist())
+        if len(old.free) == len(old.head):
+            self._banks[number] = _Bank.empty(capacity)
         self._bank_of[series] = number + 1
         self._row_of[series] = places
 

@@ -44,6 +44,10 @@ class Members:
         """Whether every group has exactly one series."""
         return len(self.series) == len(self.starts)
 
+    def sizes(self) -> NDArray[np.intp]:
+        """Return how many series each group has, shape (G,)."""
+        return np.diff(self.starts, append=len(self.series))
+
     def watermarks(self, rings: Rings) -> NDArray[np.int64]:
         """Return the time of each group's newest sample, ms since the epoch, shape (G,)."""
         newest_ms = rings.newest_ms[self.series]
@@ -51,7 +55,7 @@ class Members:
 
     def spread(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return a value a group as a value a series."""
-        return values if self.single else np.repeat(values, np.diff(self.starts, append=len(self.series)))
+        return values if self.single else np.repeat(values, self.sizes())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -35,9 +35,12 @@ class Layer:
         self._free: list[int] = []
         self._readers: Counter[int] = Counter()
         self._statistics: Counter[Statistic] = Counter()
-        self._members: Members | None = None
-        #: Places of the units that have series, in the order of `_members`.
+        #: The series of all units that have any, as of the last `compute`.
+        self._members = Members(series=np.zeros(0, np.int32), starts=np.zeros(0, np.intp))
+        #: Places of these units, in the order of `_members`.
         self._live: NDArray[np.intp] = np.zeros(0, np.intp)
+        #: Places whose unit, or its series, has changed since.
+        self._touched: set[int] = set()
         self._computed: Periods | None = None
         self._points: dict[tuple[Statistic, int, bool], Points] = {}
 
@@ -51,7 +54,7 @@ class Layer:
             else:
                 self._units[place] = unit
             unit.layers[self] = place
-            self._members = None
+            self.touch(place)
         self._readers[place] += 1
         self._statistics[statistic] += 1
         return place
@@ -67,7 +70,7 @@ class Layer:
             del self._readers[place], unit.layers[self]
             self._units[place] = None
             self._free.append(place)
-            self._members = None
+            self.touch(place)
         return unit
 
     @property
@@ -75,20 +78,19 @@ class Layer:
         """Whether anybody reads any of its units."""
         return bool(self._readers)
 
-    def touch(self) -> None:
-        """Note that some unit's members have changed."""
-        self._members = None
+    def touch(self, place: int) -> None:
+        """Note that the series of the unit at a place have changed."""
+        self._touched.add(place)
 
     def compute(self, window: Window) -> None:
         """Compute the periods of all units from the window as it is now."""
-        if self._members is None:
+        if self._touched:
             self._gather()
-        members = self._members
         self._points.clear()
         self._computed = None
-        if members is not None and len(members.series):
+        if len(self._live):
             wanted = frozenset(statistic for statistic, readers in self._statistics.items() if readers)
-            self._computed = self._pooling.periods(window.rings, members, wanted)
+            self._computed = self._pooling.periods(window.rings, self._members, wanted)
 
     def points(self, statistic: Statistic, *, wanted: int, exclude_outliers: bool) -> Points:
         """Return the last `wanted` values of each unit by its place; a unit without series holds none."""
@@ -106,12 +108,20 @@ class Layer:
         return fresh
 
     def _gather(self) -> None:
-        live = [place for place, unit in enumerate(self._units) if unit is not None and unit.members]
-        series = [list(unit.members) for place in live if (unit := self._units[place]) is not None]
-        sizes = np.fromiter((len(members) for members in series), np.intp, len(series))
-        flat = [number for members in series for number in members]
-        self._live = np.array(live, np.intp)
-        self._members = Members(series=np.array(flat, np.int32), starts=np.cumsum(sizes) - sizes)
+        """Bring the arrays up to date: what was touched is cut out, and what it is now goes to the end."""
+        kept = ~np.isin(self._live, np.fromiter(self._touched, np.intp, len(self._touched)))
+        sizes = self._members.sizes()
+        changed = [
+            (place, unit) for place in self._touched if (unit := self._units[place]) is not None and unit.members
+        ]
+        series = [number for _, unit in changed for number in unit.members]
+        self._live = np.append(self._live[kept], np.array([place for place, _ in changed], np.intp))
+        sizes_now = np.append(sizes[kept], np.array([len(unit.members) for _, unit in changed], np.intp))
+        self._members = Members(
+            series=np.append(self._members.series[np.repeat(kept, sizes)], np.array(series, np.int32)),
+            starts=np.cumsum(sizes_now) - sizes_now,
+        )
+        self._touched.clear()
 
     def _place(self, statistic: Statistic, wanted: int, exclude_outliers: bool) -> Points:  # noqa: FBT001  # a key
         size = len(self._units)
@@ -123,8 +133,6 @@ class Layer:
             wanted=wanted,
             exclude_outliers=exclude_outliers,
         )
-        if len(self._live) == size:
-            return Points(values=[np.ascontiguousarray(values) for values in points.values], held=points.held)
         return Points(
             values=[_spread(values, self._live, size, np.nan) for values in points.values],
             held=_spread(points.held, self._live, size, 0),
@@ -200,8 +208,8 @@ class Units:
             unit.members[number] = None
         elif unit.members.pop(number, True):
             return
-        for layer in unit.layers:
-            layer.touch()
+        for layer, place in unit.layers.items():
+            layer.touch(place)
 
 
 def _reach(selector: Selector) -> tuple[str, str, str | None]:

@@ -326,6 +326,7 @@ def _naming(what: object) -> Iterator[None]:
     every=st.integers(1, 7),
     pause_ms=st.sampled_from([0, 3000, 20_000]),
     watching_s=st.sampled_from([-86_400.0, 0.0, 20.0]),
+    churn=st.lists(st.integers(0, 7), max_size=4),
 )
 def test_the_plan_agrees_with_the_reference(
     rules: list[ThresholdRule],
@@ -333,8 +334,9 @@ def test_the_plan_agrees_with_the_reference(
     every: int,
     pause_ms: int,
     watching_s: float,
+    churn: list[int],
 ) -> None:
-    """Whatever arrives in whatever order, every state and every word equals that of the reference."""
+    """Whatever arrives, and whichever alarms go and come back, every state and word equals that of the reference."""
     bench = a_bench()
     states = {}
     for number, rule in enumerate(rules):
@@ -352,6 +354,10 @@ def test_the_plan_agrees_with_the_reference(
         )
         if step % every:
             continue
+        for number in churn[step % 5 : step % 5 + 2]:
+            gone = str(number % len(rules))
+            bench.plan.remove(AlarmId(gone))
+            bench.put(watched(gone, state=states[gone]), rules[int(gone)])
         now = START + timedelta(milliseconds=clock_ms + pause_ms)
         since = START + timedelta(seconds=watching_s)
         decided = {t.alarm_id: t for t in bench.plan.decide(now=now, watching_since=since)}
