@@ -57,8 +57,8 @@ class MachineGroup:
     source = "libvirt"
     # The busiest member decides, and far from both ends: a machine that shares its processor with others must do.
     statistic = "max"
-    busy_percent = 40.0
-    idle_percent = 15.0
+    busy_percent = 25.0
+    idle_percent = 10.0
 
     def __init__(self) -> None:
         """Start the hypervisor and the first machine. Raises `HypervisorUnavailable`."""
