@@ -329,6 +329,7 @@ def _naming(what: object) -> Iterator[None]:
     churn=st.lists(st.integers(0, 7), max_size=4),
 )
 def test_the_plan_agrees_with_the_reference(
+    *,
     rules: list[ThresholdRule],
     arrivals: list[tuple[int, int, Resource, float]],
     every: int,
