@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -286,43 +286,41 @@ def test_what_a_dead_notifier_held_is_delivered_by_another(rounds: _Rounds) -> N
 
 def test_draining_finishes_what_is_sent_and_gives_back_the_rest(rounds: _Rounds) -> None:
     """On the way out an attempt in flight is settled, and what was claimed beyond it is free for others at once."""
-    rounds.add(*_many(3))
-    with _hanging("alarm-0") as (scheme, go):
+    rounds.add(*_many(5))
+    with _hanging("alarm-2") as (scheme, go):
         made = rounds({"http": scheme}, workers=1)
         made.run()
-        scheme.wait_for(1)
+        scheme.wait_for(3)
+        rounds.wait_until("alarm-1_1_0", lambda each: each.state is DeliveryState.DELIVERED)
 
         assert not made.drain(0.05)
         go.set()
         assert made.drain(10)
-    assert rounds.get("alarm-0_1_0").state is DeliveryState.DELIVERED
+    assert rounds.get("alarm-2_1_0").state is DeliveryState.DELIVERED
     other = RecordingScheme()
     rounds({"http": other}, owner="notifier-2").run()
-    assert {each.alarm_id for each in other.wait_for(2)} == {"alarm-1", "alarm-2"}
+    assert {each.alarm_id for each in other.wait_for(2)} == {"alarm-3", "alarm-4"}
 
 
 def test_what_waited_too_long_for_a_thread_is_given_back_untried(rounds: _Rounds) -> None:
-    """An attempt that could outlive its lease is not begun; it comes again with a fresh lease."""
-    go = Event()
-    begun: list[str] = []
-
-    def answer(each: Notification) -> Attempt:
-        begun.append(each.alarm_id)
-        if len(begun) == 3:
-            # The pump has claimed one more than there are threads by now: it waits while time passes.
-            go.wait(20)
-            rounds.clock.advance(59.5)
-        return TAKEN
-
+    """An attempt that could outlive its lease is not begun: somebody else may have the notification by then."""
     rounds.add(*_many(5))
-    scheme = RecordingScheme(answer, deadline_s=1.0)
-    made = rounds({"http": scheme}, workers=1, lease_s=60)
-    made.run()
-    scheme.wait_for(3)
-    go.set()
-    scheme.wait_for(5)
+    with _hanging("alarm-2") as (scheme, go):
+        made = rounds({"http": scheme}, workers=1, lease_s=60)
+        made.run()
+        scheme.wait_for(3)
+        # The turn that has settled one has claimed one that now waits behind the one that hangs.
+        rounds.wait_until("alarm-1_1_0", lambda each: each.state is DeliveryState.DELIVERED)
+        rounds.clock.advance(61)
+        with rounds.database.write() as unit:
+            taken = unit.outbox.claim(now=rounds.clock.now(), owner="notifier-2", lease_s=60, limit=10)
+        rounds.add(replace(a_notification(alarm_id="last"), next_attempt_at=rounds.clock.now()))
+        go.set()
+        made.run()
+        rounds.wait_until("last_1_0", lambda each: each.state is DeliveryState.DELIVERED)
 
-    assert sorted(begun) == [f"alarm-{number}" for number in range(5)]
+    assert ["alarm-2", "alarm-3", "alarm-4"] == [each.alarm_id for each in taken]
+    assert ["alarm-0", "alarm-1", "alarm-2", "last"] == [each.alarm_id for each in scheme.notifications]
 
 
 class _Failing(Database):
