@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from queue import Empty
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,6 +79,8 @@ class Story:
         self._screen = screen
         self._clock = clock
         self._start_s = start_s
+        #: Never set: only waited for.
+        self._pause = Event()
         #: When a member was last seen busy, or not at all.
         self._busy_s = clock.monotonic_s()
 
@@ -204,6 +207,8 @@ class Story:
             if self._clock.monotonic_s() > deadline_s:
                 raise AlarmdError(f"Waited {_STEP_TIMEOUT_S:.0f} s in vain for {what}.")
             self._look()
+            # Looking costs processor time, which the machines need, and which the host's own load is made of.
+            self._pause.wait(_LOOK_EVERY_S)
 
     def _look(self) -> None:
         """Show what is going on."""
