@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
@@ -73,6 +74,9 @@ class Batch:
         shape = (len(self.resources), len(self.metrics))
         if self.values.shape != shape:
             raise ValueError(f"values have shape {self.values.shape}, resources and metrics make {shape}")
+        # Said here, where whoever made it is told: no log could take it, and it would be in the way of those behind it.
+        if not isfinite(self.timestamp_s):
+            raise ValueError(f"{self.timestamp_s} is no moment")
 
     @property
     def point_count(self) -> int:

@@ -156,6 +156,18 @@ def test_a_ring_grows_while_its_samples_are_inside_the_window() -> None:
     assert len(kept) <= 2 * 240 + SMALLEST_RING
 
 
+def test_a_late_sample_finds_its_place_in_a_full_ring() -> None:
+    """A sample that comes late into a ring full of samples from before the window pushes the oldest out."""
+    window = a_window(length_s=5)
+    for step in range(SMALLEST_RING + 2):
+        put(window, step, float(step))
+    put(window, SMALLEST_RING - 1.5, 99.0)
+
+    newest = {SMALLEST_RING - 2: 14.0, SMALLEST_RING - 1.5: 99.0, SMALLEST_RING - 1: 15.0, SMALLEST_RING: 16.0}
+    assert newest.items() <= held(window).items()
+    assert SMALLEST_RING == len(held(window))
+
+
 def test_times_survive_a_year_of_samples() -> None:
     """Times are kept relative to a base that moves along, far beyond what four bytes of milliseconds can tell."""
     window = a_window(length_s=60)

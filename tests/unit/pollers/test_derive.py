@@ -104,6 +104,18 @@ def test_a_restart_drops_one_interval_even_if_the_counter_rose() -> None:
     assert update(rates, at_s=20, epoch=2, vm=5010) == {"vm": 1.0}
 
 
+def test_a_gap_that_is_too_long_makes_no_rate() -> None:
+    """Two readings far apart make no rate; the next one does, and one at the very end of the time does too."""
+    rates = Rates(1, max_gap_s=MAX_GAP_S)
+    update(rates, at_s=0, vm=100)
+    too_late = update(rates, at_s=MAX_GAP_S + 1, vm=121)
+    update(rates, at_s=MAX_GAP_S + 2, vm=nan)
+    just_in_time = update(rates, at_s=2 * MAX_GAP_S + 1, vm=141)
+
+    assert isnan(too_late["vm"])
+    assert just_in_time == {"vm": 1.0}
+
+
 def test_who_left_is_forgotten() -> None:
     """A resource that was away for a poll is a new one when it comes back."""
     rates = Rates(1, max_gap_s=MAX_GAP_S)
