@@ -8,7 +8,10 @@
     │   └── TargetRefused       an action's URL points where alarmd must not send
     ├── NotFound                the thing asked for does not exist for this caller
     ├── Unauthorized            the caller names another project or user than its own
+    ├── Unidentified            who the caller is cannot be told
     ├── Forbidden               the caller lacks the role, or a quota is used up
+    ├── Outdated                the thing has changed since the caller read it
+    ├── TooMany                 the caller asks more often than it may
     └── Unavailable             something outside does not answer; trying again later may help
         ├── SourceUnavailable   a hypervisor or exporter
         ├── LogUnavailable      the sample log
@@ -52,8 +55,20 @@ class Unauthorized(AlarmdError):
     """The caller may only name its own project and user."""
 
 
+class Unidentified(AlarmdError):
+    """Who asks cannot be told."""
+
+
 class Forbidden(AlarmdError):
     """The caller is not allowed to do this."""
+
+
+class Outdated(AlarmdError):
+    """It has changed since it was read."""
+
+
+class TooMany(AlarmdError):
+    """There are more requests than are allowed."""
 
 
 class Unavailable(AlarmdError):

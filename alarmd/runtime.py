@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from alarmd import plugins
-from alarmd.alarms import AlarmService
+from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService
+from alarmd.alarms.actions import ActionRules
+from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import Clock, SystemClock
@@ -25,6 +27,7 @@ from alarmd.cluster.solo import SoloMembership
 from alarmd.errors import AlarmdError, SettingsError
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.evaluators.tick import Evaluation
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
@@ -32,6 +35,7 @@ from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.targets import TargetPolicy
 from alarmd.plugins import parse_options
+from alarmd.policy import Policy, TablePolicy
 from alarmd.pollers.round import PollRound
 from alarmd.pollers.source import SourcePlugin
 from alarmd.settings import Role, Settings, SourceSettings
@@ -122,8 +126,16 @@ class Runtime:
     def families(self) -> Mapping[str, RuleFamily]:
         """Every rule family by the type of its alarms."""
         window = self.settings.window
-        limits = RuleLimits(window_s=window.length_s, lateness_s=window.lateness_s)
-        return {name: plugins.load("alarmd.evaluators", name)(limits) for name in plugins.names("alarmd.evaluators")}
+        limits = RuleLimits(
+            window_s=window.length_s,
+            lateness_s=window.lateness_s,
+            composite_depth=self.settings.api.max_composite_depth,
+            composite_leaves=self.settings.api.max_composite_leaves,
+        )
+        built: dict[str, RuleFamily] = {}
+        for name in plugins.names("alarmd.evaluators"):
+            built[name] = plugins.load("alarmd.evaluators", name)(limits, built.get)
+        return built
 
     @property
     def target_policy(self) -> TargetPolicy:
@@ -134,18 +146,45 @@ class Runtime:
 
     # --- a role each ---------------------------------------------------------------------------------------------
 
+    @cached_property
+    def policy(self) -> Policy:
+        """Who may do what."""
+        return TablePolicy()
+
     def alarm_service(self, *, database: Database, doorbell: Doorbell) -> AlarmService:
         """Return what decides about alarms."""
         schemes = {name: self._scheme_plugin(name) for name in plugins.names("alarmd.notifiers")}
-        return AlarmService(
-            database=database,
-            rule_types=self.families,
+        actions = ActionRules(
             schemes=frozenset(schemes),
             check_target=target_check(schemes, policy=self.target_policy),
+            max_actions=self.settings.api.max_actions,
+            policy=self.policy,
+        )
+        drafting = Drafting(
+            rule_types=self.families,
+            normalise_constraints=normalise_constraints,
+            actions=actions,
+            policy=self.policy,
+        )
+        return AlarmService(
+            database=database,
+            drafting=drafting,
+            quotas=self.quota_service(database=database),
+            trusts=NoTrusts(),
+            policy=self.policy,
             doorbell=doorbell,
             clock=self.clock,
-            max_actions=self.settings.api.max_actions,
         )
+
+    def quota_service(self, *, database: Database) -> QuotaService:
+        """Return what knows and holds quotas."""
+        api = self.settings.api
+        defaults = QuotaDefaults(project_alarms=api.project_alarm_quota, user_alarms=api.user_alarm_quota)
+        return QuotaService(database=database, policy=self.policy, defaults=defaults)
+
+    def delivery_service(self, *, database: Database, doorbell: Doorbell) -> DeliveryService:
+        """Return what shows deliveries."""
+        return DeliveryService(database=database, policy=self.policy, doorbell=doorbell, clock=self.clock)
 
     def readiness(self, *, database: Database, log: SampleLog) -> dict[str, str | None]:
         """Return each check by its name: None when it is fine, else what is wrong."""

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from flask import g
 from werkzeug.datastructures import Headers
 
-from alarmd.api.context import Access
+from alarmd.api.context import Access, context
 from alarmd.errors import Forbidden
 from alarmd.model.caller import Caller
+from alarmd.policy import Action, require
 
 _IDENTITY = ("X-User-Id", "X-Project-Id", "X-Roles", "X-Role", "X-Tenant-Id")
 
@@ -54,17 +55,8 @@ def caller() -> Caller:
     return cast("Caller", g.caller)
 
 
-def reader() -> Caller:
-    """Return who makes the request in hand; raises `Forbidden` unless they may look at their project."""
+def permitted(action: Action) -> Caller:
+    """Return who makes the request in hand; raises `Forbidden` unless they may do this in their project."""
     who = caller()
-    if not who.may_read:
-        raise Forbidden("RBAC Authorization Failed")
-    return who
-
-
-def writer() -> Caller:
-    """Return who makes the request in hand; raises `Forbidden` unless they may change their project."""
-    who = caller()
-    if not who.may_write:
-        raise Forbidden("RBAC Authorization Failed")
+    require(context().policy, action, who)
     return who

@@ -17,6 +17,7 @@ from alarmd.api.wire import wire_time
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.history import AlarmChange
+from alarmd.policy import Action
 
 blueprint = Blueprint("alarms", __name__)
 
@@ -66,7 +67,7 @@ def delete_alarm(alarm_id: str) -> Response:
 def show_state(alarm_id: str) -> Response:
     """Return an alarm's state, as a bare JSON string."""
     only_arguments()
-    return jsonify(str(context().alarms.get(alarm_id, caller()).state))
+    return jsonify(str(context().alarms.get(alarm_id, caller(), action=Action.GET_ALARM_STATE).state))
 
 
 @blueprint.put("/v2/alarms/<alarm_id>/state")

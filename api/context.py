@@ -8,10 +8,11 @@ from typing import cast
 
 from flask import current_app
 
-from alarmd.alarms import AlarmService
+from alarmd.alarms import AlarmService, DeliveryService, QuotaService
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
+from alarmd.policy import Policy
 from alarmd.store.database import Database
 
 _KEY = "alarmd.context"
@@ -47,6 +48,9 @@ class ApiContext:
     """Everything that the REST door works with."""
 
     alarms: AlarmService
+    deliveries: DeliveryService
+    quotas: QuotaService
+    policy: Policy
     database: Database
     log: SampleLog
     doorbell: Doorbell

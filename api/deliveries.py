@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint
 
-from alarmd.api.access import caller, reader
+from alarmd.api.access import caller
 from alarmd.api.arguments import limit_argument, only_arguments, text_argument
 from alarmd.api.context import context
 from alarmd.api.schemas import DeliveryListView, DeliveryView
 from alarmd.api.wire import wire_time
-from alarmd.errors import InvalidInput, NotFound
+from alarmd.errors import InvalidInput
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.outbox import OutboxQuery
 
@@ -30,7 +30,7 @@ def list_deliveries() -> dict[str, Any]:
         marker=text_argument("marker"),
         limit=limit_argument(maximum=given.limits.page_limit),
     )
-    found = given.alarms.deliveries(query, caller())
+    found = given.deliveries.find(query, caller())
     return DeliveryListView(deliveries=[_view(notification) for notification in found]).model_dump()
 
 
@@ -38,19 +38,14 @@ def list_deliveries() -> dict[str, Any]:
 def show_delivery(event_id: str) -> dict[str, Any]:
     """Return one delivery."""
     only_arguments()
-    who = reader()
-    with context().database.read() as work:
-        notification = work.outbox.get(event_id)
-    if notification is None or not (who.is_admin or who.project_id == notification.project_id):
-        raise NotFound(f"Delivery {event_id} not found")
-    return _view(notification).model_dump()
+    return _view(context().deliveries.get(event_id, caller())).model_dump()
 
 
 @blueprint.post("/v3/deliveries/<event_id>/retry")
 def retry_delivery(event_id: str) -> dict[str, Any]:
     """Put a buried delivery back in the queue, to be tried at once. Takes no body."""
     only_arguments()
-    return _view(context().alarms.retry_delivery(event_id, caller())).model_dump()
+    return _view(context().deliveries.retry(event_id, caller())).model_dump()
 
 
 def _view(notification: Notification) -> DeliveryView:

@@ -20,6 +20,9 @@ def open_door(
     return create_app(
         ApiContext(
             alarms=runtime.alarm_service(database=database, doorbell=doorbell),
+            deliveries=runtime.delivery_service(database=database, doorbell=doorbell),
+            quotas=runtime.quota_service(database=database),
+            policy=runtime.policy,
             database=database,
             log=log,
             doorbell=doorbell,

@@ -9,7 +9,17 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from alarmd.api.json_body import BodyTooLarge, UnsupportedBody
-from alarmd.errors import AlarmdError, Forbidden, InvalidInput, NotFound, Unauthorized, Unavailable
+from alarmd.errors import (
+    AlarmdError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Outdated,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    Unidentified,
+)
 
 _log = structlog.get_logger()
 
@@ -19,8 +29,11 @@ _STATUS: tuple[tuple[type[AlarmdError], int], ...] = (
     (BodyTooLarge, 413),
     (InvalidInput, 400),
     (NotFound, 404),
+    (Unidentified, 401),
     (Unauthorized, 401),
     (Forbidden, 403),
+    (Outdated, 412),
+    (TooMany, 429),
     (Unavailable, 503),
 )
 

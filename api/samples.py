@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from alarmd.api.access import writer
+from alarmd.api.access import permitted
 from alarmd.api.arguments import only_arguments
 from alarmd.api.context import context
 from alarmd.api.errors import error_body
@@ -15,6 +15,7 @@ from alarmd.api.wire import shown
 from alarmd.cluster.doorbell import Bell
 from alarmd.errors import InvalidInput
 from alarmd.model.samples import batches_of
+from alarmd.policy import Action, is_admin
 from alarmd.telemetry import SAMPLES_APPENDED, SAMPLES_REJECTED
 
 blueprint = Blueprint("samples", __name__)
@@ -28,7 +29,7 @@ def push_samples() -> tuple[dict[str, Any], int]:
     looks at the status learns of it.
     """
     only_arguments()
-    given, who = context(), writer()
+    given, who = context(), permitted(Action.PUSH_SAMPLES)
     items = _items(read_json(request, max_bytes=given.limits.max_body_bytes))
     if len(items) > given.limits.max_samples_per_push:
         raise BodyTooLarge(
@@ -41,7 +42,7 @@ def push_samples() -> tuple[dict[str, Any], int]:
         future_s=given.limits.sample_future_s,
         project_id=who.project_id,
         user_id=who.user_id,
-        any_project=who.is_admin,
+        any_project=is_admin(given.policy, who),
     )
     samples, rejected = read_samples(items, rules)
     if samples:

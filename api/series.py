@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from alarmd.api.access import reader
+from alarmd.api.access import permitted
 from alarmd.api.arguments import (
     boolean_argument,
     limit_argument,
@@ -21,6 +21,7 @@ from alarmd.api.series_search import Point, Series, SeriesQuery, latest_points, 
 from alarmd.api.wire import wire_time_s
 from alarmd.errors import Forbidden, InvalidInput, Unauthorized
 from alarmd.model.samples import labels_of
+from alarmd.policy import Action, is_admin
 
 blueprint = Blueprint("series", __name__)
 
@@ -83,16 +84,17 @@ def _query(*, metric: str | None, resource_id: str | None) -> tuple[SeriesQuery,
 
 def _project() -> str | None:
     """Return the project whose series may be seen; None for an administrator who sees all."""
-    who = reader()
+    who = permitted(Action.GET_SERIES)
+    admin = is_admin(context().policy, who)
     if boolean_argument("all_projects", default=False):
-        if not who.is_admin:
+        if not admin:
             raise Forbidden("RBAC Authorization Failed")
         return None
     project_id = request.args.get("project_id")
-    if project_id is not None and project_id != who.project_id and not who.is_admin:
+    if project_id is not None and project_id != who.project_id and not admin:
         raise Unauthorized(f"Not Authorized to access project {project_id}")
     # As with alarms: an administrator who acts for no project sees all of them.
-    if project_id is None and who.is_admin:
+    if project_id is None and admin:
         return who.project_id or None
     return who.project_id if project_id is None else project_id
 

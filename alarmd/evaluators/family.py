@@ -16,6 +16,10 @@ class RuleLimits:
     window_s: float
     #: The lateness budget, part of how far a rule looks back.
     lateness_s: float
+    #: Levels of a composite rule, its root being the first.
+    composite_depth: int = 8
+    #: Leaves of a composite rule, over all levels.
+    composite_leaves: int = 100
 
 
 class RuleFamily(RuleType, Protocol):
@@ -28,5 +32,8 @@ class RuleFamily(RuleType, Protocol):
         """
 
 
-#: What an entry point in ``alarmd.evaluators`` points at.
-RuleFamilyFactory = Callable[[RuleLimits], RuleFamily]
+#: Returns the family of a type of rule, None when there is none. For families whose rules hold other rules.
+FindFamily = Callable[[str], RuleFamily | None]
+
+#: What an entry point in ``alarmd.evaluators`` points at. Families are found only once all have been built.
+RuleFamilyFactory = Callable[[RuleLimits, FindFamily], RuleFamily]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.family import FindFamily, RuleLimits
 from alarmd.evaluators.plan import look_back_periods
 from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
 from alarmd.model.samples import labels_of
@@ -80,8 +80,10 @@ class ThresholdFamily:
     """Checks, words and compiles `threshold` rules."""
 
     name = "threshold"
+    is_evaluated = True
 
-    def __init__(self, limits: RuleLimits) -> None:
+    def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
+        del find  # these rules hold no others
         self._limits = limits
 
     def normalise(self, rule: Mapping[str, Any], *, project_id: str) -> dict[str, Any]:

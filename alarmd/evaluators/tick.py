@@ -180,7 +180,7 @@ class Evaluation:
         """Compile an alarm into the plan; one that is disabled, elsewhere or unreadable is taken out of it."""
         try:
             family = self._families.get(alarm.type)
-            if alarm.enabled and family is not None and alarm.shard in (self._owned or ()):
+            if alarm.enabled and family is not None and family.is_evaluated and alarm.shard in (self._owned or ()):
                 self._plan.put(alarm, family.parse(alarm.rule, project_id=alarm.project_id), now=now)
             else:
                 self._plan.remove(alarm.alarm_id)

@@ -43,6 +43,9 @@ class Alarm:
     type: str
     #: The rule in its normalised wire form (`RuleType.normalise`).
     rule: Mapping[str, Any]
+    #: Whether other people's servers (Prometheus, Gnocchi) are asked about the alarm's own project only. Always,
+    #: unless an admin made the alarm for itself. Set when the rule is written; never shown.
+    confined: bool = True
     project_id: str
     user_id: str
     severity: Severity
@@ -51,6 +54,8 @@ class Alarm:
     insufficient_data_actions: tuple[str, ...]
     repeat_actions: bool
     time_constraints: tuple[Mapping[str, Any], ...]
+    #: The Keystone trust that ``trust+…`` actions are taken with; empty when there is none. Never shown.
+    trust_id: str = ""
     #: When the definition last changed.
     timestamp: datetime
     state: State
@@ -68,6 +73,11 @@ class Alarm:
     state_version: int = 0
     #: Number of the last notification; never goes back.
     sequence: int = 0
+
+    @property
+    def version(self) -> str:
+        """What changes whenever the alarm as clients see it does; repeats and counters do not count."""
+        return f"{self.shard:x}.{self.revision:x}.{round(self.state_timestamp.timestamp() * 1e6):x}"
 
     def actions_for(self, state: State) -> tuple[str, ...]:
         """Return the actions to take on entering (or repeating) a state."""

@@ -1,31 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The caller: who asks something of alarms, and what they may."""
+"""The caller: who asks something of alarms. What it may do is the policy's to say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks. The roles `admin`, `member` and `reader` count, in any case; each for itself, none implies another."""
+    """Who asks, as the door has found out."""
 
     project_id: str
     user_id: str
+    #: Names are compared in any case.
     roles: frozenset[str]
+    #: What the caller proved itself with, where something can be done in its name with it (a Keystone token).
+    token: str = field(default="", repr=False, compare=False)
 
-    @property
-    def is_admin(self) -> bool:
-        """Whether the caller may do everything in every project."""
-        return self._has("admin")
-
-    @property
-    def may_read(self) -> bool:
-        """Whether the caller may look at the alarms of its project."""
-        return self.is_admin or (bool(self.project_id) and self._has("reader"))
-
-    @property
-    def may_write(self) -> bool:
-        """Whether the caller may change the alarms of its project."""
-        return self.is_admin or (bool(self.project_id) and self._has("member"))
-
-    def _has(self, role: str) -> bool:
-        return any(own.lower() == role for own in self.roles)
+    def has_role(self, name: str) -> bool:
+        """Whether the caller has a role."""
+        return any(own.lower() == name for own in self.roles)

@@ -61,6 +61,10 @@ class RuleType(Protocol):
     def name(self) -> str:
         """The alarm's `type`; the rule stands under ``<type>_rule``."""
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether this alarmd evaluates such rules, or only keeps them."""
+
     def normalise(self, rule: Mapping[str, Any], *, project_id: str) -> dict[str, Any]:
         """Check a rule as a client sent it and return it complete, in wire form, every default filled in.
 

@@ -72,6 +72,10 @@ class ApiSettings(_Section):
     max_samples_per_push: PositiveInt = 100_000
     sample_future_s: Seconds = 60.0
     max_actions: NonNegativeInt = 100
+    max_composite_depth: PositiveInt = 8
+    max_composite_leaves: PositiveInt = 100
+    project_alarm_quota: Annotated[int, Field(ge=-1)] = -1
+    user_alarm_quota: Annotated[int, Field(ge=-1)] = -1
 
     @property
     def host(self) -> str:

@@ -18,6 +18,7 @@ from alarmd.store.failures import translated
 from alarmd.store.history import HistoryRepository
 from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
+from alarmd.store.quotas import QuotaRepository
 
 #: How long a statement waits for somebody else's lock.
 _LOCK_WAIT_S = 10
@@ -37,6 +38,7 @@ class UnitOfWork:
         self.alarms = AlarmRepository(connection)
         self.history = HistoryRepository(connection)
         self.outbox = OutboxRepository(connection)
+        self.quotas = QuotaRepository(connection)
 
 
 class Database:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables. `migrations/` must lead to exactly this; a test compares the two on every database."""
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text, true
 
 from alarmd.store.columns import BigCounter, PlainText, UtcDateTime
 
@@ -10,6 +10,7 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
 
@@ -22,6 +23,7 @@ alarms = Table(
     Column("enabled", Boolean, nullable=False),
     Column("type", PlainText, nullable=False),
     Column("rule", JSON, nullable=False),
+    Column("confined", Boolean, nullable=False, server_default=true()),
     Column("project_id", PlainText, nullable=False),
     Column("user_id", PlainText, nullable=False),
     Column("severity", PlainText, nullable=False),
@@ -30,6 +32,7 @@ alarms = Table(
     Column("insufficient_data_actions", JSON, nullable=False),
     Column("repeat_actions", Boolean, nullable=False),
     Column("time_constraints", JSON, nullable=False),
+    Column("trust_id", Text, nullable=False, server_default=""),
     Column("timestamp", UtcDateTime, nullable=False),
     Column("state", PlainText, nullable=False),
     Column("state_reason", Text, nullable=False),
@@ -42,6 +45,9 @@ alarms = Table(
     # Lists are newest first, of one project or of all.
     Index("ix_alarms_project_id_timestamp", "project_id", "timestamp", "alarm_id"),
     Index("ix_alarms_timestamp", "timestamp", "alarm_id"),
+    # People and engines look alarms up by name; quotas count those of a user.
+    Index("ix_alarms_name", "name"),
+    Index("ix_alarms_user_id", "user_id"),
     # How evaluators follow definitions.
     Index("ix_alarms_shard_revision", "shard", "revision", unique=True),
 )
@@ -82,6 +88,41 @@ alarm_history = Table(
     Column("severity", PlainText),
     Index("ix_alarm_history_alarm_id_timestamp", "alarm_id", "timestamp", "position"),
     Index("ix_alarm_history_timestamp", "timestamp"),
+    Index("ix_alarm_history_on_behalf_of_timestamp", "on_behalf_of", "timestamp", "position"),
+)
+
+#: How many alarms a project may have, where that is not the default; -1 for any number.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("project_id", PlainText, primary_key=True),
+    Column("alarm_limit", Integer, nullable=False),
+)
+
+#: How often the evaluation of an alarm led to each state (`/v2/metrics`).
+alarm_counters = Table(
+    "alarm_counters",
+    metadata,
+    Column("alarm_id", PlainText, ForeignKey("alarms.alarm_id", ondelete="CASCADE"), primary_key=True),
+    Column("ok", BigCounter, nullable=False),
+    Column("alarm", BigCounter, nullable=False),
+    Column("insufficient_data", BigCounter, nullable=False),
+)
+
+#: What callers prove themselves with where `api.auth` is "tokens". The secret itself is not kept.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", PlainText, primary_key=True),
+    # SHA-256 of the secret, in hex. The secret is random, so it needs no salt.
+    Column("digest", PlainText, nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("project_id", PlainText, nullable=False),
+    Column("user_id", PlainText, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # NULL: it never expires.
+    Column("expires_at", UtcDateTime),
 )
 
 _PENDING = text("state = 'pending'")

@@ -34,7 +34,7 @@ from tests.support.samples import a_batch, a_resource
 
 LATENESS_S = 5.0
 LIMITS = RuleLimits(window_s=600, lateness_s=LATENESS_S)
-FAMILIES = {"threshold": plugins.load("alarmd.evaluators", "threshold")(LIMITS)}
+FAMILIES = {"threshold": plugins.load("alarmd.evaluators", "threshold")(LIMITS, lambda _name: None)}
 
 
 def a_group_alarm(**changes: Any) -> Alarm:

@@ -2,6 +2,7 @@
 """The REST door, opened for a test over a real database and a real sample log (both SQLite)."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,17 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from alarmd import plugins
-from alarmd.alarms import AlarmService
+from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, TrustKeeper
+from alarmd.alarms.actions import ActionRules
+from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.api.app import create_app
 from alarmd.api.context import Access, ApiContext, ApiLimits
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
-from alarmd.clock import ManualClock
-from alarmd.cluster.doorbell import Bell, Listener
-from alarmd.evaluators.family import RuleLimits
+from alarmd.clock import Clock, ManualClock
+from alarmd.cluster.doorbell import Bell, Doorbell, Listener
+from alarmd.evaluators.family import RuleFamily, RuleLimits
+from alarmd.evaluators.schedule import normalise_constraints
+from alarmd.policy import Policy, TablePolicy
 from alarmd.store import schema
 from alarmd.store.database import Database
 
@@ -95,6 +100,46 @@ def _empty_database() -> bytes:
         return path.read_bytes()
 
 
+def rule_families() -> dict[str, RuleFamily]:
+    """Return every family of rules that is installed, with the default limits."""
+    built: dict[str, RuleFamily] = {}
+    for name in plugins.names("alarmd.evaluators"):
+        built[name] = plugins.load("alarmd.evaluators", name)(RuleLimits(window_s=3600, lateness_s=10), built.get)
+    return built
+
+
+def alarm_service(
+    *,
+    database: Database,
+    doorbell: Doorbell,
+    clock: Clock,
+    policy: Policy | None = None,
+    quotas: QuotaService | None = None,
+    trusts: TrustKeeper | None = None,
+    check_target: Callable[[str], None] = lambda _url: None,
+    max_actions: int = 10,
+) -> AlarmService:
+    """Return what decides about alarms, with every family of rules and every scheme that is installed."""
+    policy = policy or TablePolicy()
+    actions = ActionRules(
+        schemes=frozenset(plugins.names("alarmd.notifiers")),
+        check_target=check_target,
+        max_actions=max_actions,
+        policy=policy,
+    )
+    return AlarmService(
+        database=database,
+        drafting=Drafting(
+            rule_types=rule_families(), normalise_constraints=normalise_constraints, actions=actions, policy=policy
+        ),
+        quotas=quotas or QuotaService(database=database, policy=policy, defaults=QuotaDefaults()),
+        trusts=trusts or NoTrusts(),
+        policy=policy,
+        doorbell=doorbell,
+        clock=clock,
+    )
+
+
 def open_door(
     state_dir: Path,
     *,
@@ -115,19 +160,14 @@ def open_door(
         limits=LogLimits(retention_s=7200, max_bytes=1 << 28),
         clock=clock,
     )
-    alarms = AlarmService(
-        database=database,
-        rule_types={
-            "threshold": plugins.load("alarmd.evaluators", "threshold")(RuleLimits(window_s=3600, lateness_s=10))
-        },
-        schemes=frozenset({"http", "https", "log"}),
-        check_target=lambda _url: None,
-        doorbell=doorbell,
-        clock=clock,
-        max_actions=10,
-    )
+    policy = TablePolicy()
+    quotas = QuotaService(database=database, policy=policy, defaults=QuotaDefaults())
+    alarms = alarm_service(database=database, policy=policy, quotas=quotas, doorbell=doorbell, clock=clock)
     given: dict[str, Any] = {
         "alarms": alarms,
+        "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
+        "quotas": quotas,
+        "policy": policy,
         "database": database,
         "log": log,
         "doorbell": doorbell,

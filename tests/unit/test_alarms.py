@@ -9,25 +9,24 @@ from typing import Any
 
 import pytest
 
-from alarmd.alarms import AlarmDraft, AlarmService
+from alarmd.alarms import AlarmDraft, DeliveryService
 from alarmd.clock import ManualClock
 from alarmd.cluster.doorbell import Bell
 from alarmd.errors import Forbidden, InvalidInput, NotFound, TargetRefused, Unauthorized
-from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.threshold import PLUGIN
 from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, Severity, State
 from alarmd.model.caller import Caller
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState
 from alarmd.model.shard import shard_of
 from alarmd.model.transition import Transition
+from alarmd.policy import TablePolicy
 from alarmd.store import schema
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database
 from alarmd.store.history import HistoryQuery
 from alarmd.store.outbox import OutboxQuery
 from alarmd.store.transitions import apply
-from tests.support.rest import CountingDoorbell
+from tests.support.rest import CountingDoorbell, alarm_service
 
 RULE = {"meter_name": "cpu_util", "threshold": 80.0, "comparison_operator": "gt"}
 FULL_RULE = RULE | {
@@ -58,14 +57,17 @@ class House:
         self.doorbell = CountingDoorbell()
         self.clock = ManualClock()
         self.checked: list[str] = []
-        self.alarms = AlarmService(
+        policy = TablePolicy()
+        self.alarms = alarm_service(
             database=self.database,
-            rule_types={"threshold": PLUGIN(RuleLimits(window_s=3600, lateness_s=10))},
-            schemes=frozenset({"http", "https", "log"}),
-            check_target=self._check,
             doorbell=self.doorbell,
             clock=self.clock,
+            policy=policy,
+            check_target=self._check,
             max_actions=3,
+        )
+        self.deliveries = DeliveryService(
+            database=self.database, policy=policy, doorbell=self.doorbell, clock=self.clock
         )
 
     def _check(self, url: str) -> None:
@@ -291,7 +293,7 @@ def test_roles(house: House) -> None:
         lambda: house.alarms.get(alarm.alarm_id, WRITER),
         lambda: house.alarms.find(AlarmQuery(), WRITER),
         lambda: house.alarms.history(alarm.alarm_id, HistoryQuery(), WRITER),
-        lambda: house.alarms.deliveries(OutboxQuery(), WRITER),
+        lambda: house.deliveries.find(OutboxQuery(), WRITER),
     ]
     for ask in writes + reads:
         with pytest.raises(Forbidden, match=r"^RBAC Authorization Failed$"):
@@ -371,7 +373,7 @@ def test_what_a_put_leaves_out_goes_back_to_its_default(house: House) -> None:
         "state": "insufficient data",
         "state_reason": "Manually set via API",
     } == house.changes(alarm)[0].detail
-    assert [] == house.alarms.deliveries(OutboxQuery(), ALICE)
+    assert [] == house.deliveries.find(OutboxQuery(), ALICE)
 
 
 def test_a_stale_echo_does_not_turn_the_state_back(house: House) -> None:
@@ -453,7 +455,7 @@ def test_setting_the_state(house: House) -> None:
         change.detail,
         change.severity,
     )
-    assert [] == house.alarms.deliveries(OutboxQuery(), ALICE)
+    assert [] == house.deliveries.find(OutboxQuery(), ALICE)
     assert [Bell.ALARMS] * 3 == house.doorbell.rung
 
 
@@ -463,7 +465,7 @@ def test_deleting(house: House) -> None:
     house.alarms.delete(alarm.alarm_id, ALICE)
     with pytest.raises(NotFound):
         house.alarms.history(alarm.alarm_id, HistoryQuery(), ALICE)
-    [delivery] = house.alarms.deliveries(OutboxQuery(), ALICE)
+    [delivery] = house.deliveries.find(OutboxQuery(), ALICE)
 
     assert [ChangeType.DELETION, ChangeType.STATE_TRANSITION, ChangeType.CREATION] == [
         change.type for change in house.changes(alarm)
@@ -493,7 +495,7 @@ def test_deliveries(house: House) -> None:
         house.turn(house.create(caller, alarm_actions=("http://h/1",)), State.ALARM)
 
     def projects(caller: Caller, **query: Any) -> set[str]:
-        return {delivery.project_id for delivery in house.alarms.deliveries(OutboxQuery(**query), caller)}
+        return {delivery.project_id for delivery in house.deliveries.find(OutboxQuery(**query), caller)}
 
     assert [{"p1"}, {"p2"}, {"p1", "p2"}, {"p2"}] == [
         projects(ALICE),
@@ -508,9 +510,9 @@ def test_deliveries(house: House) -> None:
 def test_retrying_a_delivery(house: House) -> None:
     """Only a buried delivery of the own project can be put back; then notifiers are woken."""
     alarm = house.turn(house.create(alarm_actions=("http://h/1",)), State.ALARM)
-    [waiting] = house.alarms.deliveries(OutboxQuery(), ALICE)
+    [waiting] = house.deliveries.find(OutboxQuery(), ALICE)
     with pytest.raises(InvalidInput, match="is pending; only one that is buried"):
-        house.alarms.retry_delivery(waiting.event_id, ALICE)
+        house.deliveries.retry(waiting.event_id, ALICE)
     house.alarms.delete(alarm.alarm_id, ALICE)
     for caller, event_id, error in (
         (EVE, waiting.event_id, NotFound),
@@ -518,13 +520,13 @@ def test_retrying_a_delivery(house: House) -> None:
         (ALICE, "nowhere", NotFound),
     ):
         with pytest.raises(error):
-            house.alarms.retry_delivery(event_id, caller)
+            house.deliveries.retry(event_id, caller)
     house.clock.advance(5)
-    again = house.alarms.retry_delivery(waiting.event_id, ALICE)
+    again = house.deliveries.retry(waiting.event_id, ALICE)
 
     assert (
         replace(waiting, next_attempt_at=waiting.created_at + timedelta(seconds=5), last_error=again.last_error)
         == again
     )
-    assert [again] == house.alarms.deliveries(OutboxQuery(), ALICE)
+    assert [again] == house.deliveries.find(OutboxQuery(), ALICE)
     assert Bell.OUTBOX is house.doorbell.rung[-1]

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be asked of alarms, and what follows from it.
+
+Every change is one unit of work: the alarm and its history, and on deletion the queue too. Doorbells ring after the
+commit, so whoever wakes up sees the change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from alarmd.alarms.actions import needs_trust
+from alarmd.alarms.drafting import AlarmDraft, Drafting
+from alarmd.alarms.quotas import QuotaService
+from alarmd.alarms.reach import refuse_others, visible_alarm
+from alarmd.alarms.trusts import TrustKeeper
+from alarmd.clock import Clock
+from alarmd.cluster.doorbell import Bell, Doorbell
+from alarmd.errors import AlarmdError, Outdated
+from alarmd.model.alarm import SET_BY_API_REASON, Alarm, Severity, State
+from alarmd.model.caller import Caller
+from alarmd.model.history import AlarmChange, ChangeType, detail_of
+from alarmd.policy import Action, Policy, is_admin, require
+from alarmd.store.alarms import AlarmQuery
+from alarmd.store.database import Database, UnitOfWork
+from alarmd.store.history import HistoryQuery
+
+_DELETED_REASON = "the alarm was deleted"
+
+
+class AlarmService:
+    """Creates, changes, deletes and finds alarms on behalf of a caller. Safe to use from several threads.
+
+    Every method may raise `Forbidden` (the role is missing), `Unauthorized` (another's project, user or a scheme for
+    admins), `NotFound` (also for what belongs to another project), `InvalidInput` and `StoreUnavailable`. Those that
+    change an alarm take the versions (`Alarm.version`) that the caller is willing to change, and raise `Outdated` when
+    the alarm is at another; None means any.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        drafting: Drafting,
+        quotas: QuotaService,
+        trusts: TrustKeeper,
+        policy: Policy,
+        doorbell: Doorbell,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._drafting = drafting
+        self._quotas = quotas
+        self._trusts = trusts
+        self._policy = policy
+        self._doorbell = doorbell
+        self._clock = clock
+
+    def create(self, draft: AlarmDraft, caller: Caller) -> Alarm:
+        """Create an alarm. No action is taken, whatever state it starts in."""
+        require(self._policy, Action.CREATE_ALARM, caller)
+        now = self._clock.now()
+        alarm = self._drafting.new(draft, caller, now)
+        self._drafting.actions.check_targets(alarm)
+        alarm = self._entrusted(alarm, caller)
+        try:
+            with self._database.write() as unit:
+                alarm = unit.alarms.add(alarm)
+                self._quotas.hold(unit, alarm)
+                _record(
+                    unit, alarm, caller, ChangeType.CREATION, detail=detail_of(alarm), at=now, severity=alarm.severity
+                )
+        except AlarmdError:
+            self._end_trust(alarm.trust_id, caller)
+            raise
+        self._doorbell.ring(Bell.ALARMS)
+        return alarm
+
+    def get(self, alarm_id: str, caller: Caller, *, action: Action = Action.GET_ALARM) -> Alarm:
+        """Return one alarm; the action says what of it is wanted."""
+        with self._database.read() as unit:
+            alarm = visible_alarm(unit, self._policy, alarm_id, caller)
+        require(self._policy, action, caller, project_id=alarm.project_id)
+        return alarm
+
+    def find(self, query: AlarmQuery, caller: Caller, *, all_projects: bool = False) -> list[Alarm]:
+        """Return alarms of the caller's project; an admin may ask for another project, or for all.
+
+        An admin who acts for no project sees all of them.
+        """
+        require(self._policy, Action.GET_ALARMS, caller)
+        if all_projects:
+            require(self._policy, Action.GET_ALARMS_OF_ALL_PROJECTS, caller)
+        refuse_others(self._policy, caller, project_id=query.project_id)
+        if query.project_id is None and not all_projects and caller.project_id:
+            query = replace(query, project_id=caller.project_id)
+        with self._database.read() as unit:
+            return unit.alarms.find(query)
+
+    def replace(
+        self, alarm_id: str, draft: AlarmDraft, caller: Caller, *, versions: frozenset[str] | None = None
+    ) -> Alarm:
+        """Replace an alarm's whole definition and return it as it is then (see `Drafting.changed`).
+
+        A new state is set by hand, so no action is taken. A draft that changes nothing leaves no trace.
+        """
+        now = self._clock.now()
+        before = self.get(alarm_id, caller, action=Action.CHANGE_ALARM)
+        # Before the row is locked: what plugins and other servers say may take a while.
+        wanted = self._drafting.changed(before, draft, caller, now)
+        self._drafting.actions.check_targets(wanted, before=before)
+        new_trust = self._entrusted(wanted, caller).trust_id
+        try:
+            with self._database.write() as unit:
+                before = self._changeable(unit, alarm_id, caller, Action.CHANGE_ALARM, versions)
+                alarm = self._drafting.changed(before, draft, caller, now)
+                alarm = replace(alarm, trust_id=new_trust if needs_trust(alarm) else "")
+                alarm = self._store(unit, before, alarm, caller, now)
+        except AlarmdError:
+            if new_trust != before.trust_id:
+                self._end_trust(new_trust, caller)
+            raise
+        if before.trust_id not in {alarm.trust_id, ""}:
+            self._end_trust(before.trust_id, caller)
+        if alarm is not before:
+            self._doorbell.ring(Bell.ALARMS)
+        return alarm
+
+    def delete(self, alarm_id: str, caller: Caller, *, versions: frozenset[str] | None = None) -> None:
+        """Delete an alarm. Its history stays; what waits to be sent is given up, unless it is being sent right now."""
+        now = self._clock.now()
+        with self._database.write() as unit:
+            alarm = self._changeable(unit, alarm_id, caller, Action.DELETE_ALARM, versions)
+            unit.alarms.remove(alarm.alarm_id, now)
+            unit.outbox.bury_waiting(alarm.alarm_id, reason=_DELETED_REASON, now=now)
+            _record(unit, alarm, caller, ChangeType.DELETION, detail=detail_of(alarm), at=now, severity=alarm.severity)
+        self._end_trust(alarm.trust_id, caller)
+        self._doorbell.ring(Bell.ALARMS)
+
+    def set_state(
+        self, alarm_id: str, state: State, caller: Caller, *, versions: frozenset[str] | None = None
+    ) -> Alarm:
+        """Set an alarm's state by hand; no action is taken. Its history says so even when nothing changes."""
+        now = self._clock.now()
+        with self._database.write() as unit:
+            before = self._changeable(unit, alarm_id, caller, Action.CHANGE_ALARM_STATE, versions)
+            alarm = replace(before, state=state, state_reason=SET_BY_API_REASON, state_timestamp=now)
+            alarm = unit.alarms.replace(alarm)
+            detail = {"state": str(state), "state_reason": SET_BY_API_REASON}
+            _record(unit, alarm, caller, ChangeType.STATE_TRANSITION, detail=detail, at=now, severity=None)
+        self._doorbell.ring(Bell.ALARMS)
+        return alarm
+
+    def history(self, alarm_id: str, query: HistoryQuery, caller: Caller) -> list[AlarmChange]:
+        """Return what was recorded about an alarm that exists; to others than admins, in their own project."""
+        with self._database.read() as unit:
+            alarm = visible_alarm(unit, self._policy, alarm_id, caller)
+            require(self._policy, Action.ALARM_HISTORY, caller, project_id=alarm.project_id)
+            refuse_others(self._policy, caller, project_id=query.project_id)
+            refuse_others(self._policy, caller, project_id=query.on_behalf_of)
+            scope = query.on_behalf_of if is_admin(self._policy, caller) else caller.project_id
+            return unit.history.find(replace(query, alarm_id=alarm_id, on_behalf_of=scope))
+
+    def _changeable(
+        self, unit: UnitOfWork, alarm_id: str, caller: Caller, action: Action, versions: frozenset[str] | None
+    ) -> Alarm:
+        """Return an alarm, locked, to a caller that is about to change it."""
+        alarm = visible_alarm(unit, self._policy, alarm_id, caller, for_update=True)
+        require(self._policy, action, caller, project_id=alarm.project_id)
+        if versions is not None and alarm.version not in versions:
+            raise Outdated(
+                f"Alarm {alarm_id} is at version {alarm.version} now; read it again before you change it.",
+                version=alarm.version,
+            )
+        return alarm
+
+    def _store(self, unit: UnitOfWork, before: Alarm, alarm: Alarm, caller: Caller, now: datetime) -> Alarm:
+        """Write what a draft has changed, with its history; return the alarm from before when that is nothing."""
+        old, new = detail_of(before), detail_of(alarm)
+        changed = {
+            key: value
+            for key, value in new.items()
+            if old[key] != value and key not in {"timestamp", "state_timestamp"}
+        }
+        if not changed and alarm.evaluate_timestamp == before.evaluate_timestamp:
+            return before
+        alarm = unit.alarms.replace(alarm)
+        if alarm.project_id != before.project_id:
+            self._quotas.hold(unit, alarm)
+        if changed:
+            severity = alarm.severity if "severity" in changed else None
+            _record(unit, alarm, caller, ChangeType.RULE_CHANGE, detail=changed, at=now, severity=severity)
+        return alarm
+
+    def _entrusted(self, alarm: Alarm, caller: Caller) -> Alarm:
+        """Return an alarm with the trust that its actions need; it keeps the one that it has."""
+        if alarm.trust_id or not needs_trust(alarm):
+            return alarm
+        return replace(alarm, trust_id=self._trusts.create(caller))
+
+    def _end_trust(self, trust_id: str, caller: Caller) -> None:
+        if trust_id:
+            self._trusts.delete(trust_id, caller)
+
+
+def _record(
+    unit: UnitOfWork,
+    alarm: Alarm,
+    caller: Caller,
+    kind: ChangeType,
+    *,
+    detail: Mapping[str, Any],
+    at: datetime,
+    severity: Severity | None,
+) -> None:
+    change = AlarmChange(
+        event_id=str(uuid4()),
+        alarm_id=alarm.alarm_id,
+        type=kind,
+        detail=detail,
+        user_id=caller.user_id,
+        project_id=caller.project_id,
+        on_behalf_of=alarm.project_id,
+        timestamp=at,
+        severity=severity,
+    )
+    unit.history.add(change)
