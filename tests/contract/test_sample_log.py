@@ -327,8 +327,8 @@ def test_killed_writer_leaves_what_was_taken(engine: Engine) -> None:
     taken = [int(writer.stdout.readline()) for _ in range(40)]
     writer.kill()
     # Not `communicate`, which knows nothing of the lines that were read ahead.
-    taken += [int(line) for line in writer.stdout if line.endswith("\n")]
-    writer.wait(DEADLINE_S)
+    with writer:
+        taken += [int(line) for line in writer.stdout if line.endswith("\n")]
     entries, cursor = _read_all(log, _start(log), limit=1000)
     # A server may still take the last append out of the dead writer's connection while we read.
     deadline_s = time.monotonic() + DEADLINE_S
