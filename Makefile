@@ -7,6 +7,8 @@ PYTHON ?= python3
 NEEDS ?= build hypervisor servers
 # How many tests run side by side.
 JOBS ?= 2
+# What `make test-openstack` runs.
+OPENSTACK_ARGS ?= tests/openstack
 # What `make bench` measures.
 BENCH_ARGS ?= all
 
@@ -17,10 +19,10 @@ SET_UP := $(MAKE) --no-print-directory setup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench fix lock build clean
+.PHONY: help setup check test test-openstack demo bench fix lock build clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is needed: system packages where apt may, and .venv as requirements.lock says
 	@deploy/install-system-packages.sh $(NEEDS)
@@ -34,6 +36,11 @@ test: ## Run all tests against the real libvirt, QEMU, PostgreSQL and Redis (TES
 	@$(SET_UP) NEEDS="build hypervisor servers"
 	$(BIN)/pytest -n $(JOBS) --dist loadscope -m "not alone" $(TEST_ARGS) || [ $$? -eq 5 ]  # 5: no such test
 	$(BIN)/pytest -m alone $(TEST_ARGS) || [ $$? -eq 5 ]
+
+test-openstack: ## Meet today's clients, the real Aodh, Heat and Keystone (OPENSTACK_ARGS="tests/openstack -k quota")
+	@$(SET_UP) NEEDS="build servers"
+	@deploy/make-openstack-venv.sh
+	$(BIN)/pytest -n $(JOBS) --dist loadscope $(OPENSTACK_ARGS)
 
 check: ## Lint, format, types, import layers, and whether the lock file fits
 	@$(SET_UP) NEEDS="build"
@@ -53,7 +60,7 @@ fix: ## Let ruff format the code and fix what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: ## Write requirements.lock anew from pyproject.toml (needs the package index)
+lock: ## Write both lock files anew from what is asked for (needs the package index)
 	@deploy/lock.sh
 
 build: ## Build the source distribution and the wheel into dist/
@@ -61,5 +68,5 @@ build: ## Build the source distribution and the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 clean: ## Remove everything that these verbs have made, .venv too
-	rm -rf .venv .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-openstack .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
