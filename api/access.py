@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who asks: the caller, as the headers tell it."""
+"""Who asks: the caller of the request in hand, and the two modes of `api.auth` that believe headers.
+
+Each mode is an `Identify` (see `context.py`); `door.py` chooses the one in force.
+"""
 
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
-from flask import g
+from flask import Request, g
 from werkzeug.datastructures import Headers
 
-from alarmd.api.context import Access, context
+from alarmd.api.context import context
 from alarmd.errors import Forbidden
 from alarmd.model.caller import Caller
 from alarmd.policy import Action, require
@@ -16,18 +19,28 @@ from alarmd.policy import Action, require
 _IDENTITY = ("X-User-Id", "X-Project-Id", "X-Roles", "X-Role", "X-Tenant-Id")
 
 
-def identify(headers: Headers, access: Access) -> Caller:
-    """Return who the headers say the caller is; raises `Forbidden` when they say nothing and must."""
-    if access is Access.LOOPBACK:
-        _refuse_strangers(headers)
-    if not any(name in headers for name in _IDENTITY):
-        if access is Access.LOOPBACK:
-            return Caller(user_id="", project_id="", roles=frozenset({"admin"}))
+def loopback(request: Request) -> Caller:
+    """Return whom the headers name, and the administrator when they name nobody: only this machine gets here."""
+    _refuse_strangers(request.headers)
+    return named_in(request.headers) or Caller(user_id="", project_id="", roles=frozenset({"admin"}))
+
+
+def trusted_headers(request: Request) -> Caller:
+    """Return whom the headers name; a proxy in front has set them."""
+    who = named_in(request.headers)
+    if who is None:
         raise Forbidden("RBAC Authorization Failed")
+    return who
+
+
+def named_in(headers: Headers) -> Caller | None:
+    """Return whom the identity headers name; None when there is none of them."""
+    if not any(name in headers for name in _IDENTITY):
+        return None
     roles = headers.get("X-Roles", headers.get("X-Role", ""))
     return Caller(
         user_id=headers.get("X-User-Id", ""),
-        project_id=headers.get("X-Project-Id", ""),
+        project_id=headers.get("X-Project-Id", headers.get("X-Tenant-Id", "")),
         roles=frozenset(role.strip().lower() for role in roles.split(",") if role.strip()),
     )
 

@@ -8,7 +8,6 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from alarmd.api import alarms, deliveries, operations, samples, series, version
-from alarmd.api.access import identify
 from alarmd.api.context import ApiContext, attach
 from alarmd.api.context import context as request_context
 from alarmd.api.errors import allowed_methods, register_errors
@@ -49,8 +48,7 @@ def _open_request() -> None:
     g.request_id = f"req-{uuid4()}"
     if request.method == "OPTIONS" or request.blueprint in _OPEN:
         return
-    given: ApiContext = request_context()
-    g.caller = identify(request.headers, given.access)
+    g.caller = request_context().identify(request)
     if "\x00" in request.path:
         raise NotFound(f"There is no {request.path!r} here.")
     if request.method == "HEAD" and request.routing_exception is None:

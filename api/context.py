@@ -4,14 +4,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import cast
+from typing import TypeAlias, cast
 
-from flask import current_app
+from flask import Request, current_app
 
 from alarmd.alarms import AlarmService, DeliveryService, QuotaService
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
+from alarmd.model.caller import Caller
 from alarmd.policy import Policy
 from alarmd.store.database import Database
 
@@ -19,12 +20,21 @@ _KEY = "alarmd.context"
 
 
 class Access(StrEnum):
-    """How a caller is known."""
+    """How a caller is known: the modes of `api.auth`."""
 
     #: Whoever reaches the port is the administrator, unless headers say who they are. For loopback only.
     LOOPBACK = "loopback"
     #: A proxy in front has authenticated the caller and says so in headers; without them nothing is open.
     TRUSTED_HEADERS = "trusted-headers"
+    #: The caller shows a token that `alarmd token create` has made.
+    TOKENS = "tokens"
+    #: The caller shows a token that Keystone has issued.
+    KEYSTONE = "keystone"
+
+
+#: The seam of the modes: returns who makes a request, or raises `Unidentified` (401) or `Forbidden` (403). Asked once
+#: a request, by several threads at once. `door.py` chooses the one in force.
+Identify: TypeAlias = Callable[[Request], Caller]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +69,7 @@ class ApiContext:
     ready: Callable[[], Mapping[str, str | None]]
     #: The metrics of all processes in Prometheus' text format.
     metrics: Callable[[], bytes]
-    access: Access = Access.LOOPBACK
+    identify: Identify
     limits: ApiLimits = field(default_factory=ApiLimits)
 
 

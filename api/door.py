@@ -3,10 +3,12 @@
 
 from flask import Flask
 
+from alarmd.api.access import loopback, trusted_headers
 from alarmd.api.app import create_app
-from alarmd.api.context import Access, ApiContext, ApiLimits
+from alarmd.api.context import Access, ApiContext, ApiLimits, Identify
 from alarmd.cache.log import SampleLog
 from alarmd.cluster.doorbell import Doorbell
+from alarmd.errors import SettingsError
 from alarmd.runtime import Runtime
 from alarmd.store.database import Database
 from alarmd.telemetry import Exposition
@@ -29,7 +31,7 @@ def open_door(
             clock=runtime.clock,
             ready=lambda: runtime.readiness(database=database, log=log),
             metrics=exposition.render,
-            access=Access(api.auth),
+            identify=_identify(Access(api.auth)),
             limits=ApiLimits(
                 max_body_bytes=api.max_body_bytes,
                 page_limit=api.page_limit,
@@ -40,3 +42,14 @@ def open_door(
             ),
         )
     )
+
+
+def _identify(access: Access) -> Identify:
+    """Return what knows callers in a mode; one file a mode that needs more than headers."""
+    match access:
+        case Access.LOOPBACK:
+            return loopback
+        case Access.TRUSTED_HEADERS:
+            return trusted_headers
+        case _:
+            raise SettingsError(f'This alarmd cannot do api.auth = "{access}".')

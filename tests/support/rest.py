@@ -16,8 +16,9 @@ from alarmd import plugins
 from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, TrustKeeper
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
+from alarmd.api.access import loopback, trusted_headers
 from alarmd.api.app import create_app
-from alarmd.api.context import Access, ApiContext, ApiLimits
+from alarmd.api.context import Access, ApiContext, ApiLimits, Identify
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.clock import Clock, ManualClock
 from alarmd.cluster.doorbell import Bell, Doorbell, Listener
@@ -26,6 +27,8 @@ from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.policy import Policy, TablePolicy
 from alarmd.store import schema
 from alarmd.store.database import Database
+
+_IDENTIFY: dict[Access, Identify] = {Access.LOOPBACK: loopback, Access.TRUSTED_HEADERS: trusted_headers}
 
 #: Headers of callers in trusted-headers mode, or of others than the administrator on loopback.
 ADMIN = {"X-User-Id": "root", "X-Project-Id": "ops", "X-Roles": "admin"}
@@ -174,7 +177,7 @@ def open_door(
         "clock": clock,
         "ready": ready,
         "metrics": lambda: b"alarmd_alarms 3\n",
-        "access": access,
+        "identify": _IDENTIFY[access],
         "limits": limits or ApiLimits(),
     }
     context = ApiContext(**given | others)
