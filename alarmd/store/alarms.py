@@ -15,7 +15,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, case, cast, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from alarmd.model.alarm import Alarm, AlarmId, Severity
 from alarmd.model.shard import Shard
@@ -41,6 +55,16 @@ _PAGER = Pager(
     },
     marker="alarm_id",
     tie=alarms.c.alarm_id,
+)
+
+# What every request asks, built once: building a statement takes longer than running it.
+_GET = select(alarms).where(alarms.c.alarm_id == bindparam("wanted"))
+_GET_FOR_UPDATE = _GET.with_for_update()
+_DRAW_REVISIONS = (
+    update(shards)
+    .where(shards.c.shard == bindparam("wanted"))
+    .values(revision=shards.c.revision + bindparam("count"))
+    .returning(shards.c.revision)
 )
 
 #: How many rows of a bulk insert go to the database in one piece.
@@ -112,10 +136,8 @@ class AlarmRepository:
         """Return one alarm, or None; with `for_update` nobody else can change it until the unit of work ends."""
         if not is_storable(alarm_id):
             return None
-        statement = select(alarms).where(alarms.c.alarm_id == alarm_id)
-        if for_update:
-            statement = statement.with_for_update()
-        row = self._connection.execute(statement).mappings().first()
+        statement = _GET_FOR_UPDATE if for_update else _GET
+        row = self._connection.execute(statement, {"wanted": alarm_id}).mappings().first()
         return None if row is None else alarm_of(row)
 
     def find(self, query: AlarmQuery) -> list[Alarm]:
@@ -226,13 +248,8 @@ class AlarmRepository:
 
     def _draw_revisions(self, shard: Shard, count: int) -> int:
         """Lock a shard until the unit of work ends, and return the last of `count` new revisions."""
-        statement = (
-            update(shards)
-            .where(shards.c.shard == int(shard))
-            .values(revision=shards.c.revision + count)
-            .returning(shards.c.revision)
-        )
-        revision: int = self._connection.execute(statement).scalar_one()
+        drawn = self._connection.execute(_DRAW_REVISIONS, {"wanted": int(shard), "count": count})
+        revision: int = drawn.scalar_one()
         return revision
 
     def _bury(self, alarm_id: AlarmId, shard: Shard, revision: int, at: datetime) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Column types that mean the same on SQLite and on PostgreSQL."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -43,11 +44,14 @@ PlainText = Text().with_variant(Text(collation="C"), "postgresql")
 BigCounter = BigInteger().with_variant(Integer(), "sqlite")
 
 
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
 def is_storable(value: object) -> bool:
     """Whether a database takes this text, or all text in this JSON: none has NULs, nor half of a surrogate pair."""
     match value:
         case str():
-            return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+            return (value.isascii() and "\0" not in value) or not _NOT_TEXT.search(value)
         case Mapping():
             return all(is_storable(part) for item in value.items() for part in item)
         case list() | tuple():

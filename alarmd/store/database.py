@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from alarmd.clock import SystemClock
 from alarmd.errors import SettingsError
 from alarmd.store.alarms import AlarmRepository
 from alarmd.store.failures import translated
@@ -28,6 +29,9 @@ _CONNECT_S = 5
 _WAL_TRIES, _WAL_PAUSE_S = 500, 0.02
 #: Connections kept open, and how many more may come for a while. Bounds what one process asks of a server.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 10
+#: A connection that was used this short a time ago is taken to work still. When it does not, one request fails.
+_TRUSTED_S = 1.0
+_LAST_USED = "alarmd_last_used_s"
 
 
 class UnitOfWork:
@@ -47,6 +51,11 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = engine.execution_options(alarmd_writes=True)
+        # Without a transaction around it, a statement costs one trip to the server and not three. Readers need none:
+        # each statement of theirs sees what is committed, as it would within a transaction on PostgreSQL too.
+        # (SQLite's driver is in that mode already; `_begin_sqlite` leaves it there.)
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._reading = engine if is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._pid = os.getpid()
 
     @classmethod
@@ -71,9 +80,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """Open a unit of work that only reads. Raises `StoreUnavailable`."""
+        """Open a unit of work that only reads; each of its statements sees what is committed by then.
+
+        Raises `StoreUnavailable`.
+        """
         self._refuse_after_fork()
-        with translated(self._engine.url), self._engine.connect() as connection:
+        with translated(self._engine.url), self._reading.connect() as connection:
             yield UnitOfWork(connection)
 
     def check(self) -> None:
@@ -112,7 +124,9 @@ def engine_of(url: str, *, lock_wait_s: int = _LOCK_WAIT_S) -> Engine:
         "options": f"-c lock_timeout={lock_wait_s}s -c idle_in_transaction_session_timeout=60s",
     }
     connect_args = {key: value for key, value in defaults.items() if key not in parsed.query}
-    return create_engine(parsed, connect_args=connect_args, pool_pre_ping=True, **options)
+    engine = create_engine(parsed, connect_args=connect_args, **options)
+    _ask_idle_connections(engine)
+    return engine
 
 
 def parse_url(url: str) -> URL:
@@ -129,6 +143,28 @@ def parse_url(url: str) -> URL:
     if parsed.database in {None, "", ":memory:"}:
         raise SettingsError(f"A SQLite database must be a file: what is in memory no second process sees. {allowed}")
     return parsed
+
+
+def _ask_idle_connections(engine: Engine) -> None:
+    """Have a connection that lay idle asked whether it still works, before it is used.
+
+    Asking each time, as the pool would, costs every request a trip to the server.
+    """
+    clock = SystemClock()
+
+    def note(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_LAST_USED] = clock.monotonic_s()
+
+    def ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if clock.monotonic_s() - record.info.get(_LAST_USED, clock.monotonic_s()) < _TRUSTED_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError(str(error)) from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", ask)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -157,5 +193,5 @@ def _use_wal(cursor: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: waiting for it later, with a snapshot in hand, would fail instead of wait.
-    writes = connection.get_execution_options().get("alarmd_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("alarmd_writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

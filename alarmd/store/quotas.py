@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quotas at rest: how many alarms a project may have, where that is not the default."""
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from alarmd.store.columns import is_storable
 from alarmd.store.tables import quotas
+
+_GET = select(quotas.c.alarm_limit).where(quotas.c.project_id == bindparam("wanted"))
 
 
 class QuotaRepository:
@@ -17,8 +19,7 @@ class QuotaRepository:
         """Return the number of alarms that a project may have, -1 for any, or None when nothing is stored."""
         if not is_storable(project_id):
             return None
-        statement = select(quotas.c.alarm_limit).where(quotas.c.project_id == project_id)
-        return self._connection.execute(statement).scalar_one_or_none()
+        return self._connection.execute(_GET, {"wanted": project_id}).scalar_one_or_none()
 
     def put(self, project_id: str, limit: int) -> None:
         """Store what a project may have."""
