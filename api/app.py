@@ -18,6 +18,8 @@ from alarmd.telemetry import HTTP_REQUESTS, HTTP_SECONDS
 
 #: Paths that anybody may ask for: probes, scrapers and clients that look around have no identity.
 _OPEN = (version.blueprint.name, operations.blueprint.name)
+#: Where the API proper is: its answers bear a request id, and how often it may be asked can be limited.
+_PROPER = ("/v2", "/v3")
 
 
 def create_app(context: ApiContext) -> Flask:
@@ -48,7 +50,10 @@ def _open_request() -> None:
     g.request_id = f"req-{uuid4()}"
     if request.method == "OPTIONS" or request.blueprint in _OPEN:
         return
-    g.caller = request_context().identify(request)
+    given = request_context()
+    g.caller = given.identify(request)
+    if request.path.startswith(_PROPER):
+        given.rate_limit.spend(g.caller)
     if "\x00" in request.path:
         raise NotFound(f"There is no {request.path!r} here.")
     if request.method == "HEAD" and request.routing_exception is None:
@@ -57,7 +62,7 @@ def _open_request() -> None:
 
 def _close_request(response: Response) -> Response:
     """Name the request on every answer of the API proper, and count it."""
-    if request.path.startswith(("/v2", "/v3")):
+    if request.path.startswith(_PROPER):
         response.headers["x-openstack-request-id"] = g.request_id
     route = request.url_rule.rule if request.url_rule is not None else "unknown"
     HTTP_REQUESTS.labels(request.method, route, str(response.status_code)).inc()

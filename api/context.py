@@ -9,6 +9,7 @@ from typing import TypeAlias, cast
 from flask import Request, current_app
 
 from alarmd.alarms import AlarmService, DeliveryService, QuotaService
+from alarmd.api.rate_limit import RateLimit, Unlimited
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
@@ -70,6 +71,7 @@ class ApiContext:
     #: The metrics of all processes in Prometheus' text format.
     metrics: Callable[[], bytes]
     identify: Identify
+    rate_limit: RateLimit = field(default_factory=Unlimited)
     limits: ApiLimits = field(default_factory=ApiLimits)
 
 

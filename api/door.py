@@ -6,6 +6,8 @@ from flask import Flask
 from alarmd.api.access import loopback, trusted_headers
 from alarmd.api.app import create_app
 from alarmd.api.context import Access, ApiContext, ApiLimits, Identify
+from alarmd.api.rate_limit import ProjectRateLimit, RateLimit, Unlimited
+from alarmd.api.tokens import Tokens
 from alarmd.cache.log import SampleLog
 from alarmd.cluster.doorbell import Doorbell
 from alarmd.errors import SettingsError
@@ -31,7 +33,8 @@ def open_door(
             clock=runtime.clock,
             ready=lambda: runtime.readiness(database=database, log=log),
             metrics=exposition.render,
-            identify=_identify(Access(api.auth)),
+            identify=_identify(Access(api.auth), runtime, database=database),
+            rate_limit=_rate_limit(api.requests_per_second_per_project),
             limits=ApiLimits(
                 max_body_bytes=api.max_body_bytes,
                 page_limit=api.page_limit,
@@ -44,12 +47,19 @@ def open_door(
     )
 
 
-def _identify(access: Access) -> Identify:
+def _identify(access: Access, runtime: Runtime, *, database: Database) -> Identify:
     """Return what knows callers in a mode; one file a mode that needs more than headers."""
     match access:
         case Access.LOOPBACK:
             return loopback
         case Access.TRUSTED_HEADERS:
             return trusted_headers
+        case Access.TOKENS:
+            return Tokens(database=database, clock=runtime.clock)
         case _:
             raise SettingsError(f'This alarmd cannot do api.auth = "{access}".')
+
+
+def _rate_limit(per_second: int) -> RateLimit:
+    """Return what counts requests; nothing does when there is no limit."""
+    return ProjectRateLimit(per_second) if per_second else Unlimited()

@@ -64,7 +64,21 @@ def _on_alarmd_error(error: AlarmdError) -> tuple[Response, int]:
         _log.warning("request_unavailable", method=request.method, path=request.path, error=error.message)
     elif status == 500:
         return _on_surprise(error)
-    return jsonify(error_body(error.message, status)), status
+    response = jsonify(error_body(error.message, status))
+    response.headers.update(_headers_of(error))
+    return response, status
+
+
+def _headers_of(error: AlarmdError) -> dict[str, str]:
+    """Return what an answer says beside its body: how to prove oneself, and when to ask again."""
+    # `Retry-After` stands on no other answer: clients of Aodh would take that for a limit too.
+    match error:
+        case Unidentified(facts={"challenge": str(challenge)}):
+            return {"WWW-Authenticate": challenge}
+        case TooMany(facts={"retry_after_s": int(seconds)}):
+            return {"Retry-After": str(seconds)}
+        case _:
+            return {}
 
 
 def _on_http_error(error: HTTPException) -> Response | tuple[Response, int]:

@@ -20,6 +20,8 @@ OTHER_VARIABLES = frozenset(
 #: What stands where a secret would.
 MASK = "********"
 
+#: Keys that name a file and, like those of secrets, may name it relative to the settings file.
+_FILES = frozenset({"api.policy_file"})
 #: Options of log engines that may stand in a file of their own.
 _SECRET_OPTIONS = frozenset({"log.options.url"})
 
@@ -71,6 +73,7 @@ def load_with_origins(
     places: dict[str, str] = {}
     for layer in layers:
         _read_secret_files(layer)
+        _place_files(layer)
         _update(tree, layer.tree)
         places.update(layer.places)
     try:
@@ -137,6 +140,14 @@ def _read_secret_files(layer: _Layer) -> None:
             table[wanted] = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{place}: the file {path} cannot be read: {error}.") from error
+
+
+def _place_files(layer: _Layer) -> None:
+    """Say of every file that is named relative to the settings file where it is."""
+    for key, value in list(_leaves(layer.tree)):
+        if key in _FILES and isinstance(value, str):
+            section, _, name = key.rpartition(".")
+            _table_at(layer.tree, section)[name] = str((layer.directory / value).absolute())
 
 
 # --- trees ---------------------------------------------------------------------------------------------------------

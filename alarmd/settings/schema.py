@@ -64,13 +64,15 @@ class ApiSettings(_Section):
     """The REST door."""
 
     listen: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:8042"
-    auth: Literal["loopback", "trusted-headers"] = "loopback"
+    auth: Literal["loopback", "trusted-headers", "tokens", "keystone"] = "loopback"
+    policy_file: Path | None = None
     threads: PositiveInt = 16
     max_body_bytes: PositiveInt = 16 * 1024 * 1024
     page_limit: PositiveInt = 10_000
     series_limit: PositiveInt = 10_000
     max_samples_per_push: PositiveInt = 100_000
     sample_future_s: Seconds = 60.0
+    requests_per_second_per_project: NonNegativeInt = 0
     max_actions: NonNegativeInt = 100
     max_composite_depth: PositiveInt = 8
     max_composite_leaves: PositiveInt = 100
@@ -102,8 +104,9 @@ class ApiSettings(_Section):
         if self.auth == "loopback" and not self.is_loopback:
             raise ValueError(
                 f'{self.listen} can be reached by other machines, and api.auth = "loopback" trusts whoever gets there. '
-                'Listen on 127.0.0.1, or set api.auth = "trusted-headers" if a proxy in front authenticates callers '
-                "and sets X-User-Id, X-Project-Id and X-Roles itself"
+                'Listen on 127.0.0.1, or set api.auth to "tokens" (made with `alarmd token create`), to "keystone", '
+                'or to "trusted-headers" if a proxy in front authenticates callers and sets X-User-Id, X-Project-Id '
+                "and X-Roles itself"
             )
         return self
 
@@ -209,6 +212,31 @@ class ClusterSettings(_Section):
     doorbell_url_file: Path | None = None
 
 
+class KeystoneSettings(_Section):
+    """The identity service of OpenStack, and who alarmd is there."""
+
+    auth_url: str | None = None
+    www_authenticate_uri: str | None = None
+    username: str = "alarmd"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    project_name: str = "service"
+    user_domain_name: str = "Default"
+    project_domain_name: str = "Default"
+    region: str | None = None
+    interface: Literal["internal", "public", "admin"] = "internal"
+    cafile: Path | None = None
+    insecure: bool = False
+    token_cache_s: SecondsOrZero = 300.0
+    timeout_s: Annotated[float, Field(ge=1, le=60)] = 5.0
+
+    @model_validator(mode="after")
+    def _nobody_comes_in_without_a_password(self) -> Self:
+        if self.auth_url is not None and self.password is None:
+            raise ValueError("keystone.auth_url needs keystone.password (or keystone.password_file) of alarmd's own user")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything the daemon can be told."""
 
@@ -226,6 +254,7 @@ class Settings(BaseSettings):
     notifier: NotifierSettings = NotifierSettings()
     logging: LoggingSettings = LoggingSettings()
     cluster: ClusterSettings = ClusterSettings()
+    keystone: KeystoneSettings = KeystoneSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -255,6 +284,14 @@ class Settings(BaseSettings):
                 f"evaluator.tick_s ({self.evaluator.tick_s:g}) must not be longer than window.lateness_s "
                 f"({self.window.lateness_s:g}): an evaluator that looks that rarely cannot tell silence from its own "
                 "pauses"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keystone_is_somewhere(self) -> Self:
+        if self.api.auth == "keystone" and self.keystone.auth_url is None:
+            raise ValueError(
+                'api.auth = "keystone" needs keystone.auth_url, e.g. "http://controller:5000/v3", and keystone.password'
             )
         return self
 

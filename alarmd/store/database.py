@@ -20,6 +20,7 @@ from alarmd.store.history import HistoryRepository
 from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
 from alarmd.store.quotas import QuotaRepository
+from alarmd.store.tokens import TokenRepository
 
 #: How long a statement waits for somebody else's lock.
 _LOCK_WAIT_S = 10
@@ -43,6 +44,7 @@ class UnitOfWork:
         self.history = HistoryRepository(connection)
         self.outbox = OutboxRepository(connection)
         self.quotas = QuotaRepository(connection)
+        self.tokens = TokenRepository(connection)
 
 
 class Database:

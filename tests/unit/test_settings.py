@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -143,7 +144,9 @@ def test_loopback_needs_no_auth(listen: str) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.org:1"])
 def test_open_doors_need_a_lock(listen: str) -> None:
     """An address that other machines can reach is refused unless somebody else authenticates callers."""
-    assert 'set api.auth = "trusted-headers"' in complaint(None, {}, {"api.listen": listen})
+    told = complaint(None, {}, {"api.listen": listen})
+
+    assert all(f'"{mode}"' in told for mode in ("tokens", "keystone", "trusted-headers"))
     assert not load(None, {"ALARMD_API__AUTH": "trusted-headers"}, {"api.listen": listen}).api.is_loopback
 
 
@@ -211,9 +214,18 @@ def test_every_key_is_documented() -> None:
 
     assert [key for key, _ in keys()] == [key for key, _ in rows]
     numbers = {key: default for key, default in keys() if isinstance(default, int | float | str)}
-    assert {key: f"`{default!r}`".replace("'", '"') for key, default in numbers.items()} == {
+    assert {key: f"`{json.dumps(default)}`" for key, default in numbers.items()} == {
         key: defaults[key] for key in numbers
     }
+
+
+def test_a_file_is_found_beside_the_settings(tmp_path: Path) -> None:
+    """The settings file names the policy file relative to itself, a variable relative to where one is."""
+    path = tmp_path / "alarmd.toml"
+    path.write_text('[api]\npolicy_file = "policy.yaml"')
+
+    assert tmp_path / "policy.yaml" == load(path, {}).api.policy_file
+    assert Path("policy.yaml").absolute() == load(None, {"ALARMD_API__POLICY_FILE": "policy.yaml"}).api.policy_file
 
 
 def test_example_is_valid() -> None:
