@@ -70,6 +70,11 @@ _ROLES: Mapping[Action, str] = {
 }
 
 
+def role_of(action: Action) -> str:
+    """Return the role that an action takes by default."""
+    return _ROLES[action]
+
+
 class TablePolicy:
     """The default: a role an action, in the caller's own project. No role implies another."""
 
@@ -77,7 +82,7 @@ class TablePolicy:
         if caller.has_role("admin"):
             return True
         own = bool(caller.project_id) and project_id in {None, caller.project_id}
-        return own and _ROLES[action] != "admin" and caller.has_role(_ROLES[action])
+        return own and role_of(action) != "admin" and caller.has_role(role_of(action))
 
 
 def is_admin(policy: Policy, caller: Caller) -> bool:

@@ -10,11 +10,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from alarmd import plugins
-from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService
+from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, TrustKeeper
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
@@ -73,7 +74,11 @@ class Runtime:
         Signer(self.settings.notifier.signing_secrets)
         if self.settings.cluster.doorbell == "redis" and self.settings.cluster.doorbell_url is None:
             raise SettingsError('cluster.doorbell = "redis" needs cluster.doorbell_url, e.g. "redis://host:6379/0".')
-        _ = self.families
+        if self.settings.api.requests_per_second_per_project:
+            _need("limits", extra="ratelimit", setting="api.requests_per_second_per_project")
+        if self.settings.keystone.auth_url is not None:
+            _need("keystonemiddleware", extra="keystone", setting="keystone.auth_url")
+        _ = self.policy, self.families
 
     def _check_sources(self) -> None:
         for number, source in enumerate(self.settings.poller.sources):
@@ -94,6 +99,7 @@ class Runtime:
     def processes(self) -> dict[str, Role]:
         """The names of this daemon's processes, each with its role."""
         counts: dict[Role, int] = {
+            "api": self.settings.api.workers,
             "evaluator": self.settings.evaluator.workers,
             "notifier": self.settings.notifier.workers,
         }
@@ -148,8 +154,13 @@ class Runtime:
 
     @cached_property
     def policy(self) -> Policy:
-        """Who may do what."""
-        return TablePolicy()
+        """Who may do what. Raises `SettingsError` for a policy file that cannot be used."""
+        if self.settings.api.policy_file is None:
+            return TablePolicy()
+        _need("oslo_policy", extra="policy", setting="api.policy_file")
+        from alarmd.policy_file import FilePolicy  # noqa: PLC0415  # its library is an extra
+
+        return FilePolicy(self.settings.api.policy_file)
 
     def alarm_service(self, *, database: Database, doorbell: Doorbell) -> AlarmService:
         """Return what decides about alarms."""
@@ -170,11 +181,21 @@ class Runtime:
             database=database,
             drafting=drafting,
             quotas=self.quota_service(database=database),
-            trusts=NoTrusts(),
+            trusts=self._trusts(),
             policy=self.policy,
             doorbell=doorbell,
             clock=self.clock,
         )
+
+    def _trusts(self) -> TrustKeeper:
+        """Return what makes trusts: nothing does where callers are not Keystone's."""
+        if self.settings.api.auth != "keystone":
+            return NoTrusts()
+        # Its libraries are an extra.
+        from alarmd.keystone.client import KeystoneClient  # noqa: PLC0415
+        from alarmd.keystone.trusts import KeystoneTrusts  # noqa: PLC0415
+
+        return KeystoneTrusts(KeystoneClient(self.settings.keystone))
 
     def quota_service(self, *, database: Database) -> QuotaService:
         """Return what knows and holds quotas."""
@@ -299,6 +320,13 @@ class Runtime:
             "connect_timeout_s": notifier.connect_timeout_s,
             "read_timeout_s": notifier.timeout_s,
             "deadline_s": notifier.timeout_s,
+            "keystone": self.settings.keystone,
         }
         known = {key: value for key, value in shared.items() if key in plugin.options.model_fields}
         return parse_options(plugin.options, known | notifier.schemes.get(name, {}), where=f"notifier.schemes.{name}")
+
+
+def _need(module: str, *, extra: str, setting: str) -> None:
+    """Raise `SettingsError` unless the library that a setting takes is installed."""
+    if find_spec(module) is None:
+        raise SettingsError(f"{setting} needs a library that is not installed: pip install 'alarmd[{extra}]'.")
