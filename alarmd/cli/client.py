@@ -41,9 +41,18 @@ class Client:
         """Return the decoded answer to a POST; raises `RequestRefused`."""
         return self._request("POST", path, body=body)
 
-    def put(self, path: str, body: Any) -> Any:
-        """Return the decoded answer to a PUT; raises `RequestRefused`."""
-        return self._request("PUT", path, body=body)
+    def read(self, path: str) -> tuple[Any, str | None]:
+        """Return the decoded answer to a GET and its version (`ETag`), if it has one; raises `RequestRefused`."""
+        response = self._exchange("GET", path, arguments=(), body=None)
+        return self._decoded(response), response.headers.get("ETag")
+
+    def put(self, path: str, body: Any, *, version: str | None = None) -> Any:
+        """Return the decoded answer to a PUT; raises `RequestRefused`.
+
+        With a version the server refuses (412) when the thing is at another by now.
+        """
+        headers = {} if version is None else {"If-Match": version}
+        return self._decoded(self._exchange("PUT", path, arguments=(), body=body, headers=headers))
 
     def delete(self, path: str) -> None:
         """Delete; raises `RequestRefused`."""
@@ -54,7 +63,9 @@ class Client:
         return self._exchange(method, path, arguments=(), body=body)
 
     def _request(self, method: str, path: str, *, arguments: Sequence[tuple[str, str]] = (), body: Any = None) -> Any:
-        response = self._exchange(method, path, arguments=arguments, body=body)
+        return self._decoded(self._exchange(method, path, arguments=arguments, body=body))
+
+    def _decoded(self, response: requests.Response) -> Any:
         if not response.ok:
             raise self.refusal(response)
         if not response.content:
@@ -62,13 +73,20 @@ class Client:
         try:
             return response.json()
         except requests.JSONDecodeError as error:
+            asked = response.request
             raise RequestRefused(
-                f"What answers at {self._url} is not alarmd (its answer to {method} {path} is not JSON). "
-                "Name alarmd's address with --url or ALARMD_URL."
+                f"What answers at {self._url} is not alarmd (its answer to {asked.method} {asked.path_url} is not "
+                "JSON). Name alarmd's address with --url or ALARMD_URL."
             ) from error
 
     def _exchange(
-        self, method: str, path: str, *, arguments: Sequence[tuple[str, str]], body: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        arguments: Sequence[tuple[str, str]],
+        body: Any,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         try:
             return self._session.request(
@@ -76,6 +94,7 @@ class Client:
                 self._url + path,
                 params=list(arguments),
                 json=body,
+                headers=headers,
                 timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
                 allow_redirects=False,
             )

@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": ("alarmd.cli.demo.command:demo", "Show the whole loop on this machine, then clean up."),
     "alarm": ("alarmd.cli.alarm:alarm", "Create, watch and change alarms."),
     "samples": ("alarmd.cli.samples:samples", "Push samples and look at them."),
+    "quota": ("alarmd.cli.quota:quota", "See and set how many alarms projects may have."),
     "delivery": ("alarmd.cli.delivery:delivery", "See what was sent where, and send it again."),
     "config": ("alarmd.cli.config:config", "Check and show the settings."),
     "db": ("alarmd.cli.db:db", "Create, upgrade and check the database."),

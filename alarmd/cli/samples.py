@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from alarmd.cli.alarm_options import pairs_of
 from alarmd.cli.client import Client, client_options
+from alarmd.cli.notation import pairs_of
 from alarmd.cli.output import Output, output_options
 
 #: Samples of one request when a stream is pushed.

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from alarmd.cli.alarm import alarm
 from alarmd.cli.delivery import delivery
+from alarmd.cli.quota import quota
 from alarmd.cli.samples import samples
 from tests.support.rest import Door, open_door
 
@@ -24,7 +25,7 @@ def commands() -> None:
     """The client commands."""
 
 
-for command in (alarm, samples, delivery):
+for command in (alarm, samples, quota, delivery):
     commands.add_command(command)
 
 

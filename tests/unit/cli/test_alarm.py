@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from alarmd.cli.alarm_options import conditions_of
+from alarmd.cli.notation import conditions_of
 from tests.unit.cli.conftest import Terminal
 
 CREATE = ("alarm", "create", "--name", "cpu_high", "--meter-name", "cpu_util", "--threshold", "80")
@@ -146,7 +146,10 @@ def test_what_others_named_does_not_move_the_cursor(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("alarm", "create", "--name", "x"), "Missing option '-m'"),
+        (
+            ("alarm", "create", "--name", "x"),
+            "type threshold needs -m/--metric, --threshold (or a --file",
+        ),
         ((*CREATE, "--threshold", "high"), "'high' is not a valid float"),
         ((*CREATE, "--query", "vm-1"), "'vm-1' of --query is no condition; write FIELD=VALUE"),
         ((*CREATE, "--comparison", "above"), "'above' is not one of"),

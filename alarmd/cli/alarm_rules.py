@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of alarms as options spell them: which options a type of alarm has, and what is made of them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from alarmd.cli.notation import conditions_of
+
+#: Options of rules by the names that commands get them under, each with how it is typed.
+_FLAGS = {
+    "metrics": "--metric",
+    "threshold": "--threshold",
+    "comparison_operator": "--comparison-operator",
+    "statistic": "--statistic",
+    "period": "--period",
+    "evaluation_periods": "--evaluation-periods",
+    "exclude_outliers": "--exclude-outliers",
+    "queries": "--query",
+    "aggregation_method": "--aggregation-method",
+    "granularity": "--granularity",
+    "resource_id": "--resource-id",
+    "resource_type": "--resource-type",
+    "event_type": "--event-type",
+    "pool_id": "--pool-id",
+    "stack_id": "--stack-id",
+    "autoscaling_group_id": "--autoscaling-group-id",
+    "rule": "--rule",
+}
+
+_Reading = Callable[[Sequence[str]], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """How the options of one type become a rule."""
+
+    #: Options that are attributes under their own name.
+    plain: tuple[str, ...] = ()
+    #: The attribute that `--metric` fills, and what is made of the metrics.
+    metric: str = ""
+    read_metrics: _Reading | None = None
+    #: What is made of `--query`.
+    read_queries: _Reading | None = None
+    #: Attributes without which there is no such rule.
+    mandatory: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> frozenset[str]:
+        """The options that say something about such a rule."""
+        more = {"metrics"} if self.read_metrics else set()
+        return frozenset(self.plain) | more | ({"queries"} if self.read_queries else set())
+
+
+def _one(option: str) -> Callable[[Sequence[str]], str]:
+    def read(texts: Sequence[str]) -> str:
+        if len(texts) > 1:
+            raise click.UsageError(f"{option} was given {len(texts)} times; an alarm of this type has one.")
+        return texts[0]
+
+    return read
+
+
+def _trait_conditions(texts: Sequence[str]) -> list[dict[str, str]]:
+    # Aodh wants a type to be named, if only as "".
+    return [{"type": ""} | condition for text in texts for condition in conditions_of(text)]
+
+
+def _json_query(texts: Sequence[str]) -> str:
+    query = _one("--query")(texts)
+    json_of(query, option="--query")
+    return query
+
+
+_GNOCCHI = ("threshold", "comparison_operator", "aggregation_method", "granularity", "evaluation_periods")
+_SHAPES = {
+    "threshold": _Shape(
+        plain=("threshold", "comparison_operator", "statistic", "period", "evaluation_periods", "exclude_outliers"),
+        metric="meter_name",
+        read_metrics=_one("--metric"),
+        read_queries=lambda texts: [condition for text in texts for condition in conditions_of(text)],
+        mandatory=("meter_name", "threshold"),
+    ),
+    "gnocchi_resources_threshold": _Shape(
+        plain=(*_GNOCCHI, "resource_id", "resource_type"),
+        metric="metric",
+        read_metrics=_one("--metric"),
+        mandatory=("metric", "threshold", "aggregation_method", "resource_id", "resource_type"),
+    ),
+    "gnocchi_aggregation_by_metrics_threshold": _Shape(
+        plain=_GNOCCHI,
+        metric="metrics",
+        read_metrics=list,
+        mandatory=("metrics", "threshold", "aggregation_method"),
+    ),
+    "gnocchi_aggregation_by_resources_threshold": _Shape(
+        plain=(*_GNOCCHI, "resource_type"),
+        metric="metric",
+        read_metrics=_one("--metric"),
+        read_queries=_json_query,
+        mandatory=("metric", "threshold", "aggregation_method", "resource_type", "query"),
+    ),
+    "prometheus": _Shape(
+        plain=("threshold", "comparison_operator"),
+        read_queries=_one("--query"),
+        mandatory=("query", "threshold"),
+    ),
+    "event": _Shape(plain=("event_type",), read_queries=_trait_conditions),
+    "composite": _Shape(plain=("rule",)),
+    "loadbalancer_member_health": _Shape(
+        plain=("pool_id", "stack_id", "autoscaling_group_id"), mandatory=("pool_id", "stack_id", "autoscaling_group_id")
+    ),
+}
+
+#: The types of alarms that options can spell.
+TYPES = tuple(_SHAPES)
+
+
+def rule_of(type_: str, options: Mapping[str, Any], *, into: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule of a type: what the options say, laid over what is there.
+
+    Raises `click.UsageError` for options that say nothing about this type.
+    """
+    given = {name: options[name] for name in _FLAGS if options.get(name) is not None and options[name] != ()}
+    shape = _SHAPES.get(type_, _Shape())
+    for name in given:
+        if name not in shape.options:
+            raise click.UsageError(_out_of_place(name, type_))
+    if "rule" in given:
+        return dict(given["rule"])
+    rule = dict(into) | {name: given[name] for name in shape.plain if name in given}
+    if "metrics" in given and shape.read_metrics:
+        rule[shape.metric] = shape.read_metrics(given["metrics"])
+    if "queries" in given and shape.read_queries:
+        rule["query"] = shape.read_queries(given["queries"])
+    return rule
+
+
+def missing_of(type_: str, rule: Mapping[str, Any]) -> list[str]:
+    """Return the options that a rule cannot do without and that nothing stands in for."""
+    shape = _SHAPES.get(type_, _Shape())
+    if type_ == "composite" and not rule:
+        return [_FLAGS["rule"]]
+    flags = {shape.metric: "-m/--metric", "query": "--query"} | _FLAGS
+    return [flags[name] for name in shape.mandatory if rule.get(name) is None]
+
+
+def json_of(text: str, *, option: str) -> Any:
+    """Return what an option's JSON stands for; raises `click.UsageError`."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise click.UsageError(f"The value of {option} is not valid JSON: {error}.") from error
+
+
+def _out_of_place(name: str, type_: str) -> str:
+    own = [known for known, shape in _SHAPES.items() if name in shape.options]
+    return (
+        f"{_FLAGS[name]} says nothing about an alarm of the type {type_}; it belongs to {', '.join(own)}. "
+        "Give the type with --type."
+    )
