@@ -2,7 +2,8 @@
 """What may be asked of alarms, by whom, and what follows from it. Knows no HTTP.
 
 `service` is the way in; `drafting` turns what a client wants into an alarm, with the rules for its actions in
-`actions`; `reach` says what a caller can see and name; `deliveries` and `quotas` serve the operator.
+`actions`; `reach` says what a caller can see and name, `queries` what a search may find; `deliveries` and `quotas`
+serve the operator.
 """
 
 from alarmd.alarms.deliveries import DeliveryService

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from alarmd.alarms.actions import needs_trust
 from alarmd.alarms.drafting import AlarmDraft, Drafting
+from alarmd.alarms.queries import find_alarms, find_changes
 from alarmd.alarms.quotas import QuotaService
 from alarmd.alarms.reach import refuse_others, visible_alarm
 from alarmd.alarms.trusts import TrustKeeper
@@ -25,6 +26,7 @@ from alarmd.model.history import AlarmChange, ChangeType, detail_of
 from alarmd.policy import Action, Policy, is_admin, require
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database, UnitOfWork
+from alarmd.store.expression import Search
 from alarmd.store.history import HistoryQuery
 
 _DELETED_REASON = "the alarm was deleted"
@@ -94,7 +96,8 @@ class AlarmService:
         if all_projects:
             require(self._policy, Action.GET_ALARMS_OF_ALL_PROJECTS, caller)
         refuse_others(self._policy, caller, project_id=query.project_id)
-        if query.project_id is None and not all_projects and caller.project_id:
+        everywhere = all_projects or (not caller.project_id and is_admin(self._policy, caller))
+        if query.project_id is None and not everywhere:
             query = replace(query, project_id=caller.project_id)
         with self._database.read() as unit:
             return unit.alarms.find(query)
@@ -162,6 +165,14 @@ class AlarmService:
             refuse_others(self._policy, caller, project_id=query.on_behalf_of)
             scope = query.on_behalf_of if is_admin(self._policy, caller) else caller.project_id
             return unit.history.find(replace(query, alarm_id=alarm_id, on_behalf_of=scope))
+
+    def query(self, search: Search, caller: Caller) -> list[Alarm]:
+        """Return the alarms that a search asks for (see `find_alarms`)."""
+        return find_alarms(self._database, self._policy, search, caller)
+
+    def query_history(self, search: Search, caller: Caller) -> list[AlarmChange]:
+        """Return the changes that a search asks for (see `find_changes`)."""
+        return find_changes(self._database, self._policy, search, caller)
 
     def _changeable(
         self, unit: UnitOfWork, alarm_id: str, caller: Caller, action: Action, versions: frozenset[str] | None

@@ -35,8 +35,10 @@ from alarmd.model.alarm import Alarm, AlarmId, Severity
 from alarmd.model.shard import Shard
 from alarmd.store.bulk import insert_rows
 from alarmd.store.columns import is_storable
+from alarmd.store.expression import Kind, Search
 from alarmd.store.paging import Pager, matches
 from alarmd.store.rows import alarm_of, alarm_values
+from alarmd.store.searching import Searchable
 from alarmd.store.tables import alarm_tombstones, alarms, shards
 
 _PAGER = Pager(
@@ -65,6 +67,28 @@ _DRAW_REVISIONS = (
     .where(shards.c.shard == bindparam("wanted"))
     .values(revision=shards.c.revision + bindparam("count"))
     .returning(shards.c.revision)
+)
+
+#: What of an alarm `AlarmRepository.query` takes.
+SEARCHABLE_ALARMS = Searchable(
+    alarms,
+    {
+        "enabled": Kind.BOOLEAN,
+        "repeat_actions": Kind.BOOLEAN,
+        "severity": Kind.SEVERITY,
+        "timestamp": Kind.MOMENT,
+        "state_timestamp": Kind.MOMENT,
+        "evaluate_timestamp": Kind.MOMENT,
+        "ok_actions": Kind.DOCUMENT,
+        "alarm_actions": Kind.DOCUMENT,
+        "insufficient_data_actions": Kind.DOCUMENT,
+        "rule": Kind.DOCUMENT,
+        "time_constraints": Kind.DOCUMENT,
+    },
+    hidden={"confined", "trust_id", "shard", "revision", "state_version", "sequence"},
+    owner=alarms.c.project_id,
+    marker="alarm_id",
+    tie=alarms.c.alarm_id,
 )
 
 #: How many rows of a bulk insert go to the database in one piece.
@@ -151,6 +175,13 @@ class AlarmRepository:
             limit=query.limit,
         )
         return [alarm_of(row) for row in self._connection.execute(statement).mappings()]
+
+    def query(self, search: Search) -> list[Alarm]:
+        """Return the alarms that a search (of `SEARCHABLE_ALARMS`) asks for.
+
+        Raises `InvalidInput` for an unknown marker, sort key, direction or pattern, and when it takes too long.
+        """
+        return [alarm_of(row) for row in SEARCHABLE_ALARMS.rows(self._connection, search)]
 
     def count(self, query: AlarmQuery) -> int:
         """Return how many alarms match, whatever the page."""

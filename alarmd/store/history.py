@@ -12,8 +12,10 @@ from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity
 from alarmd.model.history import AlarmChange
 from alarmd.store.bulk import insert_rows
+from alarmd.store.expression import Kind, Search
 from alarmd.store.paging import Pager, matches
 from alarmd.store.rows import change_of, change_values
+from alarmd.store.searching import Searchable
 from alarmd.store.tables import alarm_history
 
 _PAGER = Pager(
@@ -30,6 +32,16 @@ _PAGER = Pager(
         "type": alarm_history.c.type,
         "user_id": alarm_history.c.user_id,
     },
+    marker="event_id",
+    tie=alarm_history.c.position,
+)
+
+#: What of a change `HistoryRepository.query` takes.
+SEARCHABLE_HISTORY = Searchable(
+    alarm_history,
+    {"detail": Kind.DOCUMENT, "severity": Kind.SEVERITY, "timestamp": Kind.MOMENT},
+    hidden={"position"},
+    owner=alarm_history.c.on_behalf_of,
     marker="event_id",
     tie=alarm_history.c.position,
 )
@@ -106,6 +118,14 @@ class HistoryRepository:
             limit=query.limit,
         )
         return [change_of(row) for row in self._connection.execute(statement).mappings()]
+
+    def query(self, search: Search) -> list[AlarmChange]:
+        """Return the changes that a search (of `SEARCHABLE_HISTORY`) asks for, those of deleted alarms too.
+
+        What belongs to a project is what was done to its alarms, whoever did it. Raises `InvalidInput` for an unknown
+        marker, sort key, direction or pattern, and when it takes too long.
+        """
+        return [change_of(row) for row in SEARCHABLE_HISTORY.rows(self._connection, search)]
 
     def prune(self, before: datetime, *, limit: int) -> int:
         """Drop changes older than a moment, oldest first, at most `limit`; return how many went."""
