@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from alarmd.alarms import AlarmDraft
 from alarmd.api.json_body import refuse_unstorable
 from alarmd.api.wire import read_moment
+from alarmd.complaints import complaint, invalid
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity, State
 
@@ -30,6 +30,16 @@ def _text_or_null(value: Any) -> Any:
     return value if isinstance(value, str) else None
 
 
+def _flag(value: Any) -> Any:
+    """Take any whole number for a boolean, as Aodh does."""
+    return bool(value) if isinstance(value, int) else value
+
+
+#: Null means "not given", and text is taken too.
+_Flag = Annotated[bool | None, BeforeValidator(_flag)]
+_ReadOnly = Annotated[str | None, BeforeValidator(_text_or_null)]
+
+
 class AlarmBody(BaseModel):
     """The attributes of an alarm that do not depend on its type.
 
@@ -42,11 +52,11 @@ class AlarmBody(BaseModel):
     name: str
     type: str
     description: str | None = None
-    enabled: bool | None = None
+    enabled: _Flag = None
     ok_actions: list[str] | None = None
     alarm_actions: list[str] | None = None
     insufficient_data_actions: list[str] | None = None
-    repeat_actions: bool | None = None
+    repeat_actions: _Flag = None
     time_constraints: list[dict[str, Any]] | None = None
     project_id: str | None = None
     user_id: str | None = None
@@ -55,11 +65,11 @@ class AlarmBody(BaseModel):
     severity: Severity = Severity.LOW
     evaluate_timestamp: Annotated[datetime | None, BeforeValidator(_moment)] = None
     #: Read-only; tolerated since clients send back what GET gave them.
-    alarm_id: Annotated[str | None, BeforeValidator(_text_or_null)] = None
-    timestamp: Annotated[str | None, BeforeValidator(_text_or_null)] = None
-    state_reason: Annotated[str | None, BeforeValidator(_text_or_null)] = None
+    alarm_id: _ReadOnly = None
+    timestamp: _ReadOnly = None
+    state_reason: _ReadOnly = None
     #: Read-only as well; tells an echoed state from a wanted one.
-    state_timestamp: Annotated[str | None, BeforeValidator(_text_or_null)] = Field(default=None)
+    state_timestamp: _ReadOnly = None
 
 
 def read_draft(data: Any, *, rule_types: frozenset[str]) -> AlarmDraft:
@@ -67,9 +77,11 @@ def read_draft(data: Any, *, rule_types: frozenset[str]) -> AlarmDraft:
     if not isinstance(data, dict):
         raise InvalidInput("Invalid input for field/attribute data. The body should be an object with an alarm")
     refuse_unstorable(data)
-    rules = {key: value for key, value in data.items() if key.removesuffix(_RULE) in rule_types}
-    rules = {key: value for key, value in rules.items() if key.endswith(_RULE)}
-    body = _parse({key: value for key, value in data.items() if key not in rules})
+    attributes, rules = _parted(data, rule_types)
+    try:
+        body = AlarmBody.model_validate(attributes)
+    except ValidationError as error:
+        raise complaint(error) from error
     if body.type not in rule_types:
         raise invalid("type", body.type, f"Value should be one of: {', '.join(sorted(rule_types))}")
     given = body.model_fields_set
@@ -93,13 +105,18 @@ def read_draft(data: Any, *, rule_types: frozenset[str]) -> AlarmDraft:
     )
 
 
-def invalid(field: str, value: Any, detail: str) -> InvalidInput:
-    """Return the complaint about one attribute, in the words that Aodh's clients know."""
-    return InvalidInput(f"Invalid input for field/attribute {field}. Value: '{value}'. {detail}")
+def _parted(data: Mapping[str, Any], rule_types: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes that every alarm has, and the rules."""
+    attributes: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
+    for key, value in data.items():
+        is_rule = key.endswith(_RULE) and key.removesuffix(_RULE) in rule_types
+        (rules if is_rule else attributes)[key] = value
+    return attributes, rules
 
 
 def _rule_of(type_: str, rules: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the rule of the alarm's own type."""
+    """Return the rule of the alarm's own type; an empty one of another type is as good as none."""
     own = f"{type_}{_RULE}"
     rule = rules.get(own)
     if rule is None:
@@ -110,32 +127,6 @@ def _rule_of(type_: str, rules: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(rule, Mapping):
         raise invalid(own, rule, "Value should be an object")
     return rule
-
-
-def _parse(data: Mapping[str, Any]) -> AlarmBody:
-    try:
-        return AlarmBody.model_validate(data)
-    except ValidationError as error:
-        raise _complaint(error.errors(include_url=False)[0]) from error
-
-
-def _complaint(problem: ErrorDetails) -> InvalidInput:
-    """Return pydantic's first complaint in Aodh's words."""
-    place = ".".join(str(part) for part in problem["loc"])
-    value = problem["input"]
-    match problem["type"]:
-        case "extra_forbidden":
-            return InvalidInput(f"Unknown attribute for argument data: {place}")
-        case "missing":
-            return invalid(place, None, "Mandatory field missing.")
-        case "enum":
-            return invalid(place, value, f"Value should be one of: {problem['ctx']['expected']}")
-        case "value_error":
-            return invalid(place, value, str(problem["ctx"]["error"]))
-        case _ if value is None:
-            return invalid(place, None, "Mandatory field missing.")
-        case _:
-            return invalid(place, value, problem["msg"].replace("Input should be", "Value should be"))
 
 
 def _frozen(items: list[Any] | None) -> tuple[Any, ...] | None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.reach import refuse_others
-from alarmd.errors import InvalidInput
+from alarmd.complaints import invalid
 from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, AlarmId, Severity, State
 from alarmd.model.caller import Caller
 from alarmd.model.rule import RuleType
@@ -75,7 +75,7 @@ class Drafting:
             user_id=caller.user_id if draft.user_id is None else draft.user_id,
             timestamp=now,
             state=State.INSUFFICIENT_DATA if draft.state is None else draft.state,
-            state_reason=NOT_EVALUATED_REASON,
+            state_reason=self._first_reason(draft.type),
             state_timestamp=now,
             evaluate_timestamp=draft.evaluate_timestamp or now,
         )
@@ -153,11 +153,18 @@ class Drafting:
     def _rule(self, draft: AlarmDraft, project_id: str) -> tuple[RuleType, dict[str, Any]]:
         rule_type = self.rule_types.get(draft.type)
         if rule_type is None:
-            raise _invalid("type", draft.type, f"Value should be one of: {', '.join(sorted(self.rule_types))}")
+            raise invalid("type", draft.type, f"Value should be one of: {', '.join(sorted(self.rule_types))}")
         rule = rule_type.normalise(draft.rule, project_id=project_id)
         if not is_storable(rule):
-            raise _invalid(f"{draft.type}_rule", dict(draft.rule), _NO_TEXT)
+            raise invalid(f"{draft.type}_rule", dict(draft.rule), _NO_TEXT)
         return rule_type, rule
+
+    def _first_reason(self, type_: str) -> str:
+        """Return why a new alarm is in its state: nobody has looked yet, and with some types nobody will."""
+        rule_type = self.rule_types.get(type_)
+        if rule_type is None or rule_type.is_evaluated:
+            return NOT_EVALUATED_REASON
+        return f"{NOT_EVALUATED_REASON}: alarms of type {type_} are kept, but this version does not evaluate them"
 
     def _is_confined(self, caller: Caller, project_id: str) -> bool:
         """Whether the rule may read one project only: always, unless an admin makes an alarm for itself."""
@@ -167,11 +174,7 @@ class Drafting:
 def _check_texts(*, description: str | None, **keys: str) -> None:
     for field, value in (("description", description), *keys.items()):
         if value is not None and not is_storable(value):
-            raise _invalid(field, value, _NO_TEXT)
+            raise invalid(field, value, _NO_TEXT)
     for field, value in keys.items():
         if len(value) > _LONGEST_KEY:
-            raise _invalid(field, f"{value[:_LONGEST_KEY]}…", f"Value should have at most {_LONGEST_KEY} characters")
-
-
-def _invalid(field: str, value: Any, detail: str) -> InvalidInput:
-    return InvalidInput(f"Invalid input for field/attribute {field}. Value: '{value}'. {detail}", field=field)
+            raise invalid(field, f"{value[:_LONGEST_KEY]}…", f"Value should have at most {_LONGEST_KEY} characters")

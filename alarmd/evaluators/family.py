@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 from alarmd.model.rule import RuleType, ThresholdRule
 
 
@@ -24,6 +26,14 @@ class RuleLimits:
 
 class RuleFamily(RuleType, Protocol):
     """One family of rules, as the evaluator sees it."""
+
+    @property
+    def body(self) -> type[BaseModel]:
+        """The shape of what clients send under ``<type>_rule``, for those who describe the API."""
+
+    @property
+    def fits_composite(self) -> bool:
+        """Whether a composite rule may hold rules of this family."""
 
     def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
         """Return what is to be evaluated for a normalised rule of an alarm that `project_id` owns.

@@ -205,7 +205,12 @@ def test_actions_are_kept_as_they_came(house: House) -> None:
 @pytest.mark.parametrize(
     ("caller", "changes", "error", "message"),
     [
-        (ALICE, {"type": "threshhold"}, InvalidInput, "field/attribute type. Value: 'threshhold'.*one of: threshold"),
+        (
+            ALICE,
+            {"type": "threshhold"},
+            InvalidInput,
+            "field/attribute type. Value: 'threshhold'.*one of: composite, event, ",
+        ),
         (ALICE, {"rule": {"meter_name": "x"}}, InvalidInput, "threshold"),
         (ALICE, {"ok_actions": ("ftp://h/a",)}, InvalidInput, "^Unsupported action ftp://h/a$"),
         (ALICE, {"ok_actions": ("just words",)}, InvalidInput, "^Unable to parse action just words$"),

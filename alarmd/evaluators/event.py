@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `event` family: an event of a type has come, and its traits meet every condition."""
+
+import re
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from alarmd.complaints import in_words, shown
+from alarmd.evaluators.rule_body import MAX_CONDITIONS, KeptFamily, LongText, Name, RuleBody
+from alarmd.model.rule import Comparison
+
+#: Means any type of event; so does an empty one.
+_ANY: Final = "*"
+_FIELD: Final = "^[a-zA-Z.',0-9_-]*$"
+#: What counts as a boolean in text.
+_BOOLEANS: Final = frozenset(["1", "t", "true", "on", "y", "yes", "0", "f", "false", "off", "n", "no"])
+
+
+def _field(value: str) -> str:
+    if not re.fullmatch(_FIELD, value):
+        raise in_words(
+            f"Query value or traits invalid: the field '{value}' may hold letters, digits and any of . ' , _ - only"
+        )
+    return value
+
+
+def _is_integer(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_float(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
+
+
+#: Whether a text can be taken for a value of a type. Without a type it is guessed, which always succeeds.
+_CONVERTS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "integer": _is_integer,
+    "float": _is_float,
+    "boolean": lambda text: text.strip().lower() in _BOOLEANS,
+    "string": lambda _text: True,
+    "": lambda _text: True,
+}
+
+
+class EventCondition(RuleBody):
+    """One condition on an event; all must hold."""
+
+    field: Annotated[Name, AfterValidator(_field), Field(json_schema_extra={"pattern": _FIELD})]
+    op: Comparison = Comparison.EQ
+    value: LongText
+    type: Literal["string", "integer", "float", "boolean", ""]
+
+    @model_validator(mode="after")
+    def _value_is_of_its_type(self) -> Self:
+        if not _CONVERTS[self.type](self.value):
+            raise in_words(f"Unable to convert the value {shown(self.value)} to the expected data type {self.type}.")
+        return self
+
+
+class EventRuleBody(RuleBody):
+    """An `event_rule` on the wire."""
+
+    #: May hold wildcards, as a shell knows them.
+    event_type: Annotated[Name, BeforeValidator(lambda value: _ANY if value == "" else value)] = _ANY
+    query: list[EventCondition] = Field(default=[], max_length=MAX_CONDITIONS)
+
+
+class EventFamily(KeptFamily):
+    """Checks and words `event` rules."""
+
+    name = "event"
+    body = EventRuleBody
+
+    def describe(self, rule: Mapping[str, Any]) -> str:
+        return f"Alarm when {rule['event_type']} event occurred."
+
+
+PLUGIN = EventFamily
