@@ -17,6 +17,7 @@ _COMMANDS = {
     "samples": ("alarmd.cli.samples:samples", "Push samples and look at them."),
     "quota": ("alarmd.cli.quota:quota", "See and set how many alarms projects may have."),
     "delivery": ("alarmd.cli.delivery:delivery", "See what was sent where, and send it again."),
+    "token": ("alarmd.cli.token:token", "Make and revoke tokens for the API."),
     "config": ("alarmd.cli.config:config", "Check and show the settings."),
     "db": ("alarmd.cli.db:db", "Create, upgrade and check the database."),
 }
