@@ -228,7 +228,7 @@ def test_actions_are_kept_as_they_came(house: House) -> None:
             InvalidInput,
             "^alarm_actions count exceeds maximum value 3$",
         ),
-        (ALICE, {"time_constraints": ({"name": "n"},)}, InvalidInput, "Time constraints are not supported yet"),
+        (ALICE, {"time_constraints": ({"name": "n"},)}, InvalidInput, "field/attribute start"),
         (ALICE, {"name": "a\0b"}, InvalidInput, "field/attribute name"),
         (ALICE, {"rule": RULE | {"meter_name": "a\0b"}}, InvalidInput, "field/attribute threshold_rule"),
         (ALICE, {"description": "\ud800"}, InvalidInput, "field/attribute description"),
