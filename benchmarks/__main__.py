@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m benchmarks NAME`: measures one figure."""
 
+from typing import Literal
+
 import click
 
 from alarmd.clock import SystemClock
+from benchmarks.api import api
 from benchmarks.reaction import DatabaseName, reaction
 from benchmarks.report import show
 from benchmarks.tick import tick
@@ -47,6 +50,24 @@ def reaction_command(*, alarms: int, rounds: int, database: DatabaseName, as_jso
     show(reaction(alarms=alarms, rounds=rounds, database=database, clock=SystemClock()), as_json=as_json)
 
 
+@main.command(name="api")
+@click.option("--alarms", type=click.IntRange(min=200), default=100_000, help="How many alarms are stored.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), default=5.0, help="How long each kind of request is measured."
+)
+@click.option(
+    "--database", type=click.Choice(["sqlite", "postgresql", "both"]), default="both", help="What holds the alarms."
+)
+@_json
+def api_command(
+    *, alarms: int, seconds: float, database: Literal["sqlite", "postgresql", "both"], as_json: bool
+) -> None:
+    """Measure what the API answers in a second, and how fast."""
+    names: tuple[DatabaseName, ...] = ("sqlite", "postgresql") if database == "both" else (database,)
+    for name in names:
+        show(api(alarms=alarms, duration_s=seconds, database=name, clock=SystemClock()), as_json=as_json)
+
+
 @main.command(name="all")
 @_json
 @click.pass_context
@@ -55,6 +76,7 @@ def all_command(context: click.Context, *, as_json: bool) -> None:
     context.invoke(tick_command, as_json=as_json, vs_prometheus=True)
     context.invoke(tick_command, as_json=as_json, alarms=1_000_000)
     context.invoke(reaction_command, as_json=as_json)
+    context.invoke(api_command, as_json=as_json)
 
 
 if __name__ == "__main__":

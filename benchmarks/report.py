@@ -16,10 +16,20 @@ _DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """The largest value that a figure may have."""
+    """The largest value that a figure may have, or the smallest."""
 
     key: str
-    at_most: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key} <= {self.at_most:g}" if self.at_most is not None else f"{self.key} >= {self.at_least:g}"
+
+    def is_met_by(self, value: Value) -> bool:
+        """Return whether a value is within the bar; what was not measured is not."""
+        if not isinstance(value, int | float):
+            return False
+        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +42,7 @@ class Report:
 
     def as_json(self) -> str:
         """Return one line; `bars` tells for each bar whether it was met."""
-        met = {f"{bar.key} <= {bar.at_most:g}": self._is_met(bar) for bar in self.bars}
+        met = {str(bar): bar.is_met_by(self.values[bar.key]) for bar in self.bars}
         values = {key: _rounded(value) for key, value in self.values.items()}
         return json.dumps({"benchmark": self.name, **values, "bars": met})
 
@@ -44,14 +54,10 @@ class Report:
         for key, value in self.values.items():
             line = f"  {key:<{width}}  {_shown(value):>12}"
             if key in bars:
-                verdict = "met" if self._is_met(bars[key]) else "MISSED"
-                line += f"  at most {bars[key].at_most:g}: {verdict}"
+                verdict = "met" if bars[key].is_met_by(value) else "MISSED"
+                line += f"  {bars[key]}: {verdict}"
             lines.append(line)
         return "\n".join(lines)
-
-    def _is_met(self, bar: Bar) -> bool:
-        value = self.values[bar.key]
-        return isinstance(value, int | float) and value <= bar.at_most
 
 
 def show(report: Report, *, as_json: bool) -> None:

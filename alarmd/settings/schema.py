@@ -56,6 +56,13 @@ def _host_and_port(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    """Check an origin as browsers send it."""
+    if value != "*" and not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", value):
+        raise ValueError('must be an origin without a path, e.g. "https://horizon.example", or "*"')
+    return value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
@@ -66,6 +73,7 @@ class ApiSettings(_Section):
     listen: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:8042"
     auth: Literal["loopback", "trusted-headers", "tokens", "keystone"] = "loopback"
     policy_file: Path | None = None
+    workers: PositiveInt = 2
     threads: PositiveInt = 16
     max_body_bytes: PositiveInt = 16 * 1024 * 1024
     page_limit: PositiveInt = 10_000
@@ -78,6 +86,8 @@ class ApiSettings(_Section):
     max_composite_leaves: PositiveInt = 100
     project_alarm_quota: Annotated[int, Field(ge=-1)] = -1
     user_alarm_quota: Annotated[int, Field(ge=-1)] = -1
+    proxy_headers: bool = False
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_words)] = ()
 
     @property
     def host(self) -> str:
@@ -233,7 +243,7 @@ class KeystoneSettings(_Section):
     @model_validator(mode="after")
     def _nobody_comes_in_without_a_password(self) -> Self:
         if self.auth_url is not None and self.password is None:
-            raise ValueError("keystone.auth_url needs keystone.password (or keystone.password_file) of alarmd's own user")
+            raise ValueError("keystone.auth_url needs keystone.password (or password_file), that of alarmd's own user")
         return self
 
 

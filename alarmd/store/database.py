@@ -2,10 +2,8 @@
 """The database: one engine a process, and the unit of work."""
 
 import os
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -14,6 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from alarmd.clock import SystemClock
 from alarmd.errors import SettingsError
+from alarmd.store import sqlite
 from alarmd.store.alarms import AlarmRepository
 from alarmd.store.failures import translated
 from alarmd.store.history import HistoryRepository
@@ -26,8 +25,6 @@ from alarmd.store.tokens import TokenRepository
 _LOCK_WAIT_S = 10
 #: How long reaching the server may take.
 _CONNECT_S = 5
-#: How often, and with which pause between, a new SQLite file is asked to be written ahead while another holds it.
-_WAL_TRIES, _WAL_PAUSE_S = 500, 0.02
 #: Connections kept open, and how many more may come for a while. Bounds what one process asks of a server.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 10
 #: A connection that was used this short a time ago is taken to work still. When it does not, one request fails.
@@ -51,12 +48,13 @@ class Database:
     """A pool of connections. Made after the fork and never carried over one. Safe to use from several threads."""
 
     def __init__(self, engine: Engine) -> None:
+        is_sqlite = engine.dialect.name == "sqlite"
         self._engine = engine
-        self._writing = engine.execution_options(alarmd_writes=True)
+        self._writing = engine.execution_options(**{sqlite.WRITES: True})
+        self._line = sqlite.Line(patience_s=_LOCK_WAIT_S) if is_sqlite else None
         # Without a transaction around it, a statement costs one trip to the server and not three. Readers need none:
         # each statement of theirs sees what is committed, as it would within a transaction on PostgreSQL too.
-        # (SQLite's driver is in that mode already; `_begin_sqlite` leaves it there.)
-        is_sqlite = engine.dialect.name == "sqlite"
+        # (SQLite's driver is in that mode already.)
         self._reading = engine if is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._pid = os.getpid()
 
@@ -77,7 +75,8 @@ class Database:
         `StoreUnavailable`.
         """
         self._refuse_after_fork()
-        with translated(self._engine.url), self._writing.begin() as connection:
+        turn = self._line.turn() if self._line else nullcontext()
+        with translated(self._engine.url), turn, self._writing.begin() as connection:
             yield UnitOfWork(connection)
 
     @contextmanager
@@ -117,8 +116,7 @@ def engine_of(url: str, *, lock_wait_s: int = _LOCK_WAIT_S) -> Engine:
     }
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, connect_args={"timeout": lock_wait_s}, **options)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        sqlite.set_up(engine, lock_wait_s=lock_wait_s)
         return engine
     defaults = {
         "application_name": "alarmd",
@@ -167,33 +165,3 @@ def _ask_idle_connections(engine: Engine) -> None:
 
     event.listen(engine, "checkin", note)
     event.listen(engine, "checkout", ask)
-
-
-def _prepare_sqlite(dbapi_connection: Any, _record: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions by itself: it would do so late, and as a reader.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    _use_wal(cursor)
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _use_wal(cursor: Any) -> None:
-    """Have the file written ahead. Of several that switch a new file at once SQLite refuses all but one, unwaited."""
-    for patience in reversed(range(_WAL_TRIES)):
-        try:
-            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not patience:
-                raise
-            time.sleep(_WAL_PAUSE_S)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: waiting for it later, with a snapshot in hand, would fail instead of wait.
-    if connection.get_execution_options().get("alarmd_writes", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -80,6 +80,12 @@ class _Server(wsgi.Server):
         self.keep_alive_conn_limit = _KEPT_OPEN
         self.max_request_header_size = _MAX_HEADER_BYTES
 
+    def prepare(self) -> None:
+        super().prepare()
+        if self.socket is not None:
+            # A connection wakes every process that serves here; those that come too late must not wait for the next.
+            self.socket.settimeout(0.0)
+
     def bind(self, family: int, type: int, proto: int = 0) -> socket:  # noqa: A002, ARG002  # the library's signature
         self.socket: socket | None = self._listening.dup()
         self.bind_addr = self._listening.getsockname()[:2]
