@@ -244,6 +244,10 @@ _QUIETED = {
     "cotyledon": logging.WARNING,
     "alembic": logging.WARNING,
     "urllib3": logging.WARNING,
+    # Below these they repeat what Keystone was asked and what it said, trusts and tokens among it.
+    "keystoneauth": logging.WARNING,
+    "keystoneclient": logging.WARNING,
+    "keystonemiddleware": logging.ERROR,
 }
 
 

@@ -34,6 +34,7 @@ def open_door(
             ready=lambda: runtime.readiness(database=database, log=log),
             metrics=exposition.render,
             identify=_identify(Access(api.auth), runtime, database=database),
+            rule_bodies={name: family.body for name, family in runtime.families.items()},
             rate_limit=_rate_limit(api.requests_per_second_per_project),
             limits=ApiLimits(
                 max_body_bytes=api.max_body_bytes,
@@ -43,6 +44,8 @@ def open_door(
                 sample_future_s=api.sample_future_s,
                 series_limit=api.series_limit,
             ),
+            cors_origins=api.cors_origins,
+            proxy_headers=api.proxy_headers,
         )
     )
 
@@ -56,6 +59,10 @@ def _identify(access: Access, runtime: Runtime, *, database: Database) -> Identi
             return trusted_headers
         case Access.TOKENS:
             return Tokens(database=database, clock=runtime.clock)
+        case Access.KEYSTONE:
+            from alarmd.api.keystone import KeystoneAccess  # noqa: PLC0415  # its library is an extra
+
+            return KeystoneAccess(runtime.settings.keystone, clock=runtime.clock)
         case _:
             raise SettingsError(f'This alarmd cannot do api.auth = "{access}".')
 
