@@ -10,7 +10,9 @@ from typing import Any
 import click
 from pydantic import BaseModel, SecretStr
 
+from alarmd.cli.config_import import import_settings
 from alarmd.cli.settings_options import read_settings, settings_options
+from alarmd.cli.toml import toml_value
 from alarmd.settings import MASK, Effective, keys
 
 #: A password within a URL.
@@ -21,7 +23,10 @@ _SECRET_NAME = re.compile(r"(secret|password|token)$", re.IGNORECASE)
 
 @click.group(name="config")
 def config() -> None:
-    """Check and show the settings."""
+    """Check and show the settings, and bring those of an Aodh over."""
+
+
+config.add_command(import_settings)
 
 
 @config.command()
@@ -50,7 +55,7 @@ def show(effective: Effective, form: str) -> None:
             table = section
             click.echo(f"\n[{section}]")
         # TOML has no null: a key without a value is one that was not given.
-        line = f"# {name} =" if value is None else f"{name} = {_toml(value)}"
+        line = f"# {name} =" if value is None else f"{name} = {toml_value(value)}"
         click.echo(f"{line}  # {origin}")
 
 
@@ -85,18 +90,3 @@ def _plain(key: str, value: Any) -> Any:
     if "://" in text:
         return _PASSWORD.sub(MASK, text)
     return MASK if isinstance(value, SecretStr) or _SECRET_NAME.search(key.rpartition(".")[2]) else text
-
-
-def _toml(value: Any) -> str:
-    """Write a value in TOML, tables inline."""
-    if isinstance(value, Mapping):
-        pairs = (f"{_toml_key(name)} = {_toml(item)}" for name, item in value.items() if item is not None)
-        return "{ " + ", ".join(pairs) + " }" if value else "{}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    # JSON's strings, numbers and booleans are TOML's.
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _toml_key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
