@@ -19,6 +19,7 @@ from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.api.access import loopback, trusted_headers
 from alarmd.api.app import create_app
 from alarmd.api.context import Access, ApiContext, ApiLimits, Identify
+from alarmd.api.tokens import Tokens
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.clock import Clock, ManualClock
 from alarmd.cluster.doorbell import Bell, Doorbell, Listener
@@ -177,7 +178,8 @@ def open_door(
         "clock": clock,
         "ready": ready,
         "metrics": lambda: b"alarmd_alarms 3\n",
-        "identify": _IDENTIFY[access],
+        "rule_bodies": {name: family.body for name, family in rule_families().items()},
+        "identify": Tokens(database=database, clock=clock) if access is Access.TOKENS else _IDENTIFY[access],
         "limits": limits or ApiLimits(),
     }
     context = ApiContext(**given | others)

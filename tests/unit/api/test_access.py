@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is let in without saying who they are."""
+"""Who is let in, as whom, in the modes that believe headers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
+from flask import request
 
-from alarmd.api.context import Access
+from alarmd.api.access import loopback, trusted_headers
+from alarmd.api.context import Access, Identify
+from alarmd.errors import Forbidden
+from alarmd.model.caller import Caller
 from tests.support.rest import Door, error_of
 
 
@@ -41,3 +46,49 @@ def test_behind_a_proxy_any_name_will_do(open_a_door: Callable[..., Door]) -> No
     headers = {"Host": "alarms.example", "X-Project-Id": "p", "X-Roles": "reader"}
 
     assert 200 == door.get("/v2/alarms", headers=headers).status_code
+
+
+@pytest.mark.parametrize("identify", [loopback, trusted_headers])
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({"X-Project-Id": "p", "X-User-Id": "u", "X-Roles": "member,reader"}, ("p", "u", {"member", "reader"})),
+        ({"X-Project-Id": "p", "X-Roles": " Member , ,READER"}, ("p", "", {"member", "reader"})),
+        ({"x-project-id": "p", "x-roles": "reader"}, ("p", "", {"reader"})),
+        ({"X-Roles": "admin"}, ("", "", {"admin"})),
+        ({"X-User-Id": "u"}, ("", "u", set())),
+        ({"X-Tenant-Id": "t", "X-Role": "reader"}, ("t", "", {"reader"})),
+        ({"X-Tenant-Id": "t", "X-Project-Id": "p", "X-Role": "a", "X-Roles": "b"}, ("p", "", {"b"})),
+        ({"X-Tenant-Id": "t", "X-Project-Id": "", "X-Role": "a", "X-Roles": ""}, ("", "", set())),
+    ],
+)
+def test_headers_name_the_caller(
+    door: Door, identify: Identify, headers: Mapping[str, str], named: tuple[str, str, set[str]]
+) -> None:
+    """Roles are compared in any case; the old names of a header count where the proper one is not there."""
+    with door.app.test_request_context("/v2/alarms", headers=dict(headers)):
+        found = identify(request)
+
+    project_id, user_id, roles = named
+
+    assert Caller(project_id=project_id, user_id=user_id, roles=frozenset(roles)) == found
+
+
+def test_without_headers_only_loopback_knows_the_caller(door: Door) -> None:
+    """On loopback it is the administrator, behind a proxy nobody."""
+    with door.app.test_request_context("/v2/alarms", headers={"X-Auth-Token": "t"}):
+        assert Caller(project_id="", user_id="", roles=frozenset({"admin"})) == loopback(request)
+        with pytest.raises(Forbidden, match=r"^RBAC Authorization Failed$"):
+            trusted_headers(request)
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/alarms", "/v3/series", "/none"])
+def test_no_other_answer_asks_to_come_back(open_a_door: Callable[..., Door], path: str) -> None:
+    """`Retry-After` and `WWW-Authenticate` stand where they belong only: clients act on them wherever they are."""
+    door = open_a_door(access=Access.TRUSTED_HEADERS)
+    senders: list[dict[str, Any]] = [{}, {"X-Roles": "admin"}, {"X-Project-Id": "p", "X-Roles": "reader"}]
+
+    for headers in senders:
+        names = door.get(path, headers=headers).headers
+        assert "Retry-After" not in names
+        assert "WWW-Authenticate" not in names
