@@ -7,13 +7,16 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from alarmd.api.access import caller
-from alarmd.api.alarm_body import invalid, read_draft
+from alarmd.api.alarm_body import read_draft
 from alarmd.api.arguments import only_arguments
+from alarmd.api.conditions import versioned, versions_meant
 from alarmd.api.context import context
 from alarmd.api.json_body import read_json
+from alarmd.api.pages import list_answer
 from alarmd.api.schemas import AlarmChangeView, AlarmView
-from alarmd.api.simple_query import alarm_listing, history_query
+from alarmd.api.simple_query import alarm_listing, history_listing
 from alarmd.api.wire import wire_time
+from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.history import AlarmChange
@@ -28,7 +31,7 @@ def list_alarms() -> Response:
     given = context()
     listing = alarm_listing(page_limit=given.limits.page_limit)
     found = given.alarms.find(listing.query, caller(), all_projects=listing.all_projects)
-    return jsonify([alarm_view(alarm) for alarm in found])
+    return list_answer(found, listing.size, view=alarm_view, id_of=lambda alarm: alarm.alarm_id)
 
 
 @blueprint.post("/v2/alarms")
@@ -36,28 +39,28 @@ def create_alarm() -> tuple[Response, int, dict[str, str]]:
     """Create an alarm."""
     only_arguments()
     alarm = context().alarms.create(_draft(), caller())
-    return jsonify(alarm_view(alarm)), 201, {"Location": f"{request.url_root}v2/alarms/{alarm.alarm_id}"}
+    return _answer(alarm), 201, {"Location": f"{request.url_root}v2/alarms/{alarm.alarm_id}"}
 
 
 @blueprint.get("/v2/alarms/<alarm_id>")
-def show_alarm(alarm_id: str) -> dict[str, Any]:
+def show_alarm(alarm_id: str) -> Response:
     """Return one alarm."""
     only_arguments()
-    return alarm_view(context().alarms.get(alarm_id, caller()))
+    return _answer(context().alarms.get(alarm_id, caller()))
 
 
 @blueprint.put("/v2/alarms/<alarm_id>")
-def replace_alarm(alarm_id: str) -> dict[str, Any]:
+def replace_alarm(alarm_id: str) -> Response:
     """Replace an alarm's whole definition: what is left out goes back to its default."""
     only_arguments()
-    return alarm_view(context().alarms.replace(alarm_id, _draft(), caller()))
+    return _answer(context().alarms.replace(alarm_id, _draft(), caller(), versions=versions_meant()))
 
 
 @blueprint.delete("/v2/alarms/<alarm_id>")
 def delete_alarm(alarm_id: str) -> Response:
     """Delete an alarm."""
     only_arguments()
-    context().alarms.delete(alarm_id, caller())
+    context().alarms.delete(alarm_id, caller(), versions=versions_meant())
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response
@@ -67,26 +70,25 @@ def delete_alarm(alarm_id: str) -> Response:
 def show_state(alarm_id: str) -> Response:
     """Return an alarm's state, as a bare JSON string."""
     only_arguments()
-    return jsonify(str(context().alarms.get(alarm_id, caller(), action=Action.GET_ALARM_STATE).state))
+    alarm = context().alarms.get(alarm_id, caller(), action=Action.GET_ALARM_STATE)
+    return versioned(jsonify(str(alarm.state)), alarm)
 
 
 @blueprint.put("/v2/alarms/<alarm_id>/state")
 def set_state(alarm_id: str) -> Response:
     """Set an alarm's state by hand; no action is taken."""
     only_arguments("state")
-    alarm = context().alarms.set_state(alarm_id, _wanted_state(), caller())
-    return jsonify(str(alarm.state))
+    alarm = context().alarms.set_state(alarm_id, _wanted_state(), caller(), versions=versions_meant())
+    return versioned(jsonify(str(alarm.state)), alarm)
 
 
 @blueprint.get("/v2/alarms/<alarm_id>/history")
 def list_history(alarm_id: str) -> Response:
     """List what was recorded about an alarm, newest first."""
     given = context()
-    query = history_query(alarm_id, page_limit=given.limits.page_limit)
-    if query is None:
-        given.alarms.get(alarm_id, caller())
-        return jsonify([])
-    return jsonify([change_view(change) for change in given.alarms.history(alarm_id, query, caller())])
+    listing = history_listing(alarm_id, page_limit=given.limits.page_limit)
+    found = given.alarms.history(alarm_id, listing.query, caller())
+    return list_answer(found, listing.size, view=change_view, id_of=lambda change: change.event_id)
 
 
 def alarm_view(alarm: Alarm) -> dict[str, Any]:
@@ -126,6 +128,10 @@ def change_view(change: AlarmChange) -> dict[str, Any]:
         on_behalf_of=change.on_behalf_of,
         timestamp=wire_time(change.timestamp),
     ).model_dump()
+
+
+def _answer(alarm: Alarm) -> Response:
+    return versioned(jsonify(alarm_view(alarm)), alarm)
 
 
 def _draft() -> Any:

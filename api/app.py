@@ -7,19 +7,20 @@ from uuid import uuid4
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from alarmd.api import alarms, deliveries, operations, samples, series, version
+from alarmd.api import alarms, capabilities, deliveries, operations, queries, quotas, samples, series, version
 from alarmd.api.context import ApiContext, attach
 from alarmd.api.context import context as request_context
 from alarmd.api.errors import allowed_methods, register_errors
+from alarmd.api.negotiation import refuse_unacceptable
 from alarmd.api.openapi import describe
+from alarmd.api.outside import face_outside
 from alarmd.errors import NotFound
-from alarmd.plugins import names
 from alarmd.telemetry import HTTP_REQUESTS, HTTP_SECONDS
 
 #: Paths that anybody may ask for: probes, scrapers and clients that look around have no identity.
-_OPEN = (version.blueprint.name, operations.blueprint.name)
+_OPEN = (version.blueprint.name, operations.blueprint.name, capabilities.blueprint.name)
 #: Where the API proper is: its answers bear a request id, and how often it may be asked can be limited.
-_PROPER = ("/v2", "/v3")
+_PROPER = ("/v2/", "/v3/")
 
 
 def create_app(context: ApiContext) -> Flask:
@@ -37,10 +38,11 @@ def create_app(context: ApiContext) -> Flask:
     app.before_request(_open_request)
     app.after_request(_close_request)
     register_errors(app)
-    for part in (version, alarms, samples, series, deliveries, operations):
+    for part in (version, alarms, queries, capabilities, quotas, samples, series, deliveries, operations):
         app.register_blueprint(part.blueprint)
-    app.extensions["alarmd.openapi"] = describe()
-    app.extensions["alarmd.rule_types"] = frozenset(names("alarmd.evaluators"))
+    face_outside(app, cors_origins=context.cors_origins, proxy_headers=context.proxy_headers)
+    app.extensions["alarmd.openapi"] = describe(context.rule_bodies)
+    app.extensions["alarmd.rule_types"] = frozenset(context.rule_bodies)
     return app
 
 
@@ -48,21 +50,28 @@ def _open_request() -> None:
     """Know the caller before anything is looked at; then refuse what no route asks for."""
     g.started_s = perf_counter()
     g.request_id = f"req-{uuid4()}"
-    if request.method == "OPTIONS" or request.blueprint in _OPEN:
+    if request.method == "OPTIONS":
         return
-    given = request_context()
-    g.caller = given.identify(request)
-    if request.path.startswith(_PROPER):
-        given.rate_limit.spend(g.caller)
+    if request.blueprint not in _OPEN:
+        given = request_context()
+        g.caller = given.identify(request)
+        if _is_proper():
+            given.rate_limit.spend(g.caller)
     if "\x00" in request.path:
         raise NotFound(f"There is no {request.path!r} here.")
-    if request.method == "HEAD" and request.routing_exception is None:
-        raise MethodNotAllowed(valid_methods=allowed_methods())
+    if _is_proper() and request.routing_exception is None:
+        if request.method == "HEAD":
+            raise MethodNotAllowed(valid_methods=allowed_methods())
+        refuse_unacceptable(request)
+
+
+def _is_proper() -> bool:
+    return f"{request.path}/".startswith(_PROPER)
 
 
 def _close_request(response: Response) -> Response:
     """Name the request on every answer of the API proper, and count it."""
-    if request.path.startswith(_PROPER):
+    if _is_proper():
         response.headers["x-openstack-request-id"] = g.request_id
     route = request.url_rule.rule if request.url_rule is not None else "unknown"
     HTTP_REQUESTS.labels(request.method, route, str(response.status_code)).inc()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias, cast
 
 from flask import Request, current_app
+from pydantic import BaseModel
 
 from alarmd.alarms import AlarmService, DeliveryService, QuotaService
 from alarmd.api.rate_limit import RateLimit, Unlimited
@@ -71,8 +72,14 @@ class ApiContext:
     #: The metrics of all processes in Prometheus' text format.
     metrics: Callable[[], bytes]
     identify: Identify
+    #: The shape of the rule of each type of alarm; alarms of other types are refused.
+    rule_bodies: Mapping[str, type[BaseModel]]
     rate_limit: RateLimit = field(default_factory=Unlimited)
     limits: ApiLimits = field(default_factory=ApiLimits)
+    #: Origins whose web pages may read answers; none by default.
+    cors_origins: tuple[str, ...] = ()
+    #: Whether a proxy in front tells in `X-Forwarded-*` how clients reach it.
+    proxy_headers: bool = False
 
 
 def context() -> ApiContext:

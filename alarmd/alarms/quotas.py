@@ -56,12 +56,19 @@ class QuotaService:
             unit.quotas.remove(project_id)
 
     def hold(self, unit: UnitOfWork, alarm: Alarm) -> None:
-        """Raise `Forbidden` when an alarm that has just been stored is one too many for its project or its user."""
+        """Raise `Forbidden` when an alarm that has just been stored is one too many for its project or its user.
+
+        Where a limit applies, whoever else stores an alarm for the same owner waits until this unit of work ends, so
+        two at once cannot both take the last place. First the project, then the user, so that nobody waits in a ring.
+        """
         for owner, limit in (
             (AlarmQuery(project_id=alarm.project_id), self._limit_of(unit, alarm.project_id)),
             (AlarmQuery(user_id=alarm.user_id), self._defaults.user_alarms),
         ):
-            if limit != UNLIMITED and unit.alarms.count(owner) > limit:
+            if limit == UNLIMITED:
+                continue
+            unit.quotas.lock(project_id=owner.project_id, user_id=owner.user_id)
+            if unit.alarms.count(owner) > limit:
                 raise Forbidden(
                     f"Alarm quota exceeded for user {alarm.user_id} on project {alarm.project_id}", limit=limit
                 )

@@ -176,6 +176,8 @@ class EvaluatorSettings(_Section):
     tick_s: Seconds = 1.0
     workers: PositiveInt = 1
     repeat_interval_s: Seconds = 60.0
+    count_results: bool = False
+    count_interval_s: Seconds = 10.0
     membership_url: SecretStr | None = None
     membership_url_file: Path | None = None
 

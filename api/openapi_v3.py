@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `/openapi.json` says of alarmd's own API, v3, and of the operators' paths."""
+
+from alarmd.api.openapi_terms import (
+    LIMIT,
+    MARKER,
+    Part,
+    answer,
+    error,
+    headers,
+    operation,
+    operation_for_all,
+    parameter,
+    ref,
+)
+
+_SPAN = "ISO 8601 (no zone: UTC) or epoch seconds"
+_SERIES = [
+    parameter("user_id", "of this user"),
+    parameter("project_id", "of this project (administrators)"),
+    parameter("all_projects", "of all projects (administrators)", schema={"type": "boolean"}),
+    parameter("start", _SPAN),
+    parameter("end", _SPAN),
+    LIMIT,
+]
+
+
+def v3_paths() -> Part:
+    """Return the paths of v3."""
+    return _samples() | _deliveries()
+
+
+def _samples() -> Part:
+    refused = error(400, headers(), schema={"anyOf": [ref("ErrorView"), ref("PushErrorView")]})
+    return {
+        "/v3/samples": {
+            "post": operation(
+                "push_samples",
+                "Take samples; a bad one costs only itself. 202 means that they have been made safe.",
+                {202: answer(ref("PushView"), description="Safe."), 400: refused},
+                body=ref("PushBody"),
+            ),
+        },
+        "/v3/series": {
+            "get": operation(
+                "list_series",
+                "List the series that have samples in a span (the last ten minutes when it is not named).",
+                {200: answer(ref("SeriesListView"))},
+                parameters=[parameter("metric", "its name"), parameter("resource_id", "its id"), *_SERIES],
+            ),
+        },
+        "/v3/series/data": {
+            "get": operation(
+                "list_points",
+                "List the points of one metric of one resource in a span.",
+                {200: answer(ref("SeriesDataView"))},
+                parameters=[
+                    parameter("metric", "its name", required=True),
+                    parameter("resource_id", "its id", required=True),
+                    *_SERIES,
+                ],
+            ),
+        },
+    }
+
+
+def _deliveries() -> Part:
+    event_id = parameter("event_id", "the delivery", where="path")
+    return {
+        "/v3/deliveries": {
+            "get": operation(
+                "list_deliveries",
+                "List deliveries, newest first.",
+                {200: answer(ref("DeliveryListView"))},
+                parameters=[
+                    parameter("alarm_id", "of this alarm"),
+                    parameter("state", "in this state", schema=ref("DeliveryState")),
+                    parameter("project_id", "of this project"),
+                    LIMIT,
+                    MARKER,
+                ],
+            ),
+        },
+        "/v3/deliveries/{event_id}": {
+            "parameters": [event_id],
+            "get": operation("show_delivery", "Return one delivery.", {200: answer(ref("DeliveryView"))}, errors=[404]),
+        },
+        "/v3/deliveries/{event_id}/retry": {
+            "parameters": [event_id],
+            "post": operation(
+                "retry_delivery",
+                "Put a buried delivery back in the queue, to be tried at once.",
+                {200: answer(ref("DeliveryView"))},
+                errors=[404],
+            ),
+        },
+    }
+
+
+def operators_paths() -> Part:
+    """Return the paths of operators and their tools."""
+    return {
+        "/healthz": {
+            "get": operation_for_all("show_health", "Whether this process answers.", {200: answer(ref("HealthView"))})
+        },
+        "/readyz": {
+            "get": operation_for_all(
+                "show_readiness",
+                "Whether everything that a request may need answers.",
+                {
+                    200: answer(ref("ReadinessView")),
+                    503: answer(ref("ReadinessView"), description="Something does not."),
+                },
+            )
+        },
+        "/metrics": {
+            "get": operation_for_all(
+                "show_metrics",
+                "The metrics of all processes, for Prometheus.",
+                {200: {"description": "Fine.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+            )
+        },
+        "/openapi.json": {
+            "get": operation_for_all("show_openapi", "This description.", {200: answer({"type": "object"})})
+        },
+    }
