@@ -260,8 +260,13 @@ class Runtime:
                 future_s=self.settings.api.sample_future_s,
                 max_series=window.max_series,
             ),
-            plan=PlanOptions(lateness_s=window.lateness_s, repeat_interval_s=self.settings.evaluator.repeat_interval_s),
+            plan=PlanOptions(
+                lateness_s=window.lateness_s,
+                repeat_interval_s=self.settings.evaluator.repeat_interval_s,
+                count_results=self.settings.evaluator.count_results,
+            ),
             clock=self.clock,
+            count_interval_s=self.settings.evaluator.count_interval_s,
         )
 
     def schemes(self) -> dict[str, Scheme]:

@@ -2,15 +2,21 @@
 """The plan: all alarms of a worker compiled into columns, and one pass over them.
 
 Rules that read the same series in the same periods share one computation (`units`); alarms whose rules differ only in
-series and threshold share columns (`cell`). A pass costs no Python step an alarm, only one for each change it finds.
+series and threshold share columns (`cell`); time constraints close and open them (`timetable`). A pass costs no Python
+step an alarm, only one for each change it finds.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil, floor, inf
 
+import numpy as np
+
 from alarmd.cache.window import Window
-from alarmd.evaluators.cell import Cell, CellKey, Found
+from alarmd.evaluators.cell import COUNTS, Cell, CellKey, Found
+from alarmd.evaluators.schedule import Schedule
+from alarmd.evaluators.tally import Counted
+from alarmd.evaluators.timetable import Timetable
 from alarmd.evaluators.transition_table import STATE_CODES, STATES
 from alarmd.evaluators.units import Layer, Units
 from alarmd.evaluators.wording import reason_of
@@ -27,6 +33,8 @@ class PlanOptions:
     lateness_s: float
     #: How often the actions of an alarm with `repeat_actions` are due while its state stays.
     repeat_interval_s: float
+    #: Whether the results of evaluations are counted.
+    count_results: bool = False
 
 
 def look_back_periods(rule: ThresholdRule, *, lateness_s: float) -> int:
@@ -48,6 +56,9 @@ class Plan:
         self._units = Units(window)
         self._cells: dict[Layer, dict[CellKey, Cell]] = {}
         self._places: dict[AlarmId, tuple[Layer, Cell, int]] = {}
+        self._timetable = Timetable()
+        #: What was counted of alarms that have been taken out since.
+        self._left: dict[AlarmId, dict[str, int]] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -56,13 +67,17 @@ class Plan:
         return alarm_id in self._places
 
     def put(self, alarm: Alarm, rule: ThresholdRule, *, now: datetime) -> None:
-        """Add an alarm, or replace what was known of it."""
+        """Add an alarm, or replace what was known of it.
+
+        Raises `InvalidInput` for time constraints that cannot be read here.
+        """
+        schedule = Schedule.of(alarm.time_constraints) if alarm.time_constraints else None
         self.remove(alarm.alarm_id)
         look_back = look_back_periods(rule, lateness_s=self._options.lateness_s)
         layer = self._units.layer(period_s=rule.period_s, periods=rule.evaluation_periods + look_back)
         key = CellKey(rule.period_s, rule.statistic, rule.evaluation_periods, rule.exclude_outliers, rule.comparison)
         cells = self._cells.setdefault(layer, {})
-        cell = cells.get(key) or cells.setdefault(key, Cell(key))
+        cell = cells.get(key) or cells.setdefault(key, Cell(key, counts_results=self._options.count_results))
         row = cell.add(
             alarm.alarm_id,
             unit=self._units.join(rule.selector, layer, rule.statistic),
@@ -71,6 +86,8 @@ class Plan:
             revision=alarm.revision,
             state_version=alarm.state_version,
             repeat_ms=self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
+            closed=schedule is not None and not self._timetable.join(alarm.alarm_id, schedule, now=now),
+            **self._left.pop(alarm.alarm_id, {}),
         )
         self._places[alarm.alarm_id] = (layer, cell, row)
 
@@ -80,6 +97,10 @@ class Plan:
         if place is None:
             return
         layer, cell, row = place
+        self._timetable.leave(alarm_id)
+        counts = cell.counts(row)
+        if counts:
+            self._left[alarm_id] = counts
         self._units.leave(cell.unit(row), layer, cell.key.statistic)
         moved = cell.drop(row)
         if moved is not None:
@@ -90,12 +111,13 @@ class Plan:
             del self._cells[layer]
 
     def decide(self, *, now: datetime, watching_since: datetime) -> list[Transition]:
-        """Evaluate every alarm and return what should change, and what should be repeated.
+        """Evaluate every alarm that is open and return what should change, and what should be repeated.
 
-        Changes nothing: what is not entered (see `enter`) is found again by the next pass. `watching_since` is the
+        Changes no state: what is not entered (see `enter`) is found again by the next pass. `watching_since` is the
         moment since when every sample would have been seen: an alarm's data is called missing only after its periods
         and the lateness budget have passed under watch, so what nobody watched never blinds an alarm.
         """
+        self._follow_timetable(now)
         self._units.follow()
         now_ms = now.timestamp() * 1000
         transitions: list[Transition] = []
@@ -123,6 +145,31 @@ class Plan:
             _, cell, row = place
             repeat_ms = (at.timestamp() + self._options.repeat_interval_s) * 1000
             cell.enter(row, state=STATE_CODES[state], state_version=state_version, repeat_ms=repeat_ms)
+
+    def take_counts(self) -> Counted:
+        """Return what was counted since this was last asked."""
+        left = [[counts.get(name, 0) for name in COUNTS] for counts in self._left.values()]
+        alarm_ids, rows = list(self._left), [np.array(left, np.uint32).reshape(-1, len(COUNTS))]
+        for cell in (cell for cells in self._cells.values() for cell in cells.values()):
+            counted, counts = cell.take_counts()
+            alarm_ids += counted
+            rows.append(counts)
+        self._left = {}
+        return Counted(alarm_ids=alarm_ids, counts=np.concatenate(rows))
+
+    def _follow_timetable(self, now: datetime) -> None:
+        """Open and close what the time constraints say."""
+        for turn in self._timetable.turns(now):
+            for alarm_id in turn.alarm_ids:
+                _, cell, row = self._places[alarm_id]
+                if not turn.is_open:
+                    cell.close(row)
+                    continue
+                cell.open(
+                    row,
+                    since_ms=turn.at.timestamp() * 1000,
+                    repeat_interval_ms=self._options.repeat_interval_s * 1000,
+                )
 
     def _next_repeat_ms(self, alarm: Alarm, now: datetime) -> float:
         """Return when a loaded alarm's actions are due again: whole intervals after it entered its state.

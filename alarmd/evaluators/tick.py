@@ -16,6 +16,7 @@ from alarmd.cluster.membership import Membership
 from alarmd.errors import LogUnavailable
 from alarmd.evaluators.family import RuleFamily
 from alarmd.evaluators.plan import Plan, PlanOptions
+from alarmd.evaluators.tally import Tally
 from alarmd.model.alarm import Alarm, AlarmId
 from alarmd.model.shard import Shard
 from alarmd.model.transition import Transition
@@ -61,6 +62,7 @@ class Evaluation:
         window: WindowLimits,
         plan: PlanOptions,
         clock: Clock,
+        count_interval_s: float = 10.0,
     ) -> None:
         self._database = database
         self._log = log
@@ -72,6 +74,7 @@ class Evaluation:
         self._clock = clock
         self._clock_offset_s = clock.time_s() - clock.monotonic_s()
         self._owned: frozenset[Shard] | None = None
+        self._tally = Tally(database=database, clock=clock, interval_s=count_interval_s)
         self._forget()
 
     def tick(self) -> TickReport:
@@ -91,7 +94,17 @@ class Evaluation:
         report = self._store(transitions, samples)
         telemetry.SERIES.set(len(self._window.directory))
         telemetry.ALARMS.set(len(self._plan))
+        if self._plan_options.count_results:
+            if self._tally.wants_more():
+                self._tally.take(self._plan.take_counts())
+            self._tally.store()
         return report
+
+    def close(self) -> None:
+        """Store what was counted since the last time; to be called when no tick runs or follows."""
+        if self._plan_options.count_results:
+            self._tally.take(self._plan.take_counts())
+            self._tally.close()
 
     def _forget(self) -> None:
         self._window = Window(self._window_limits)
@@ -117,6 +130,8 @@ class Evaluation:
 
     def _take_over(self, owned: frozenset[Shard]) -> None:
         """Start anew, with these shards: the log is replayed and the definitions are read from the beginning."""
+        if self._plan_options.count_results:
+            self._tally.take(self._plan.take_counts())
         self._forget()
         self._owned = owned
         self._definitions_cursor = dict.fromkeys(owned, 0)

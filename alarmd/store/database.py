@@ -14,8 +14,10 @@ from alarmd.clock import SystemClock
 from alarmd.errors import SettingsError
 from alarmd.store import sqlite
 from alarmd.store.alarms import AlarmRepository
+from alarmd.store.counters import CounterRepository
 from alarmd.store.failures import translated
 from alarmd.store.history import HistoryRepository
+from alarmd.store.imports import ImportRepository
 from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
 from alarmd.store.quotas import QuotaRepository
@@ -41,7 +43,9 @@ class UnitOfWork:
         self.history = HistoryRepository(connection)
         self.outbox = OutboxRepository(connection)
         self.quotas = QuotaRepository(connection)
+        self.counters = CounterRepository(connection)
         self.tokens = TokenRepository(connection)
+        self.imports = ImportRepository(connection)
 
 
 class Database:

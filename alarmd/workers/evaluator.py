@@ -34,6 +34,7 @@ class EvaluatorService(RoleService):
         self._evaluation = runtime.evaluation(
             database=self._database, log=log, doorbell=doorbell, membership=membership
         )
+        self.closing.callback(self._evaluation.close)
         # Whatever comes while the log is replayed rings for the tick after it.
         listener = doorbell.listen(Bell.SAMPLES, Bell.ALARMS)
         self.closing.callback(listener.close)

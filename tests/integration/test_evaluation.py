@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from alarmd import plugins, telemetry
 from alarmd.cache.log import Cursor, Entry, LogLimits, SampleLog
@@ -53,7 +54,9 @@ class Room:
     doorbell: LocalDoorbell
     clock: ManualClock
 
-    def evaluation(self, *, membership: Membership | None = None, log: SampleLog | None = None) -> Evaluation:
+    def evaluation(
+        self, *, membership: Membership | None = None, log: SampleLog | None = None, count_results: bool = False
+    ) -> Evaluation:
         return Evaluation(
             database=self.database,
             log=log or self.log,
@@ -61,8 +64,9 @@ class Room:
             membership=membership or SoloMembership(index=0, count=1),
             families=FAMILIES,
             window=WindowLimits(length_s=600, lateness_s=LATENESS_S),
-            plan=PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60),
+            plan=PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60, count_results=count_results),
             clock=self.clock,
+            count_interval_s=10,
         )
 
     def add(self, alarm: Alarm) -> Alarm:
@@ -82,6 +86,12 @@ class Room:
     def outbox(self) -> list[Notification]:
         with self.database.read() as unit:
             return unit.outbox.find(OutboxQuery())
+
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Return how often each alarm was found ok, in alarm, and without data."""
+        with self.database.read() as unit:
+            rows = [row.counts for row in unit.counters.find(project_id=None, limit=100)]
+        return {row.alarm_id: (row.ok, row.alarm, row.insufficient_data) for row in rows}
 
     def reasons(self, alarm: Alarm) -> list[str]:
         """Return why the alarm changed its state, in order."""
@@ -342,3 +352,125 @@ def test_an_alarm_that_moves_between_shards_is_kept(room: Room) -> None:
     evaluation.tick()
 
     assert State.ALARM is room.get(moving).state
+
+
+#: Half past nine for ten minutes; the clock of the room starts at nine.
+HALF_PAST = {"name": "n", "description": "", "start": "30 9 * * *", "duration": 600, "timezone": ""}
+
+
+def test_outside_its_time_constraints_an_alarm_is_left_alone(room: Room) -> None:
+    """A closed alarm keeps its state and tells nobody; the tick at which its window opens evaluates it."""
+    alarm = room.add(a_group_alarm(time_constraints=(HALF_PAST,), repeat_actions=True))
+    evaluation = room.evaluation()
+    room.sample(97.0)
+    early = [told(evaluation.tick())]
+    room.clock.advance(29 * 60)
+    room.sample(97.0)
+    early.append(told(evaluation.tick()))
+    room.clock.advance(0.001)
+    opened = told(evaluation.tick())
+    room.clock.advance(660)
+    room.sample(10.0)
+    late = told(evaluation.tick())
+
+    assert ([(0, 0, 0), (0, 0, 0)], (1, 0, 1), (0, 0, 0)) == (early, opened, late)
+    assert State.ALARM is room.get(alarm).state
+
+
+@pytest.mark.parametrize("jump_s", [1800.0, -1800.0])
+def test_a_clock_that_is_set_opens_and_closes_windows(room: Room, jump_s: float) -> None:
+    """After the time of day has jumped, time constraints go by the new one at once."""
+    room.clock.step(1800.0 - max(jump_s, 0.0))
+    alarm = room.add(a_group_alarm(time_constraints=(HALF_PAST,)))
+    evaluation = room.evaluation()
+    evaluation.tick()
+    room.clock.step(jump_s)
+    evaluation.tick()
+    room.sample(97.0)
+    evaluation.tick()
+
+    assert (State.ALARM if jump_s > 0 else State.INSUFFICIENT_DATA) is room.get(alarm).state
+
+
+def test_constraints_that_are_dropped_close_nothing_any_more(room: Room) -> None:
+    """An alarm that was closed is evaluated at the next tick after its constraints have been taken away."""
+    alarm = room.add(a_group_alarm(time_constraints=(HALF_PAST,)))
+    evaluation = room.evaluation()
+    room.sample(97.0)
+    closed = told(evaluation.tick())
+    with room.database.write() as unit:
+        unit.alarms.replace(replace(room.get(alarm), time_constraints=()))
+
+    assert ((0, 0, 0), (1, 0, 1)) == (closed, told(evaluation.tick()))
+
+
+def test_results_are_stored_at_their_interval_and_at_the_end(room: Room) -> None:
+    """Counts are in the database every ten seconds, and all of them after an orderly end; a successor goes on."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation(count_results=True)
+    room.sample(97.0)
+    stored = []
+    for _ in range(13):
+        evaluation.tick()
+        stored.append(room.counts())
+        room.clock.advance(1)
+    evaluation.close()
+    closed = room.counts()
+    evaluation.close()
+    successor = room.evaluation(count_results=True)
+    successor.tick()
+    successor.close()
+
+    assert ([{}] * 10, [{alarm.alarm_id: (0, 11, 0)}] * 3) == (stored[:10], stored[10:])
+    assert {alarm.alarm_id: (0, 13, 0)} == closed
+    assert {alarm.alarm_id: (0, 14, 0)} == room.counts()
+
+
+def test_nothing_is_counted_unless_the_operator_wants_it(room: Room) -> None:
+    """By default no counter is written."""
+    room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    room.sample(97.0)
+    for _ in range(12):
+        evaluation.tick()
+        room.clock.advance(1)
+    evaluation.close()
+
+    assert {} == room.counts()
+
+
+def test_counts_that_could_not_be_stored_are_stored_later(room: Room) -> None:
+    """A counter table that is away stops no evaluation and loses no count; new shards do not either."""
+    alarm = room.add(a_group_alarm())
+    membership = Changing(shard_of("p1"))
+    evaluation = room.evaluation(count_results=True, membership=membership)
+    room.sample(97.0)
+    with room.database.write() as unit:
+        unit.connection.exec_driver_sql("ALTER TABLE alarm_counters RENAME TO away")
+    transitions = 0
+    for _ in range(13):
+        transitions += evaluation.tick().transitions
+        room.clock.advance(1)
+    membership.shards = frozenset({shard_of("p1"), shard_of("p2")})
+    evaluation.tick()
+    with room.database.write() as unit:
+        unit.connection.exec_driver_sql("ALTER TABLE away RENAME TO alarm_counters")
+    evaluation.tick()
+    evaluation.close()
+
+    assert 1 == transitions
+    assert {alarm.alarm_id: (0, 15, 0)} == room.counts()
+
+
+def test_an_end_without_a_database_is_an_end(room: Room) -> None:
+    """Counts that cannot be stored at the end are given up; the log says so."""
+    room.add(a_group_alarm())
+    evaluation = room.evaluation(count_results=True)
+    room.sample(97.0)
+    evaluation.tick()
+    with room.database.write() as unit:
+        unit.connection.exec_driver_sql("ALTER TABLE alarm_counters RENAME TO away")
+    with structlog.testing.capture_logs() as logs:
+        evaluation.close()
+
+    assert [("results_lost", 1)] == [(entry["event"], entry["alarms"]) for entry in logs]

@@ -5,14 +5,16 @@ It looks at one alarm at a time, keeps every sample in a dictionary and does its
 held against it by property tests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from math import ceil, sqrt
 from typing import Any
 
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
 from alarmd.model.samples import Resource
+from tests.support.aodh_schedule import is_open_in_aodh
 
 COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.LT: lambda value, threshold: value < threshold,
@@ -54,6 +56,8 @@ class ReferenceVerdict:
     state: State
     reason: str | None = None
     reason_data: dict[str, Any] | None = None
+    #: What the evaluation is counted under; None when it led to no state, or there was none.
+    counted: State | None = None
 
 
 def is_selected(selector: Selector, series: ReferenceSeries) -> bool:
@@ -100,31 +104,39 @@ def evaluate(
     now_s: float,
     watching_since_s: float,
     lateness_s: float,
+    constraints: Sequence[Mapping[str, Any]] = (),
 ) -> ReferenceVerdict:
     """Return what should become of an alarm that does not repeat its actions."""
+    if not is_open_in_aodh(constraints, datetime.fromtimestamp(now_s, UTC)):
+        return ReferenceVerdict(state)
     values, watermark_ms = points_of(rule, series, lateness_s=lateness_s)
     latest = values[-1] if values else None
     if len(values) < rule.evaluation_periods or now_s - watermark_ms / 1000 > rule.period_s + lateness_s:
         watched_s = now_s - watching_since_s
-        if state is State.INSUFFICIENT_DATA or watched_s <= rule.period_s * rule.evaluation_periods + lateness_s:
+        if watched_s <= rule.period_s * rule.evaluation_periods + lateness_s:
             return ReferenceVerdict(state)
+        if state is State.INSUFFICIENT_DATA:
+            return ReferenceVerdict(state, counted=State.INSUFFICIENT_DATA)
         data = {"type": "threshold", "disposition": "unknown", "count": rule.evaluation_periods, "most_recent": latest}
-        return ReferenceVerdict(State.INSUFFICIENT_DATA, f"{rule.evaluation_periods} datapoints are unknown", data)
+        reason = f"{rule.evaluation_periods} datapoints are unknown"
+        return ReferenceVerdict(State.INSUFFICIENT_DATA, reason, data, State.INSUFFICIENT_DATA)
     outside = [COMPARE[rule.comparison](value, rule.threshold) for value in values]
+    counted = None
     if all(outside):
-        new = State.ALARM
+        new = counted = State.ALARM
     elif not any(outside):
-        new = State.OK
+        new = counted = State.OK
     elif state is State.INSUFFICIENT_DATA:
         new = State.ALARM if outside[-1] else State.OK
     else:
         new = state
     if new is state:
-        return ReferenceVerdict(state)
+        return ReferenceVerdict(state, counted=counted)
     disposition = "inside" if new is State.OK else "outside"
     count = outside.count(new is not State.OK)
     return ReferenceVerdict(
         new,
         f"Transition to {new} due to {count} samples {disposition} threshold, most recent: {latest}",
         {"type": "threshold", "disposition": disposition, "count": count, "most_recent": latest},
+        counted,
     )

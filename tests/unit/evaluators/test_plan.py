@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
+from alarmd.errors import InvalidInput
+from alarmd.evaluators.cell import COUNTS
 from alarmd.evaluators.plan import Plan, PlanOptions, look_back_periods
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
@@ -36,7 +39,13 @@ def a_rule(**changes: Any) -> ThresholdRule:
     return replace(rule, **changes)
 
 
-def watched(alarm_id: str = "a", *, state: State = State.INSUFFICIENT_DATA, repeat: bool = False) -> Alarm:
+def watched(
+    alarm_id: str = "a",
+    *,
+    state: State = State.INSUFFICIENT_DATA,
+    repeat: bool = False,
+    constraints: tuple[Mapping[str, Any], ...] = (),
+) -> Alarm:
     return Alarm(
         alarm_id=AlarmId(alarm_id),
         name="",
@@ -51,7 +60,7 @@ def watched(alarm_id: str = "a", *, state: State = State.INSUFFICIENT_DATA, repe
         alarm_actions=(),
         insufficient_data_actions=(),
         repeat_actions=repeat,
-        time_constraints=(),
+        time_constraints=constraints,
         timestamp=START,
         state=state,
         state_reason="",
@@ -59,6 +68,11 @@ def watched(alarm_id: str = "a", *, state: State = State.INSUFFICIENT_DATA, repe
         evaluate_timestamp=None,
         shard=0,  # type: ignore[arg-type]  # any will do
     )
+
+
+def a_window(start: str, duration_s: int, timezone: str = "") -> tuple[Mapping[str, Any], ...]:
+    """Return the constraint of one window."""
+    return ({"name": "n", "description": "", "start": start, "duration": duration_s, "timezone": timezone},)
 
 
 @dataclass
@@ -81,10 +95,17 @@ class Bench:
         found = self.plan.decide(now=now, watching_since=watching_since)
         return {transition.alarm_id: (transition.current, transition.reason) for transition in found}
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return what was counted of each alarm since this was last asked."""
+        counted = self.plan.take_counts()
+        rows = zip(counted.alarm_ids, counted.counts.tolist(), strict=True)
+        return {alarm_id: dict(zip(COUNTS, row, strict=True)) for alarm_id, row in rows}
+
 
 def a_bench(*, lateness_s: float = LATENESS_S, repeat_interval_s: float = 60.0) -> Bench:
     window = Window(WindowLimits(length_s=600, lateness_s=lateness_s))
-    return Bench(window, Plan(window, PlanOptions(lateness_s=lateness_s, repeat_interval_s=repeat_interval_s)))
+    options = PlanOptions(lateness_s=lateness_s, repeat_interval_s=repeat_interval_s, count_results=True)
+    return Bench(window, Plan(window, options))
 
 
 def test_a_busy_series_raises_the_alarm_in_aodhs_words() -> None:
@@ -195,6 +216,122 @@ def test_actions_repeat_at_their_interval_while_the_state_lasts() -> None:
     assert bench.decide(60) == {"a": remaining}
 
 
+def test_outside_its_window_an_alarm_is_not_evaluated() -> None:
+    """Closed, it keeps its state and says nothing, whatever its samples; the first pass of its window finds it."""
+    bench = a_bench()
+    bench.put(watched("night", constraints=a_window("10 0 * * *", 30)), a_rule())
+    bench.put(watched("always"), a_rule())
+    for at_s in range(0, 610, 10):
+        bench.sample(at_s, 97.0)
+    opens_s = 540.001
+    before = [set(bench.decide(at_s)) for at_s in (0, 300, 540)]
+    opened = set(bench.decide(opens_s))
+    bench.plan.enter(AlarmId("night"), state=State.ALARM, state_version=1, at=START + timedelta(seconds=opens_s))
+    bench.sample(629, 10.0)
+
+    assert [{"always"}] * 3 == before
+    assert {"always", "night"} == opened
+    assert State.OK is bench.decide(630)["night"][0]
+    assert "night" not in bench.decide(630.001)
+
+
+def test_an_alarm_that_is_closed_when_it_is_loaded_stays_so_until_it_opens() -> None:
+    """A closed alarm that is edited, or moves into another's place, is still closed; one whose window goes is not."""
+    bench = a_bench()
+    for alarm_id in "abc":
+        bench.put(watched(alarm_id, constraints=a_window("10 0 * * *", 30)), a_rule())
+    bench.put(watched("d"), a_rule())
+    bench.sample(0, 97.0)
+    bench.plan.remove(AlarmId("a"))
+    bench.put(watched("b"), a_rule())
+    first = set(bench.decide(1))
+    bench.put(watched("d", constraints=a_window("10 0 * * *", 30)), a_rule())
+    second = set(bench.decide(2))
+    bench.plan.remove(AlarmId("b"))
+    bench.sample(600, 97.0)
+
+    assert {"b", "d"} == first
+    assert {"b"} == second
+    assert {"c", "d"} == set(bench.decide(600))
+
+
+def test_repeats_that_fell_due_outside_the_window_are_left_out() -> None:
+    """After a closed time the first repeat comes at the next beat of the rhythm, and none of the missed ones."""
+    bench = a_bench(repeat_interval_s=50)
+    constraints = a_window("10 0 * * * 20", 30)
+    bench.put(watched(repeat=True, state=State.ALARM, constraints=constraints), a_rule())
+    for at_s in range(0, 700, 5):
+        bench.sample(at_s, 97.0)
+    opens_s, beat_s = 560.001, 600
+    told = [at_s for at_s in (50, 100, 559, opens_s, beat_s - 1, beat_s) if bench.decide(at_s)]
+
+    assert [beat_s] == told
+
+
+def test_an_alarm_whose_constraints_cannot_be_read_is_left_as_it_was() -> None:
+    """A zone that this machine does not know is refused before anything has changed."""
+    bench = a_bench()
+    bench.put(watched(), a_rule())
+    with pytest.raises(InvalidInput, match=r"^Timezone Europe/Atlantis is not valid$"):
+        bench.put(watched(constraints=a_window("* * * * *", 1, "Europe/Atlantis")), a_rule())
+
+    assert AlarmId("a") in bench.plan
+
+
+def test_schedules_that_nobody_has_any_more_are_forgotten() -> None:
+    """Alarms that come and go with ever other windows leave nothing behind for longer than until the next look."""
+    bench = a_bench()
+    for minute in range(20, 30):
+        bench.put(watched(constraints=a_window(f"{minute} 0 * * *", 30)), a_rule())
+    bench.plan.remove(AlarmId("a"))
+    bench.decide(3600)
+
+    assert ({}, {}, []) == (
+        bench.plan._timetable._groups,
+        bench.plan._timetable._by_alarm,
+        bench.plan._timetable._looks,
+    )
+
+
+def test_evaluations_are_counted_by_the_state_they_led_to() -> None:
+    """Each pass counts once for each alarm that found a state; mixed values, closed alarms and blind passes do not."""
+    bench = a_bench()
+    bench.put(watched("busy"), a_rule())
+    bench.put(watched("idle"), a_rule(threshold=99.0))
+    bench.put(watched("mixed"), a_rule(period_s=5, evaluation_periods=2))
+    bench.put(watched("closed", constraints=a_window("10 5 * * *", 30)), a_rule())
+    bench.put(watched("blind"), a_rule(selector=Selector(metric="other", project_id="")))
+    bench.sample(0, 10.0)
+    bench.sample(5, 97.0)
+    rules = {"busy": a_rule(statistic=Statistic.MAX), "idle": a_rule(threshold=99.0)}
+    for alarm_id, rule in rules.items():
+        bench.put(watched(alarm_id), rule)
+    bench.decide(6)
+    bench.decide(6, watching_since=START)
+    bench.put(watched("busy"), a_rule(statistic=Statistic.MAX))
+    bench.plan.remove(AlarmId("idle"))
+    none = dict.fromkeys(COUNTS, 0)
+
+    assert {
+        "busy": none | {"alarm": 2},
+        "idle": none | {"ok": 2},
+        "blind": none | {"insufficient_data": 1},
+    } == bench.counts()
+    assert {} == bench.counts()
+
+
+def test_nothing_is_counted_unless_it_is_asked_for() -> None:
+    """Without the setting, no column is kept for it."""
+    window = Window(WindowLimits(length_s=600, lateness_s=LATENESS_S))
+    bench = Bench(window, Plan(window, PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60)))
+    bench.put(watched(), a_rule())
+    bench.sample(0, 97.0)
+    bench.decide()
+    [cell] = [cell for cells in bench.plan._cells.values() for cell in cells.values()]
+
+    assert set() == set(COUNTS) & set(cell._columns)
+
+
 def test_a_removed_alarm_is_forgotten_and_the_others_are_not() -> None:
     """Removing alarms leaves the verdicts of the others alone, in whichever order they go."""
     bench = a_bench()
@@ -298,6 +435,16 @@ RULES = st.builds(
     threshold=st.integers(-16, 64).map(lambda eighths: eighths / 8),
     exclude_outliers=st.booleans(),
 )
+WINDOWS = st.sampled_from(
+    [
+        (),
+        (),
+        a_window("*/3 * * * *", 20),
+        a_window("1/2 * * * *", 0),
+        a_window("0/4 * * * * 30", 65, "Asia/Kathmandu"),
+        a_window("0 12 * * *", 600),
+    ]
+)
 #: Steps in time and a sample, which may be older than the one before.
 ARRIVALS = st.lists(
     st.tuples(
@@ -327,6 +474,7 @@ def _naming(what: object) -> Iterator[None]:
     pause_ms=st.sampled_from([0, 3000, 20_000]),
     watching_s=st.sampled_from([-86_400.0, 0.0, 20.0]),
     churn=st.lists(st.integers(0, 7), max_size=4),
+    windows=st.lists(WINDOWS, min_size=8, max_size=8),
 )
 def test_the_plan_agrees_with_the_reference(
     *,
@@ -336,14 +484,16 @@ def test_the_plan_agrees_with_the_reference(
     pause_ms: int,
     watching_s: float,
     churn: list[int],
+    windows: list[tuple[Mapping[str, Any], ...]],
 ) -> None:
-    """Whatever arrives, and whichever alarms go and come back, every state and word equals that of the reference."""
+    """Whatever arrives, and whichever alarms go and come back, every state, word and count is that of the reference."""
     bench = a_bench()
     states = {}
     for number, rule in enumerate(rules):
-        bench.put(watched(str(number)), rule)
+        bench.put(watched(str(number), constraints=windows[number]), rule)
         states[str(number)] = State.INSUFFICIENT_DATA
     series: dict[tuple[str, str], ReferenceSeries] = {}
+    counts: dict[str, Counter[str]] = {}
     clock_ms = 0
     base_ms = round(START_S * 1000)
     for step, (pass_ms, back_ms, resource, value) in enumerate(arrivals):
@@ -358,7 +508,7 @@ def test_the_plan_agrees_with_the_reference(
         for number in churn[step % 5 : step % 5 + 2]:
             gone = str(number % len(rules))
             bench.plan.remove(AlarmId(gone))
-            bench.put(watched(gone, state=states[gone]), rules[int(gone)])
+            bench.put(watched(gone, state=states[gone], constraints=windows[int(gone)]), rules[int(gone)])
         now = START + timedelta(milliseconds=clock_ms + pause_ms)
         since = START + timedelta(seconds=watching_s)
         decided = {t.alarm_id: t for t in bench.plan.decide(now=now, watching_since=since)}
@@ -370,7 +520,10 @@ def test_the_plan_agrees_with_the_reference(
                 now_s=now.timestamp(),
                 watching_since_s=since.timestamp(),
                 lateness_s=LATENESS_S,
+                constraints=windows[int(alarm_id)],
             )
+            if expected.counted:
+                counts.setdefault(alarm_id, Counter())[expected.counted.replace(" ", "_")] += 1
             found = decided.get(AlarmId(alarm_id))
             with _naming(rule):
                 assert expected.state == (found.current if found else states[alarm_id])
@@ -379,3 +532,5 @@ def test_the_plan_agrees_with_the_reference(
             if found:
                 bench.plan.enter(AlarmId(alarm_id), state=found.current, state_version=step, at=now)
             states[alarm_id] = expected.state
+
+    assert counts == {alarm_id: Counter(found) for alarm_id, found in bench.counts().items()}
