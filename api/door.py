@@ -10,7 +10,6 @@ from alarmd.api.rate_limit import ProjectRateLimit, RateLimit, Unlimited
 from alarmd.api.tokens import Tokens
 from alarmd.cache.log import SampleLog
 from alarmd.cluster.doorbell import Doorbell
-from alarmd.errors import SettingsError
 from alarmd.runtime import Runtime
 from alarmd.store.database import Database
 from alarmd.telemetry import Exposition
@@ -63,8 +62,6 @@ def _identify(access: Access, runtime: Runtime, *, database: Database) -> Identi
             from alarmd.api.keystone import KeystoneAccess  # noqa: PLC0415  # its library is an extra
 
             return KeystoneAccess(runtime.settings.keystone, clock=runtime.clock)
-        case _:
-            raise SettingsError(f'This alarmd cannot do api.auth = "{access}".')
 
 
 def _rate_limit(per_second: int) -> RateLimit:

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from cheroot import wsgi
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
 from alarmd.workers.pace import Pace
 from alarmd.workers.service import RoleService
@@ -62,6 +63,22 @@ class ApiService(RoleService):
         self._server.stop()
 
 
+class _Headers(HeaderReader):
+    """Drops names with an underscore: WSGI would take a client's `X_Roles` for the `X-Roles` that a proxy has set."""
+
+    def _allow_header(self, key_name: bytes) -> bool:
+        # The library has a reader for this too, which fails on the bytes that it is given.
+        return b"_" not in key_name
+
+
+class _Request(HTTPRequest):
+    header_reader = _Headers()
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
+
+
 class _Server(wsgi.Server):
     """Serves on a socket that is bound already: the port stays ours, and requests wait, while this process restarts."""
 
@@ -77,6 +94,7 @@ class _Server(wsgi.Server):
             server_name="alarmd",
         )
         self._listening = listening
+        self.ConnectionClass = _Connection
         self.keep_alive_conn_limit = _KEPT_OPEN
         self.max_request_header_size = _MAX_HEADER_BYTES
 

@@ -16,7 +16,7 @@ def _alarmd(*arguments: str, environ: Mapping[str, str]) -> str:
     """Run a command to its good end and return what it printed."""
     command = [sys.executable, "-m", "alarmd", *arguments]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ALARMD_", "STATE_DIRECTORY"))}
-    done = subprocess.run(command, env=inherited | environ, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, env={**inherited, **environ}, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -53,6 +53,18 @@ def test_other_machines_are_let_in_with_tokens(tmp_path: Path) -> None:
     assert 0 != status
     assert all(f'"{mode}"' in refused.log for mode in ("tokens", "keystone", "trusted-headers"))
     assert 401 == answered
+
+
+def test_a_header_spelt_with_underscores_is_none(tmp_path: Path) -> None:
+    """A client cannot slip roles past a proxy that sets `X-Roles`, by a name that gateways take for the same."""
+    with daemon(tmp_path / "state", environ={"ALARMD_API__AUTH": "trusted-headers"}) as running:
+        headers = {"X-Project-Id": "p1", "X-Roles": "reader", "X_Roles": "admin", "x_project_id": "p2"}
+        everything = requests.get(
+            f"{running.url}/v2/alarms?q.field=all_projects&q.value=1", headers=headers, timeout=10
+        )
+        nobody = requests.get(f"{running.url}/v2/alarms", headers={"X_Roles": "admin"}, timeout=10)
+
+    assert [403, 403] == [everything.status_code, nobody.status_code]
 
 
 def test_policy_and_limit_are_in_force(tmp_path: Path) -> None:
