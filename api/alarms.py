@@ -16,7 +16,6 @@ from alarmd.api.pages import list_answer
 from alarmd.api.schemas import AlarmChangeView, AlarmView
 from alarmd.api.simple_query import alarm_listing, history_listing
 from alarmd.api.wire import wire_time
-from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.history import AlarmChange
@@ -149,7 +148,7 @@ def _wanted_state() -> State:
     try:
         return State(value)
     except ValueError:
-        raise invalid("state", value, f"Value should be one of: {_states()}") from None
+        raise InvalidInput(f"state invalid: the body must be one of the JSON strings {_states()}") from None
 
 
 def _states() -> str:

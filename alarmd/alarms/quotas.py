@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 
-from alarmd.alarms.reach import refuse_others
 from alarmd.errors import Forbidden
 from alarmd.model.alarm import Alarm
 from alarmd.model.caller import Caller
@@ -36,8 +35,7 @@ class QuotaService:
 
     def get(self, project_id: str | None, caller: Caller) -> int:
         """Return how many alarms a project (by default the caller's) may have."""
-        refuse_others(self._policy, caller, project_id=project_id)
-        require(self._policy, Action.GET_QUOTAS, caller)
+        require(self._policy, Action.GET_QUOTAS, caller, project_id=project_id)
         with self._database.read() as unit:
             return self._limit_of(unit, caller.project_id if project_id is None else project_id)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alarmd.alarms import AlarmDraft, QuotaService
 from alarmd.alarms.quotas import UNLIMITED, QuotaDefaults
 from alarmd.clock import ManualClock
-from alarmd.errors import Forbidden, Unauthorized
+from alarmd.errors import Forbidden
 from alarmd.model.caller import Caller
 from alarmd.policy import TablePolicy
 from alarmd.store.alarms import AlarmQuery
@@ -85,9 +85,11 @@ def test_only_administrators_see_others_and_set(database: Database) -> None:
     quotas = service(database)
 
     assert UNLIMITED == quotas.get("p", member("u", "p"))
-    with pytest.raises(Unauthorized, match="Not Authorized to access project q"):
-        quotas.get("q", member("u", "p"))
-    for forbidden in (lambda: quotas.set("p", 1, member("u", "p")), lambda: quotas.delete("p", member("u", "p"))):
+    for forbidden in (
+        lambda: quotas.get("q", member("u", "p")),
+        lambda: quotas.set("p", 1, member("u", "p")),
+        lambda: quotas.delete("p", member("u", "p")),
+    ):
         with pytest.raises(Forbidden, match="RBAC Authorization Failed"):
             forbidden()
 
