@@ -190,6 +190,18 @@ def test_a_file_that_is_replaced_counts_too(tmp_path: Path) -> None:
     assert policy.allows(Action.GET_ALARMS, _caller("b"))
 
 
+def test_the_example_of_the_page_works(tmp_path: Path) -> None:
+    """What docs/access.md shows can be used, and does what it says there."""
+    page = (Path(__file__).parents[2] / "docs/access.md").read_text()
+    policy = a_policy(tmp_path, page.partition("```yaml\n")[2].partition("```")[0])
+
+    assert policy.allows(Action.GET_ALARMS, _caller("auditor"))
+    assert not policy.allows(Action.GET_ALARMS, _caller("auditor"), project_id="p2")
+    assert not policy.allows(Action.DELETE_ALARM, _caller("member"))
+    assert policy.allows(Action.DELETE_ALARM, _caller("operator"))
+    assert policy.allows(Action.DELETE_ALARM, _caller("admin"), project_id="p2")
+
+
 def test_settings_choose_the_file(tmp_path: Path) -> None:
     """`api.policy_file` puts the file in force; without it the table is."""
     (tmp_path / "policy.yaml").write_text('"telemetry:get_alarms": "@"')
