@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alarmd import plugins
-from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, TrustKeeper
+from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, ResultService, TrustKeeper
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
@@ -202,6 +202,11 @@ class Runtime:
         api = self.settings.api
         defaults = QuotaDefaults(project_alarms=api.project_alarm_quota, user_alarms=api.user_alarm_quota)
         return QuotaService(database=database, policy=self.policy, defaults=defaults)
+
+    def result_service(self, *, database: Database) -> ResultService:
+        """Return what shows how often evaluations led to which state."""
+        is_enabled = self.settings.evaluator.count_results
+        return ResultService(database=database, policy=self.policy, is_enabled=is_enabled)
 
     def delivery_service(self, *, database: Database, doorbell: Doorbell) -> DeliveryService:
         """Return what shows deliveries."""

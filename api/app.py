@@ -7,7 +7,7 @@ from uuid import uuid4
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from alarmd.api import alarms, capabilities, deliveries, operations, queries, quotas, samples, series, version
+from alarmd.api import alarms, capabilities, deliveries, operations, queries, quotas, results, samples, series, version
 from alarmd.api.context import ApiContext, attach
 from alarmd.api.context import context as request_context
 from alarmd.api.errors import allowed_methods, register_errors
@@ -38,7 +38,7 @@ def create_app(context: ApiContext) -> Flask:
     app.before_request(_open_request)
     app.after_request(_close_request)
     register_errors(app)
-    for part in (version, alarms, queries, capabilities, quotas, samples, series, deliveries, operations):
+    for part in (version, alarms, queries, capabilities, quotas, results, samples, series, deliveries, operations):
         app.register_blueprint(part.blueprint)
     face_outside(app, cors_origins=context.cors_origins, proxy_headers=context.proxy_headers)
     app.extensions["alarmd.openapi"] = describe(context.rule_bodies)

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 from flask import Request, current_app
 from pydantic import BaseModel
 
-from alarmd.alarms import AlarmService, DeliveryService, QuotaService
+from alarmd.alarms import AlarmService, DeliveryService, QuotaService, ResultService
 from alarmd.api.rate_limit import RateLimit, Unlimited
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
@@ -62,6 +62,7 @@ class ApiContext:
     alarms: AlarmService
     deliveries: DeliveryService
     quotas: QuotaService
+    results: ResultService
     policy: Policy
     database: Database
     log: SampleLog

@@ -25,6 +25,7 @@ def open_door(
             alarms=runtime.alarm_service(database=database, doorbell=doorbell),
             deliveries=runtime.delivery_service(database=database, doorbell=doorbell),
             quotas=runtime.quota_service(database=database),
+            results=runtime.result_service(database=database),
             policy=runtime.policy,
             database=database,
             log=log,

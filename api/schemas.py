@@ -145,6 +145,30 @@ class Quota(_Shape):
     limit: int = Field(ge=-1, le=2**31 - 1, description="-1 for any number")
 
 
+class StateCountersView(_Shape):
+    """How many evaluations led to each state."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    insufficient_data: int = Field(alias="insufficient data")
+    ok: int
+    alarm: int
+
+
+class EvaluationResultView(_Shape):
+    """What was counted for an alarm."""
+
+    alarm_id: str
+    project_id: str
+    state_counters: StateCountersView
+
+
+class ResultsView(_Shape):
+    """What was counted, alarm by alarm."""
+
+    evaluation_results: list[EvaluationResultView]
+
+
 class QuotasView(_Shape):
     """The quotas of a project."""
 

@@ -2,14 +2,24 @@
 """What may be asked of alarms, by whom, and what follows from it. Knows no HTTP.
 
 `service` is the way in; `drafting` turns what a client wants into an alarm, with the rules for its actions in
-`actions`; `reach` says what a caller can see and name, `queries` what a search may find; `deliveries` and `quotas`
-serve the operator.
+`actions`; `reach` says what a caller can see and name, `queries` what a search may find; `deliveries`, `quotas`
+and `results` serve the operator.
 """
 
 from alarmd.alarms.deliveries import DeliveryService
 from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.quotas import QuotaService
+from alarmd.alarms.results import ResultService
 from alarmd.alarms.service import AlarmService
 from alarmd.alarms.trusts import NoTrusts, TrustKeeper
 
-__all__ = ["AlarmDraft", "AlarmService", "DeliveryService", "Drafting", "NoTrusts", "QuotaService", "TrustKeeper"]
+__all__ = [
+    "AlarmDraft",
+    "AlarmService",
+    "DeliveryService",
+    "Drafting",
+    "NoTrusts",
+    "QuotaService",
+    "ResultService",
+    "TrustKeeper",
+]

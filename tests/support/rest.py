@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from alarmd import plugins
-from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, TrustKeeper
+from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, ResultService, TrustKeeper
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.api.access import loopback, trusted_headers
@@ -150,13 +150,16 @@ def open_door(
     access: Access = Access.LOOPBACK,
     limits: ApiLimits | None = None,
     ready: Any = dict,
+    count_results: bool = False,
+    database_url: str | None = None,
     **others: Any,
 ) -> Door:
-    """Return a door before the database `alarmd.db` and the log of a directory."""
+    """Return a door before the database `alarmd.db` and the log of a directory, or before another database."""
     path = state_dir / "alarmd.db"
-    if not path.exists():
+    if database_url is None and not path.exists():
         path.write_bytes(_empty_database())
-    clock, doorbell, database = ManualClock(), CountingDoorbell(), Database.connect(f"sqlite:///{path}")
+    database = Database.connect(database_url or f"sqlite:///{path}")
+    clock, doorbell = ManualClock(), CountingDoorbell()
     plugin: LogPlugin = plugins.load("alarmd.logs", "sqlite")
     log = plugin.build(
         options=plugin.options(),
@@ -171,6 +174,7 @@ def open_door(
         "alarms": alarms,
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
         "quotas": quotas,
+        "results": ResultService(database=database, policy=policy, is_enabled=count_results),
         "policy": policy,
         "database": database,
         "log": log,

@@ -124,6 +124,14 @@ _TABLE = [
         success=201,
         body={"project_id": "{project_id}", "quotas": [{"resource": "alarms", "limit": -1}]},
     ),
+    Endpoint(rule="get_metrics", method="GET", path="/v2/metrics", allowed=_READERS, success=200),
+    Endpoint(
+        rule="get_metrics:all_projects",
+        method="GET",
+        path="/v2/metrics?all_projects=true",
+        allowed=_ADMINS,
+        success=200,
+    ),
     Endpoint(rule="delete_quotas", method="DELETE", path="/v2/quotas/{project_id}", allowed=_ADMINS, success=204),
     # alarmd's own, by the same rules.
     Endpoint(
@@ -175,7 +183,7 @@ _CASES = [
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """A door behind a proxy, one for all cases: each brings the alarm that it is about."""
-    opened = open_door(tmp_path_factory.mktemp("access"), access=Access.TRUSTED_HEADERS)
+    opened = open_door(tmp_path_factory.mktemp("access"), access=Access.TRUSTED_HEADERS, count_results=True)
     yield opened
     opened.close()
 
