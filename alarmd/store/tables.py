@@ -109,6 +109,15 @@ alarm_counters = Table(
     Column("insufficient_data", BigCounter, nullable=False),
 )
 
+#: What was brought over from an Aodh, each as it was then (`alarmd import`).
+imports = Table(
+    "imports",
+    metadata,
+    Column("kind", PlainText, primary_key=True),
+    Column("key", PlainText, primary_key=True),
+    Column("digest", PlainText, nullable=False),
+)
+
 #: What callers prove themselves with where `api.auth` is "tokens". The secret itself is not kept.
 tokens = Table(
     "tokens",

@@ -40,6 +40,13 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "imports",
+        sa.Column("kind", PLAIN, nullable=False),
+        sa.Column("key", PLAIN, nullable=False),
+        sa.Column("digest", PLAIN, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "key", name="pk_imports"),
+    )
+    op.create_table(
         "tokens",
         sa.Column("token_id", PLAIN, nullable=False),
         sa.Column("digest", PLAIN, nullable=False),
