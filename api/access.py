@@ -12,7 +12,7 @@ from flask import Request, g
 from werkzeug.datastructures import Headers
 
 from alarmd.api.context import context
-from alarmd.errors import Forbidden
+from alarmd.errors import Forbidden, InvalidInput
 from alarmd.model.caller import Caller
 from alarmd.policy import Action, require
 
@@ -35,8 +35,12 @@ def trusted_headers(request: Request) -> Caller:
 
 def named_in(headers: Headers) -> Caller | None:
     """Return whom the identity headers name; None when there is none of them."""
-    if not any(name in headers for name in _IDENTITY):
+    given = [name for name in _IDENTITY if name in headers]
+    if not given:
         return None
+    for name in given:
+        if "\0" in headers[name]:
+            raise InvalidInput(f"The header {name} holds a NUL character, which no database keeps.")
     roles = headers.get("X-Roles", headers.get("X-Role", ""))
     return Caller(
         user_id=headers.get("X-User-Id", ""),

@@ -146,10 +146,17 @@ def show_token(effective: Effective, output: Output, *, token_id: str) -> None:
 
 
 @token.command(name="revoke")
-@click.argument("token_ids", metavar="TOKEN_ID...", nargs=-1, required=True)
+@click.argument("token_ids", metavar="TOKEN_ID...", nargs=-1)
+@click.option("--expired", is_flag=True, help="Clear away those that no longer hold.")
 @settings_options
-def revoke_tokens(effective: Effective, *, token_ids: tuple[str, ...]) -> None:
+def revoke_tokens(effective: Effective, *, token_ids: tuple[str, ...], expired: bool) -> None:
     """Revoke tokens: from the next request on they are refused."""
+    if not token_ids and not expired:
+        raise click.UsageError("Name the tokens by their ids, or say --expired.")
+    if expired:
+        with _opened(effective) as database, database.write() as unit:
+            removed = unit.tokens.remove_expired(SystemClock().now())
+        click.echo(f"Cleared away {removed} expired {'token' if removed == 1 else 'tokens'}.")
     for token_id in token_ids:
         with _opened(effective) as database, database.write() as unit:
             revoked = unit.tokens.remove(token_id)

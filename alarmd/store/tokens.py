@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens at rest: who may show which secret; the secrets themselves are not there."""
 
+from datetime import datetime
 from hmac import compare_digest
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
@@ -58,6 +59,10 @@ class TokenRepository:
         if not is_storable(token_id):
             return False
         return self._connection.execute(delete(tokens).where(tokens.c.token_id == token_id)).rowcount > 0
+
+    def remove_expired(self, now: datetime) -> int:
+        """Remove the tokens that no longer hold; return how many there were."""
+        return self._connection.execute(delete(tokens).where(tokens.c.expires_at <= now)).rowcount
 
 
 def _token_of(row: RowMapping) -> Token:

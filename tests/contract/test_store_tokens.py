@@ -72,6 +72,21 @@ def test_a_revoked_token_is_gone(database: Database) -> None:
         assert [_FOREVER] == unit.tokens.all()
 
 
+def test_expired_tokens_can_be_cleared_away(database: Database) -> None:
+    """Those whose time has come go, at that very moment; those that hold for ever stay."""
+    later = replace(_TOKEN, token_id="t2", digest="d2", expires_at=_NOON + timedelta(days=31))
+    with database.write() as unit:
+        for token in (_TOKEN, _FOREVER, later):
+            unit.tokens.add(token)
+    with database.write() as unit:
+        removed = unit.tokens.remove_expired(_NOON + timedelta(days=30))
+        again = unit.tokens.remove_expired(_NOON + timedelta(days=30))
+
+    assert [1, 0] == [removed, again]
+    with database.read() as unit:
+        assert ["t0", "t2"] == [token.token_id for token in unit.tokens.all()]
+
+
 def test_one_secret_belongs_to_one_token(database: Database) -> None:
     """The database itself refuses a second token with the digest of another."""
     with database.write() as unit:

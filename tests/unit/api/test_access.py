@@ -74,6 +74,15 @@ def test_headers_name_the_caller(
     assert Caller(project_id=project_id, user_id=user_id, roles=frozenset(roles)) == found
 
 
+@pytest.mark.parametrize("name", ["X-Project-Id", "X-User-Id", "X-Roles", "X-Tenant-Id", "X-Role"])
+def test_a_header_that_cannot_be_stored_is_refused(door: Door, name: str) -> None:
+    """What would fail in the database is refused before it gets there."""
+    answer = door.get("/v2/alarms", headers={"X-Roles": "admin", name: "a\0b"})
+
+    assert 400 == answer.status_code
+    assert name in error_of(answer)
+
+
 def test_without_headers_only_loopback_knows_the_caller(door: Door) -> None:
     """On loopback it is the administrator, behind a proxy nobody."""
     with door.app.test_request_context("/v2/alarms", headers={"X-Auth-Token": "t"}):

@@ -114,7 +114,7 @@ _TABLE = [
         path="/v2/quotas?project_id={project_id}",
         allowed=_READERS,
         success=200,
-        foreign=401,
+        foreign=403,
     ),
     Endpoint(
         rule="update_quotas",
@@ -257,7 +257,9 @@ def test_nobody_is_let_in(door: Door, endpoint: Endpoint, headers: dict[str, str
     assert (403, "RBAC Authorization Failed") == (answer.status_code, error_of(answer))
 
 
-@pytest.mark.parametrize("path", ["/", "/v2/capabilities", "/healthz", "/readyz", "/metrics", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v2/capabilities", "/healthcheck", "/healthz", "/readyz", "/metrics", "/openapi.json"]
+)
 def test_open_paths(door: Door, path: str) -> None:
     """What anybody may ask for takes no identity."""
     assert 200 == door.get(path).status_code

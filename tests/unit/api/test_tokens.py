@@ -144,7 +144,7 @@ def test_revoking_counts_from_the_next_request_on(door: Door) -> None:
     assert [200, 401] == [before, after]
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/healthcheck", "/healthz", "/readyz", "/metrics", "/openapi.json"])
 def test_open_paths_need_no_token(door: Door, path: str) -> None:
     """Probes, scrapers and clients that look around have none."""
     assert 200 == door.get(path).status_code

@@ -107,8 +107,13 @@ def test_an_expired_token_is_listed_as_such(tmp_path: Path) -> None:
         unit.connection.exec_driver_sql("UPDATE tokens SET expires_at = '2020-01-01 00:00:00.000000'")
     database.close()
 
-    assert [(made.token_id, "expired")] == [(each["token_id"], each["state"]) for each in ok("list")]
+    listed = ok("list")
+    cleared = invoke("revoke", "--expired")
+
+    assert [(made.token_id, "expired")] == [(each["token_id"], each["state"]) for each in listed]
     assert made.created_at <= datetime.now(UTC)
+    assert (0, "Cleared away 1 expired token.\n") == (cleared.exit_code, cleared.stdout)
+    assert [] == ok("list")
 
 
 def test_a_revoked_token_is_gone() -> None:
@@ -122,6 +127,14 @@ def test_a_revoked_token_is_gone() -> None:
     assert "There is no token with the id" in again.stderr
     assert "alarmd token list" in again.stderr
     assert [] == ok("list")
+
+
+def test_revoking_nothing_is_wrong_use() -> None:
+    """Without an id and without --expired there is nothing to revoke."""
+    result = invoke("revoke")
+
+    assert 2 == result.exit_code
+    assert "--expired" in result.stderr
 
 
 def test_an_unknown_token_cannot_be_shown() -> None:
