@@ -45,16 +45,21 @@ def boolean_argument(name: str, *, default: bool) -> bool:
 
 def limit_argument(*, maximum: int) -> int:
     """Return how many items are asked for, `maximum` at most; 0 counts as not given, as in Aodh."""
+    return min(asked_limit() or maximum, maximum)
+
+
+def asked_limit() -> int | None:
+    """Return how many items are asked for, however many; None when that is not said, or said to be 0."""
     value = text_argument("limit")
     if value is None:
-        return maximum
+        return None
     try:
         limit = int(value)
     except ValueError:
         raise InvalidInput(f"Limit should be positive: {shown(value)} is not a whole number.") from None
     if limit < 0:
         raise InvalidInput("Limit should be positive")
-    return min(limit or maximum, maximum)
+    return limit or None
 
 
 def time_argument(name: str, *, default_s: float) -> float:

@@ -4,26 +4,21 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import request
 
-from alarmd.api.arguments import limit_argument, only_arguments, text_argument
-from alarmd.api.wire import read_moment
+from alarmd.api.arguments import asked_limit, only_arguments, text_argument
+from alarmd.api.pages import PageSize
+from alarmd.api.wire import read_boolean, read_iso
 from alarmd.errors import InvalidInput
-from alarmd.model.alarm import AlarmId, Severity, State
-from alarmd.model.history import ChangeType
+from alarmd.model.alarm import AlarmId
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.history import HistoryQuery
 
-_Enum = TypeVar("_Enum", bound=StrEnum)
-
 _PARTS = ("q.field", "q.op", "q.value", "q.type")
 _PAGING = ("limit", "marker", "sort")
-_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
-_FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 _ALARM_FIELDS = frozenset(
     {"all_projects", "user_id", "project_id", "type", "name", "enabled", "state", "severity", "timestamp"}
     | {"repeat_actions"}
@@ -48,57 +43,61 @@ class AlarmListing:
 
     query: AlarmQuery
     all_projects: bool
+    size: PageSize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryListing:
+    """What an alarm's history was asked for."""
+
+    query: HistoryQuery
+    size: PageSize
 
 
 def alarm_listing(*, page_limit: int) -> AlarmListing:
-    """Return what the query string of `GET /v2/alarms` asks for; raises `InvalidInput`."""
+    """Return what the query string of `GET /v2/alarms` asks for; raises `InvalidInput`.
+
+    A type, state or severity that there is not matches nothing, as in Aodh.
+    """
     # Of a field that is named twice the last one counts, as in Aodh.
     wanted = {condition.field: condition.value for condition in _conditions(_ALARM_FIELDS)}
-    state, no_state = _member(State, wanted.get("state"))
-    severity, no_severity = _member(Severity, wanted.get("severity"))
+    size = PageSize(wanted=asked_limit(), maximum=page_limit)
     query = AlarmQuery(
         project_id=wanted.get("project_id"),
         user_id=wanted.get("user_id"),
         name=wanted.get("name"),
         type=wanted.get("type"),
         enabled=_boolean_of(wanted, "enabled"),
-        state=state,
-        severity=severity,
+        state=wanted.get("state"),
+        severity=wanted.get("severity"),
         repeat_actions=_boolean_of(wanted, "repeat_actions"),
         timestamp=_moment("timestamp", wanted["timestamp"]) if "timestamp" in wanted else None,
-        # A state or severity that there is not matches no alarm; Aodh answers with an empty list.
-        alarm_ids=() if no_state or no_severity else None,
         sort=_sort(),
         marker=text_argument("marker"),
-        limit=limit_argument(maximum=page_limit),
+        limit=size.to_fetch,
     )
-    return AlarmListing(query=query, all_projects=_boolean_of(wanted, "all_projects") or False)
+    return AlarmListing(query=query, all_projects=_boolean_of(wanted, "all_projects") or False, size=size)
 
 
-def history_query(alarm_id: str, *, page_limit: int) -> HistoryQuery | None:
-    """Return what the query string of an alarm's history asks for, or None when nothing can match it.
-
-    Raises `InvalidInput`.
-    """
+def history_listing(alarm_id: str, *, page_limit: int) -> HistoryListing:
+    """Return what the query string of an alarm's history asks for; raises `InvalidInput`."""
     conditions = _conditions(_HISTORY_FIELDS, range_field="timestamp")
     wanted = {condition.field: condition.value for condition in conditions}
     moments = [(each.op, _moment("timestamp", each.value)) for each in conditions if each.field == "timestamp"]
     offset = timedelta(minutes=_minutes(wanted.get("search_offset"), has_moments=bool(moments)))
-    type_, no_type = _member(ChangeType, wanted.get("type"))
-    severity, no_severity = _member(Severity, wanted.get("severity"))
-    if no_type or no_severity:
-        return None
-    return HistoryQuery(
+    size = PageSize(wanted=asked_limit(), maximum=page_limit)
+    query = HistoryQuery(
         alarm_id=AlarmId(alarm_id),
         user_id=wanted.get("user_id", wanted.get("user")),
         project_id=wanted.get("project_id", wanted.get("project")),
-        type=type_,
-        severity=severity,
-        timestamps=tuple((op, at - offset if op in {"gt", "ge"} else at + offset) for op, at in moments),
+        type=wanted.get("type"),
+        severity=wanted.get("severity"),
+        timestamps=tuple((op, _widened(op, at, offset)) for op, at in moments),
         sort=_sort(),
         marker=text_argument("marker"),
-        limit=limit_argument(maximum=page_limit),
+        limit=size.to_fetch,
     )
+    return HistoryListing(query=query, size=size)
 
 
 def _conditions(fields: Iterable[str], *, range_field: str | None = None) -> list[Condition]:
@@ -143,14 +142,14 @@ def _check_type(value: str, kind: str | None) -> None:
 
 
 def _boolean(value: str) -> bool:
-    text = value.strip().lower()
-    if text not in _TRUE | _FALSE:
+    truth = read_boolean(value)
+    if truth is None:
         raise ValueError(value)
-    return text in _TRUE
+    return truth
 
 
 def _datetime(value: str) -> datetime:
-    moment = read_moment(value)
+    moment = read_iso(value)
     if moment is None:
         raise ValueError(value)
     return moment
@@ -203,20 +202,19 @@ def _minutes(value: str | None, *, has_moments: bool) -> float:
     return float(minutes)
 
 
-def _member(kind: type[_Enum], value: str | None) -> tuple[_Enum | None, bool]:
-    """Return a member of an enumeration, and whether a value was given that is none."""
-    if value is None:
-        return None, False
+def _widened(op: str, at: datetime, offset: timedelta) -> datetime:
+    """Return the bound of a span that is longer by an offset on both sides."""
     try:
-        return kind(value), False
-    except ValueError:
-        return None, True
+        return at - offset if op in {"gt", "ge"} else at + offset
+    except OverflowError:
+        # At the end of the calendar there is nothing to widen into.
+        return at
 
 
 def _sort() -> tuple[tuple[str, str], ...]:
     """Return the order asked for: `key` or `key:direction`, repeatable; by default the newest first."""
     pairs = []
-    for text in request.args.getlist("sort"):
+    for text in filter(None, request.args.getlist("sort")):
         key, _, direction = text.partition(":")
         pairs.append((key.strip(), direction.strip().lower() or "asc"))
     return tuple(pairs) or (("timestamp", "desc"),)

@@ -36,7 +36,7 @@ from alarmd.model.shard import Shard
 from alarmd.store.bulk import insert_rows
 from alarmd.store.columns import is_storable
 from alarmd.store.expression import Kind, Search
-from alarmd.store.paging import Pager, matches
+from alarmd.store.paging import Pager, Unindexed, matches
 from alarmd.store.rows import alarm_of, alarm_values
 from alarmd.store.searching import Searchable
 from alarmd.store.tables import alarm_tombstones, alarms, shards
@@ -87,6 +87,7 @@ SEARCHABLE_ALARMS = Searchable(
     },
     hidden={"confined", "trust_id", "shard", "revision", "state_version", "sequence"},
     owner=alarms.c.project_id,
+    narrow={"alarm_id", "name"},
     marker="alarm_id",
     tie=alarms.c.alarm_id,
 )
@@ -322,7 +323,11 @@ def _conditions(query: AlarmQuery) -> list[ColumnElement[bool]]:
             alarms.c.timestamp,
         )
     }
-    conditions = [matches(column, value) for column, value in wanted.items() if value is not None]
+    conditions = [
+        matches(Unindexed(column) if column is alarms.c.project_id and query.name is not None else column, value)
+        for column, value in wanted.items()
+        if value is not None
+    ]
     if query.alarm_ids is not None:
         conditions.append(alarms.c.alarm_id.in_([alarm_id for alarm_id in query.alarm_ids if is_storable(alarm_id)]))
     return conditions

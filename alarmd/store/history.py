@@ -13,7 +13,7 @@ from alarmd.model.alarm import Severity
 from alarmd.model.history import AlarmChange
 from alarmd.store.bulk import insert_rows
 from alarmd.store.expression import Kind, Search
-from alarmd.store.paging import Pager, matches
+from alarmd.store.paging import Pager, Unindexed, matches
 from alarmd.store.rows import change_of, change_values
 from alarmd.store.searching import Searchable
 from alarmd.store.tables import alarm_history
@@ -42,6 +42,7 @@ SEARCHABLE_HISTORY = Searchable(
     {"detail": Kind.DOCUMENT, "severity": Kind.SEVERITY, "timestamp": Kind.MOMENT},
     hidden={"position"},
     owner=alarm_history.c.on_behalf_of,
+    narrow={"alarm_id", "event_id"},
     marker="event_id",
     tie=alarm_history.c.position,
 )
@@ -99,8 +100,13 @@ class HistoryRepository:
 
         Raises `InvalidInput` for an unknown marker, sort key, direction or comparison.
         """
-        scope = {alarm_history.c.alarm_id: query.alarm_id, alarm_history.c.on_behalf_of: query.on_behalf_of}
-        visible = [matches(column, value) for column, value in scope.items() if value is not None]
+        owner: ColumnElement[str] = alarm_history.c.on_behalf_of
+        # An alarm has less history than its project.
+        scope = [
+            (alarm_history.c.alarm_id, query.alarm_id),
+            (owner if query.alarm_id is None else Unindexed(owner), query.on_behalf_of),
+        ]
+        visible = [matches(column, value) for column, value in scope if value is not None]
         wanted = {
             alarm_history.c.user_id: query.user_id,
             alarm_history.c.project_id: query.project_id,

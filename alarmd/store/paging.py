@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 from alarmd.errors import InvalidInput
 from alarmd.store.columns import is_storable
@@ -16,6 +19,31 @@ Sort = tuple[str, str]
 def matches(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     """Return the condition that a column equals a value; text that cannot be stored matches nothing."""
     return false() if isinstance(value, str) and not is_storable(value) else column == value
+
+
+class Unindexed(GenericFunction[Any]):
+    """A column, to be compared without its index: beside a condition that leaves fewer rows.
+
+    SQLite knows nothing of how many rows a value has, and of two indexes takes the one that also sorts. PostgreSQL
+    counts, and needs no telling.
+    """
+
+    name = "alarmd_unindexed"
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        self.type = column.type
+        super().__init__(column)
+
+
+@compiles(Unindexed)
+def _plainly(element: Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(Unindexed, "sqlite")
+def _with_a_sign(element: Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
 
 
 class Pager:

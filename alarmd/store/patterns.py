@@ -40,7 +40,7 @@ def _native(element: Matches, compiler: SQLCompiler, **options: Any) -> str:
 
 
 @contextmanager
-def bounded(connection: Connection, patterns: Sequence[str], *, patience_s: float = PATIENCE_S) -> Iterator[None]:
+def bounded(connection: Connection, patterns: Sequence[str], *, patience_s: float) -> Iterator[None]:
     """Bound the time that the statements of the block take; they must be read to their end inside.
 
     Raises `InvalidInput` for a pattern that is no regular expression of this database (even where nothing would be
@@ -56,12 +56,13 @@ def bounded(connection: Connection, patterns: Sequence[str], *, patience_s: floa
 
 @contextmanager
 def _on_postgresql(connection: Connection, patterns: Sequence[str], patience_s: float) -> Iterator[None]:
+    # Within a transaction it holds until that ends, which also undoes it when it fails.
+    alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    connection.execute(text(f"SET {'' if alone else 'LOCAL '}statement_timeout = {round(patience_s * 1000)}"))
     try:
-        connection.execute(text(f"SET LOCAL statement_timeout = {round(patience_s * 1000)}"))
         if patterns:
             connection.execute(select(*(Matches(literal(""), pattern) for pattern in patterns)))
         yield
-        connection.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
     except DBAPIError as error:
         match getattr(error.orig, "sqlstate", None):
             case "57014":
@@ -69,6 +70,9 @@ def _on_postgresql(connection: Connection, patterns: Sequence[str], patience_s: 
             case "2201B":
                 raise _no_pattern(" ".join(str(error.orig).split())) from error
         raise
+    finally:
+        if alone and not connection.invalidated:
+            connection.execute(text("RESET statement_timeout"))
 
 
 @contextmanager
@@ -113,7 +117,8 @@ class _Matcher:
 
 def _compiled(pattern: str) -> regex.Pattern[str]:
     try:
-        return regex.compile(pattern)
+        # As in PostgreSQL, a line break is a character like any other.
+        return regex.compile(pattern, regex.DOTALL)
     except (regex.error, OverflowError) as error:
         raise _no_pattern(str(error)) from error
     except RecursionError as error:

@@ -37,8 +37,8 @@ from alarmd.model.alarm import Severity
 from alarmd.store.columns import PlainText
 from alarmd.store.expression import And, Compare, Expression, In, Kind, Not, Operator, Or, Search, Value, leaves
 from alarmd.store.json import to_json
-from alarmd.store.paging import Pager, matches
-from alarmd.store.patterns import Matches, bounded
+from alarmd.store.paging import Pager, Unindexed, matches
+from alarmd.store.patterns import PATIENCE_S, Matches, bounded
 
 _COMPARISONS: Mapping[Operator, Callable[[Any, Any], Any]] = {
     Operator.EQ: operator.eq,
@@ -140,12 +140,14 @@ class Searchable:
         *,
         hidden: Collection[str],
         owner: ColumnElement[str],
+        narrow: Collection[str],
         marker: str,
         tie: ColumnElement[Any],
     ) -> None:
         """Take what its columns hold (text, where nothing is said), which are not to be searched, and how it pages.
 
-        The owner is the column with the project that a row belongs to.
+        The owner is the column with the project that a row belongs to; narrow are the fields with an index of which a
+        value has few rows.
         """
         self._table = table
         self._fields = {
@@ -154,20 +156,23 @@ class Searchable:
             if column.name not in hidden
         }
         self._owner = owner
+        self._narrow = frozenset(narrow)
         keys = {name: field.order() for name, field in self._fields.items()}
         self._pager = Pager(keys=keys, marker=marker, tie=tie)
         #: What each field that can be searched holds.
         self.kinds: Mapping[str, Kind] = {name: field.kind for name, field in self._fields.items()}
 
-    def rows(self, connection: Connection, search: Search) -> Sequence[RowMapping]:
+    def rows(self, connection: Connection, search: Search, *, patience_s: float = PATIENCE_S) -> Sequence[RowMapping]:
         """Return the rows that a search asks for; raises `InvalidInput` as `Pager.page` and `bounded` do."""
-        visible = [] if search.project_id is None else [matches(self._owner, search.project_id)]
+        pinned = set() if search.expression is None else _pinned(search.expression)
+        owner = Unindexed(self._owner) if pinned & self._narrow else self._owner
+        visible = [] if search.project_id is None else [matches(owner, search.project_id)]
         statement = select(self._table).where(*visible)
         patterns: list[str] = []
         if search.expression is not None:
             statement = statement.where(self._condition(search.expression))
             patterns = sorted(_patterns(search.expression))
-        with bounded(connection, patterns):
+        with bounded(connection, patterns, patience_s=patience_s):
             page = self._pager.page(
                 connection, statement, visible=visible, sort=search.sort, marker=search.marker, limit=search.limit
             )
@@ -185,6 +190,17 @@ class Searchable:
                 return self._fields[expression.field].condition(expression.operator, expression.value)
             case In():
                 return self._fields[expression.field].one_of(expression.values)
+
+
+def _pinned(expression: Expression) -> set[str]:
+    """Return the fields that have one of a few values wherever an expression is true."""
+    match expression:
+        case And():
+            return {field for part in expression.parts for field in _pinned(part)}
+        case Compare(operator=Operator.EQ) | In():
+            return {expression.field}
+        case _:
+            return set()
 
 
 def _patterns(expression: Expression) -> set[str]:
