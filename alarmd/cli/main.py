@@ -19,6 +19,7 @@ _COMMANDS = {
     "delivery": ("alarmd.cli.delivery:delivery", "See what was sent where, and send it again."),
     "token": ("alarmd.cli.token:token", "Make and revoke tokens for the API."),
     "config": ("alarmd.cli.config:config", "Check and show the settings."),
+    "import": ("alarmd.cli.import_aodh:import_", "Bring alarms over from an Aodh."),
     "db": ("alarmd.cli.db:db", "Create, upgrade and check the database."),
 }
 

@@ -104,6 +104,14 @@ def _empty_database() -> bytes:
         return path.read_bytes()
 
 
+def new_database(folder: Path) -> Database:
+    """Return the database `alarmd.db` of a directory, made empty when there is none."""
+    path = folder / "alarmd.db"
+    if not path.exists():
+        path.write_bytes(_empty_database())
+    return Database.connect(f"sqlite:///{path}")
+
+
 def rule_families() -> dict[str, RuleFamily]:
     """Return every family of rules that is installed, with the default limits."""
     built: dict[str, RuleFamily] = {}
