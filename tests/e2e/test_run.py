@@ -119,7 +119,7 @@ def test_port_in_use(tmp_path: Path) -> None:
     [
         ({"ALARMD_STORE__URL": "postgresql+psycopg://nobody@127.0.0.1:9/none"}, 1, "127.0.0.1"),
         ({"ALARMD_STORE__URL": "mysql://x/y"}, 1, "cannot use a mysql database"),
-        ({"ALARMD_API__LISTEN": "0.0.0.0:0"}, 1, 'set api.auth = "trusted-headers"'),
+        ({"ALARMD_API__LISTEN": "0.0.0.0:0"}, 1, 'set api.auth to "tokens"'),
         ({"ALARMD_EVALUATOR__TICKS": "1"}, 1, "ALARMD_EVALUATOR__TICKS: unknown key; did you mean"),
         ({"ALARMD_EVALUATOR__TICK_S": "soon"}, 1, "ALARMD_EVALUATOR__TICK_S: Input should be a valid number"),
         ({"ALARMD_POLLER__SOURCES": '[{"type": "libvrt"}]'}, 1, "Did you mean 'libvirt'?"),
