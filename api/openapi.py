@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from alarmd.api import schemas
 from alarmd.api.alarm_body import AlarmBody
+from alarmd.api.openapi_examples import alarm_examples
 from alarmd.api.openapi_terms import HEADERS, Part, errors, ref
 from alarmd.api.openapi_v2 import v2_paths
 from alarmd.api.openapi_v3 import operators_paths, v3_paths
@@ -24,6 +25,7 @@ _VIEWS: tuple[type[BaseModel], ...] = (
     schemas.AlarmChangeView,
     schemas.CapabilitiesView,
     schemas.QuotasView,
+    schemas.ResultsView,
     schemas.PushView,
     schemas.PushErrorView,
     schemas.SeriesListView,
@@ -60,9 +62,7 @@ def describe(rule_bodies: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
             "description": "Autoscaling alarms: Aodh's API v2 for alarms, v3 for samples, series and deliveries.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        # Relative: it holds below whatever prefix alarmd is mounted.
-        "servers": [{"url": "."}],
-        "paths": v2_paths() | v3_paths() | operators_paths(),
+        "paths": v2_paths(alarm_examples(rule_bodies)) | v3_paths() | operators_paths(),
         "components": {
             "schemas": _schemas(rule_bodies),
             "responses": errors(),

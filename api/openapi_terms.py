@@ -69,6 +69,7 @@ def operation(
     parameters: Sequence[Part] = (),
     body: Part | None = None,
     body_required: bool = True,
+    examples: Part | None = None,
 ) -> Part:
     """Return an operation of the API proper; `errors` are those beyond what every request may meet."""
     met = [*_ALWAYS, *errors, *((413, 415) if body is not None else ())]
@@ -77,7 +78,8 @@ def operation(
         if "$ref" not in answer:
             answer["headers"] = headers("x-openstack-request-id") | answer.get("headers", {})
     if body is not None:
-        found["requestBody"] = {"required": body_required, "content": {JSON: {"schema": body}}}
+        content = {"schema": body} | ({"examples": examples} if examples else {})
+        found["requestBody"] = {"required": body_required, "content": {JSON: content}}
     return found
 
 
@@ -143,16 +145,23 @@ def list_of(name: str) -> Part:
 
 
 def parameter(
-    name: str, description: str, *, where: str = "query", required: bool = False, schema: Part | None = None
+    name: str,
+    description: str,
+    *,
+    where: str = "query",
+    required: bool = False,
+    schema: Part | None = None,
+    example: str | None = None,
 ) -> Part:
     """Return a parameter; text unless said otherwise."""
-    return {
+    found = {
         "name": name,
         "in": where,
         "required": required or where == "path",
         "description": description,
         "schema": schema or {"type": "string"},
     }
+    return found if example is None else found | {"example": example}
 
 
 def repeated(name: str, description: str) -> Part:

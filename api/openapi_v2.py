@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `/openapi.json` says of Aodh's API, v2."""
 
+from alarmd.api.openapi_examples import QUERY_EXAMPLES
 from alarmd.api.openapi_terms import (
     LIMIT,
     MARKER,
@@ -19,7 +20,9 @@ from alarmd.model.alarm import State
 
 _STATE: Part = {"type": "string", "enum": [str(state) for state in State]}
 _ALARM_ID = parameter("alarm_id", "the alarm", where="path")
-_IF_MATCH = parameter("If-Match", "versions (ETag) that the change may start from; * for any", where="header")
+_IF_MATCH = parameter(
+    "If-Match", "versions (ETag) that the change may start from; * for any", where="header", example="*"
+)
 _IF_NONE_MATCH = parameter("If-None-Match", "versions (ETag) that the client has already", where="header")
 _LISTING = [
     repeated("q.field", "what a condition is about; the n-th field, op, value and type belong together"),
@@ -30,6 +33,11 @@ _LISTING = [
     MARKER,
     repeated("sort", "KEY or KEY:asc or KEY:desc"),
 ]
+#: What can be done with an alarm once it has been created.
+_LINKS: Part = {
+    name: {"operationId": name, "parameters": {"alarm_id": "$response.body#/alarm_id"}}
+    for name in ("show_alarm", "replace_alarm", "delete_alarm", "show_state", "set_state", "list_history")
+}
 
 
 def _alarm() -> Part:
@@ -40,12 +48,13 @@ def _page_of(name: str) -> Part:
     return answer(list_of(name), named=headers("Link"))
 
 
-def v2_paths() -> Part:
-    """Return the paths of v2."""
-    return _alarms() | _queries() | _quotas()
+def v2_paths(examples: Part) -> Part:
+    """Return the paths of v2; the examples are alarms."""
+    return _alarms(examples) | _queries() | _quotas()
 
 
-def _alarms() -> Part:
+def _alarms(examples: Part) -> Part:
+    created = answer(ref("AlarmView"), description="Created.", named=headers("ETag", "Location"))
     return {
         "/v2/alarms": {
             "get": operation(
@@ -57,8 +66,9 @@ def _alarms() -> Part:
             "post": operation(
                 "create_alarm",
                 "Create an alarm.",
-                {201: answer(ref("AlarmView"), description="Created.", named=headers("ETag", "Location"))},
+                {201: created | {"links": _LINKS}},
                 body=ref("AlarmBody"),
+                examples=examples,
             ),
         },
         "/v2/alarms/{alarm_id}": {
@@ -77,6 +87,7 @@ def _alarms() -> Part:
                 errors=[404, 412],
                 parameters=[_IF_MATCH],
                 body=ref("AlarmBody"),
+                examples=examples,
             ),
             "delete": operation(
                 "delete_alarm",
@@ -130,6 +141,7 @@ def _queries() -> Part:
                 {200: _page_of("AlarmView")},
                 parameters=[MARKER],
                 body=ref("ComplexQueryBody"),
+                examples=QUERY_EXAMPLES,
             ),
         },
         "/v2/query/alarms/history": {
@@ -139,6 +151,7 @@ def _queries() -> Part:
                 {200: _page_of("AlarmChangeView")},
                 parameters=[MARKER],
                 body=ref("ComplexQueryBody"),
+                examples=QUERY_EXAMPLES,
             ),
         },
     }
@@ -167,12 +180,25 @@ def _quotas() -> Part:
                 "Set how many alarms a project may have; without quotas, return what it has.",
                 {201: answer(ref("QuotasView"), description="Stored.")},
                 body=ref("QuotasBody"),
+                examples={"thirty": {"value": {"project_id": "p1", "quotas": [{"resource": "alarms", "limit": 30}]}}},
             ),
         },
         "/v2/quotas/{project_id}": {
             "parameters": [parameter("project_id", "the project", where="path")],
             "delete": operation(
                 "delete_quotas", "Give a project the default again.", {204: nothing("It has the default.")}
+            ),
+        },
+        "/v2/metrics": {
+            "get": operation(
+                "list_results",
+                "How often the evaluation of each alarm led to which state; 403 unless that is counted.",
+                {200: answer(ref("ResultsView"), named=headers("Link"))},
+                parameters=[
+                    parameter("all_projects", "of all projects (administrators)", schema={"type": "boolean"}),
+                    LIMIT,
+                    MARKER,
+                ],
             ),
         },
         "/healthcheck": {

@@ -39,6 +39,7 @@ def _samples() -> Part:
                 "Take samples; a bad one costs only itself. 202 means that they have been made safe.",
                 {202: answer(ref("PushView"), description="Safe."), 400: refused},
                 body=ref("PushBody"),
+                examples={"one": {"value": {"samples": [{"metric": "cpu_util", "resource_id": "vm-1", "value": 95}]}}},
             ),
         },
         "/v3/series": {

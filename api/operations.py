@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 
 from alarmd.api.context import context
 from alarmd.telemetry import Exposition
@@ -45,4 +45,5 @@ def show_metrics() -> Response:
 def show_openapi() -> dict[str, Any]:
     """Return the description of this API."""
     document: dict[str, Any] = current_app.extensions["alarmd.openapi"]
-    return document
+    # Where nothing is said, paths begin at the root of the host.
+    return document | ({"servers": [{"url": request.script_root}]} if request.script_root else {})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the application meets the world: web pages of other origins, and proxies in front."""
 
-from flask import Flask
+from flask import Flask, Response
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -31,6 +31,13 @@ def face_outside(app: Flask, *, cors_origins: tuple[str, ...], proxy_headers: bo
             allow_private_network=False,
             intercept_exceptions=False,
         )
+        app.after_request(_vary_by_origin)
     if proxy_headers:
         proxied = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_port=1, x_prefix=1)
         app.wsgi_app = proxied  # type: ignore[method-assign]  # how Flask wants to be wrapped
+
+
+def _vary_by_origin(response: Response) -> Response:
+    """Keep caches from giving one page what another was let have; with a single origin the library does not."""
+    response.vary.add("Origin")
+    return response

@@ -160,6 +160,7 @@ def open_door(
     ready: Any = dict,
     count_results: bool = False,
     database_url: str | None = None,
+    trusts: TrustKeeper | None = None,
     **others: Any,
 ) -> Door:
     """Return a door before the database `alarmd.db` and the log of a directory, or before another database."""
@@ -177,7 +178,9 @@ def open_door(
     )
     policy = TablePolicy()
     quotas = QuotaService(database=database, policy=policy, defaults=QuotaDefaults())
-    alarms = alarm_service(database=database, policy=policy, quotas=quotas, doorbell=doorbell, clock=clock)
+    alarms = alarm_service(
+        database=database, policy=policy, quotas=quotas, trusts=trusts, doorbell=doorbell, clock=clock
+    )
     given: dict[str, Any] = {
         "alarms": alarms,
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
