@@ -4,6 +4,9 @@
 import math
 from datetime import UTC, datetime
 
+_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
 #: The last moment that is read: far from where calendars end, so that adding to it is safe.
 _LATEST_S = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
@@ -49,6 +52,21 @@ def read_moment(value: object) -> datetime | None:
     if time_s is None or not 0 <= time_s <= _LATEST_S:
         return None
     return datetime.fromtimestamp(time_s, UTC)
+
+
+def read_iso(text: str) -> datetime | None:
+    """Return a moment in ISO 8601 (no zone: UTC) to the microsecond and of any year, or None when it is none."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_boolean(text: str) -> bool | None:
+    """Return the yes or no that a text stands for, or None when it stands for neither."""
+    word = text.strip().lower()
+    return word in _TRUE if word in _TRUE | _FALSE else None
 
 
 def shown(value: object) -> str:
