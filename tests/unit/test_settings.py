@@ -113,6 +113,8 @@ def test_lists_in_variables() -> None:
         ("", {"ALARMD_API__LISTEN": "8042"}, 'ALARMD_API__LISTEN: must be "HOST:PORT"'),
         ("", {"ALARMD_API": "x", "ALARMD_API__LISTEN": "h:1"}, "'api' is given as a value and as a section"),
         ("", {"ALARMD_POLLER__SOURCES": "[{"}, "ALARMD_POLLER__SOURCES: "),
+        ("[api]\ncors_origins = ['https://a.example/']", {}, "api.cors_origins.0: must be an origin without a path"),
+        ("", {"ALARMD_API__CORS_ORIGINS": "*,.*"}, "ALARMD_API__CORS_ORIGINS.1: must be an origin"),
         ("[evaluator]\ntick_s = nan", {}, "evaluator.tick_s: Input should be"),
         ("[window]\nlength_s = 9000", {}, "window.length_s (9000) must not be longer than log.retention_s (7200)"),
         ("= 1", {}, "is not valid TOML"),
@@ -133,6 +135,12 @@ def test_every_complaint_comes_at_once(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     """A settings file that is not there is an error, not a default."""
     assert "cannot be read: No such file" in complaint(tmp_path / "none.toml", {})
+
+
+@pytest.mark.parametrize("origin", ["*", "https://a.example", "http://a.example:8080", "http://[::1]:80", "http://x_y"])
+def test_origins_of_web_pages(origin: str) -> None:
+    """As browsers send them, or a star for any."""
+    assert (origin, "http://b") == load(None, {"ALARMD_API__CORS_ORIGINS": f"{origin}, http://b"}).api.cors_origins
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1"])
