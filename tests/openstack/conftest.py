@@ -3,11 +3,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.openstack import programs
 from tests.openstack.aodh_service import aodh_api
+from tests.openstack.clients import Caller, Clients, PythonClient, Shell
+from tests.openstack.clients import clients as run_clients
 from tests.support.daemon import Daemon, daemon
 from tests.support.servers import PostgresServer
 
@@ -34,6 +37,31 @@ def alarmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     No evaluator runs in it: a state changes only when a client says so.
     """
     folder = tmp_path_factory.mktemp("alarmd")
-    environ = {"ALARMD_API__AUTH": "trusted-headers"}
+    environ = {"ALARMD_API__AUTH": "trusted-headers", "ALARMD_EVALUATOR__COUNT_RESULTS": "true"}
     with daemon(folder / "state", options=["--roles", "api"], environ=environ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    """Today's clients."""
+    with run_clients(tmp_path_factory.mktemp("clients")) as running:
+        yield running
+
+
+@pytest.fixture
+def caller(alarmd: Daemon) -> Caller:
+    """A member of a project that no other test knows."""
+    return Caller(url=alarmd.url, user=f"user-{uuid4().hex[:12]}", project=f"project-{uuid4().hex[:12]}")
+
+
+@pytest.fixture(params=["aodh", "openstack"])
+def shell(request: pytest.FixtureRequest, clients: Clients, caller: Caller) -> Shell:
+    """Each command line in the hands of that member."""
+    return clients.shell(request.param, caller)
+
+
+@pytest.fixture
+def python_client(clients: Clients, caller: Caller) -> PythonClient:
+    """The Python client in the hands of that member."""
+    return clients.python(caller)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clients' programs as a user starts them: told by their environment, and what they offer beside alarms."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.openstack import programs
+from tests.openstack.clients import Caller, Clients
+
+
+def test_aodh_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
+    """`aodh` finds who calls, and where, in the variables that it knows."""
+    told = {
+        "OS_AUTH_TYPE": "aodh-noauth",
+        "AODH_USER_ID": caller.user,
+        "AODH_PROJECT_ID": caller.project,
+        "AODH_ROLES": caller.roles,
+        "AODH_AODH_ENDPOINT": caller.url,
+    }
+    create = ["aodh", "alarm", "create", "--name", "x", "--type", "event", "-f", "json"]
+    said = programs.run(create, home=tmp_path, variables=told)
+    shown = json.loads(said.stdout or "{}")
+
+    assert (0, caller.project, caller.user) == (said.returncode, shown.get("project_id"), shown.get("user_id")), said
+
+
+def test_openstack_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
+    """`openstack` finds who calls, and where, in the variables that it knows."""
+    told = {
+        "OS_AUTH_TYPE": "aodh-noauth",
+        "OS_USER_ID": caller.user,
+        "OS_PROJECT_ID": caller.project,
+        "OS_ROLES": caller.roles,
+        "OS_AODH_ENDPOINT": caller.url,
+    }
+    said = programs.run(["openstack", "alarm", "list", "-f", "json"], home=tmp_path, variables=told)
+
+    assert (0, []) == (said.returncode, json.loads(said.stdout or "null")), said
+
+
+def test_openstack_alarm_quota_show(clients: Clients, caller: Caller) -> None:
+    """The own project's quota is shown, and looking at it hinders nobody."""
+    shell = clients.shell("openstack", caller)
+
+    assert {"alarms": -1} == shell.table("alarm", "quota", "show")
+    assert "made" == shell.create("made")["name"]
+
+
+def test_openstack_alarm_quota_show_of_a_project(clients: Clients, caller: Caller) -> None:
+    """The administrator sees any project's; a member only the own."""
+    shell = clients.shell("openstack", caller)
+    other = f"project-{uuid4().hex[:12]}"
+
+    assert {"alarms": -1} == shell.by(roles="admin").table("alarm", "quota", "show", "--project", other)
+    assert {"alarms": -1} == shell.table("alarm", "quota", "show", "--project", caller.project)
+    assert "(HTTP 403)" in shell.refusal("alarm", "quota", "show", "--project", other)
+
+
+def test_openstack_alarm_quota_set(clients: Clients, caller: Caller) -> None:
+    """What the administrator sets holds: the alarm that is one too many is refused in Aodh's words."""
+    shell = clients.shell("openstack", caller)
+    root = shell.by(roles="admin", project="ops")
+
+    assert {"alarms": 1} == root.table("alarm", "quota", "set", caller.project, "--alarm", "1")
+    shell.create("first")
+    assert f"Alarm quota exceeded for user {caller.user} on project {caller.project} (HTTP 403)" in shell.refusal(
+        "alarm", "create", "--name", "second", "--type", "event"
+    )
+    assert {"alarms": -1} == root.table("alarm", "quota", "set", caller.project, "--alarm", "-1")
+    assert "second" == shell.create("second")["name"]
+
+
+def test_openstack_alarm_quota_set_by_a_member(clients: Clients, caller: Caller) -> None:
+    """A member may not."""
+    shell = clients.shell("openstack", caller)
+
+    assert "RBAC Authorization Failed (HTTP 403)" in shell.refusal(
+        "alarm", "quota", "set", caller.project, "--alarm", "9"
+    )
+
+
+@pytest.mark.parametrize("program", ["aodh", "openstack"])
+def test_alarm_metrics(program: str, clients: Clients, caller: Caller) -> None:
+    """The list of counted evaluations can be read; nothing was evaluated here."""
+    shell = clients.shell(program, caller)
+    shell.create("uncounted")
+
+    assert [] == shell.table("alarm", "metrics")
+
+
+@pytest.mark.parametrize("program", ["aodh", "openstack"])
+def test_a_caller_without_a_role_reads_why(program: str, clients: Clients, caller: Caller) -> None:
+    """The refusal is Aodh's."""
+    shell = clients.shell(program, caller).by(roles="gardener")
+
+    assert "RBAC Authorization Failed (HTTP 403)" in shell.refusal("alarm", "list")
