@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists of alarms: conditions, order and pages."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
 import pytest
 
-from tests.support.rest import Door, error_of
+from alarmd.api.context import ApiLimits
+from tests.support.rest import ADMIN, ANN, BOB, Door, error_of
 from tests.unit.api.test_alarms import created
 
 
@@ -46,6 +51,22 @@ def names(door: Door, arguments: str) -> list[str]:
         ("q.field=project_id&q.value=p1", ["1"]),
         ("q.field=user_id&q.value=nobody", []),
         ("q.field=all_projects&q.value=false", ["1", "b", "a"]),
+        ("q.field=all_projects&q.value=Yes", ["1", "b", "a"]),
+        ("q.field=severity&q.value=bogus&q.field=severity&q.value=critical", ["a"]),
+        ("q.field=name&q.value=b&q.field=enabled&q.value=True&q.op=&q.op=eq&q.type=&q.type=boolean", ["b"]),
+        ("q.field=repeat_actions&q.type=string&q.value=true", ["b"]),
+        ("q.field=repeat_actions&q.type=integer&q.value=1", ["b"]),
+        ("q.field=enabled&q.value=NO", ["a"]),
+        ("q.field=name&q.type=integer&q.value=1", ["1"]),
+        ("q.field=name&q.value=True", []),
+        ("q.field=name&q.value=None", []),
+        ("q.field=timestamp&q.type=datetime&q.value=2026-01-01T01:01:00%2B01:00", ["b"]),
+        ("q.field=timestamp&q.value=0001-01-01T00:00:00", []),
+        ("q.field=user_id&q.value=someone%20else", []),
+        ("sort=", ["1", "b", "a"]),
+        ("sort=name:", ["1", "a", "b"]),
+        ("sort=name:DESC", ["b", "a", "1"]),
+        ("sort=repeat_actions:desc&sort=severity", ["b", "1", "a"]),
         ("sort=name", ["1", "a", "b"]),
         ("sort=name:desc", ["b", "a", "1"]),
         ("sort=state:desc&sort=name:asc", ["1", "b", "a"]),
@@ -79,10 +100,23 @@ def test_pages_follow_each_other(stocked: Door) -> None:
         ("q.field=name&q.op=ne&q.value=x", "Value should be one of: eq"),
         ("q.field=name&q.type=thing&q.value=x", "Value should be one of: boolean, datetime"),
         ("q.field=name&q.type=integer&q.value=x", "Unable to convert the value x to the expected data type integer."),
+        ("q.field=metadata.x&q.value=x", "unrecognized field in query: metadata.x"),
+        ("q.field=name&q.op=EQ&q.value=x", "Value should be one of: eq"),
+        ("q.field=&q.value=x", "q.field. Value: 'None'. Mandatory field missing."),
+        ("q.field=name&q.value=x&q.value=y", "q.field. Value: 'None'. Mandatory field missing."),
+        ("q.field=name&q.type=float&q.value=x", "Unable to convert the value x to the expected data type float."),
+        ("q.field=name&q.type=boolean&q.value=x", "Unable to convert the value x to the expected data type boolean."),
+        ("q.field=name&q.type=datetime&q.value=x", "Unable to convert the value x to the expected data type datetime."),
+        ("q.field=all_projects&q.value=perhaps", "Unable to convert the value perhaps"),
+        ("q.field=repeat_actions&q.value=2", "Unable to convert the value 2"),
+        ("q.field=enabled&q.value=", "Unable to convert the value  to the expected data type boolean."),
         ("q.field=enabled&q.value=perhaps", "Unable to convert the value perhaps"),
         ("q.field=timestamp&q.value=soon", "Value should be ISO 8601"),
         ("q.field=name&q.value=a%00b", "NUL"),
         ("limit=-1", "Limit should be positive"),
+        ("limit=1.5", "Limit should be positive"),
+        ("sort=:asc", "Value should be one of: alarm_id, enabled"),
+        ("sort=description", "Value should be one of: alarm_id, enabled"),
         ("limit=x", "Limit should be positive"),
         ("sort=colour", "colour"),
         ("sort=name:sideways", "sideways"),
@@ -95,3 +129,171 @@ def test_what_cannot_be_asked_is_refused(stocked: Door, arguments: str, text: st
 
     assert response.status_code == 400
     assert text in error_of(response)
+
+
+@pytest.mark.parametrize(
+    ("headers", "arguments", "status", "found"),
+    [
+        (ANN, "", 200, "1"),
+        (ADMIN, "", 200, ""),
+        (None, "", 200, "ba1"),
+        (ADMIN, "q.field=all_projects&q.value=true", 200, "ba1"),
+        (ADMIN, "q.field=all_projects&q.value=false", 200, ""),
+        (ADMIN, "q.field=project_id&q.value=p1", 200, "1"),
+        (ANN, "q.field=project_id&q.value=p1", 200, "1"),
+        (ANN, "q.field=all_projects&q.value=false", 200, "1"),
+        (ANN, "q.field=all_projects&q.value=true", 403, None),
+        (ANN, "q.field=project_id&q.value=p2", 401, None),
+        (ANN, "q.field=project_id&q.value=", 401, None),
+        (BOB, "", 200, ""),
+    ],
+)
+def test_lists_are_of_a_project(
+    stocked: Door, headers: dict[str, str] | None, arguments: str, status: int, found: str | None
+) -> None:
+    """A list is of the caller's project, an admin's too, until an admin asks for another or for all."""
+    response = stocked.get(f"/v2/alarms?sort=timestamp&{arguments}", headers=headers)
+
+    assert status == response.status_code
+    if found is not None:
+        assert sorted(found) == sorted(alarm["name"] for alarm in response.get_json())
+
+
+@pytest.fixture
+def alarm_path(door: Door) -> str:
+    """The path of the history of an alarm whose state was set by hand three times, a minute apart."""
+    alarm = created(door, ANN, name="a", severity="critical")
+    for state in ("ok", "alarm", "ok"):
+        door.clock.advance(60)
+        door.put(f"/v2/alarms/{alarm['alarm_id']}/state", state, headers=ANN)
+    return f"/v2/alarms/{alarm['alarm_id']}/history"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "minutes"),
+    [
+        ("", [3, 2, 1, 0]),
+        ("sort=timestamp", [0, 1, 2, 3]),
+        ("sort=type&sort=timestamp:desc", [0, 3, 2, 1]),
+        ("sort=severity:desc&limit=1", [0]),
+        ("limit=2", [3, 2]),
+        ("q.field=type&q.value=creation", [0]),
+        ("q.field=type&q.value=state%20transition", [3, 2, 1]),
+        ("q.field=type&q.value=bogus", []),
+        ("q.field=severity&q.value=critical", [0]),
+        ("q.field=severity&q.value=bogus", []),
+        ("q.field=user&q.value=ann", [3, 2, 1, 0]),
+        ("q.field=user_id&q.value=bob", []),
+        ("q.field=project&q.value=p1", [3, 2, 1, 0]),
+        ("q.field=timestamp&q.op=gt&q.value=2026-01-01T00:01:00", [3, 2]),
+        ("q.field=timestamp&q.op=ge&q.value=2026-01-01T00:01:00", [3, 2, 1]),
+        ("q.field=timestamp&q.op=lt&q.value=2026-01-01T00:01:00", [0]),
+        ("q.field=timestamp&q.op=le&q.value=2026-01-01T00:01:00&q.field=type&q.value=creation", [0]),
+        (
+            (
+                "q.field=timestamp&q.op=ge&q.value=2026-01-01T00:01:00"
+                "&q.field=timestamp&q.op=lt&q.value=2026-01-01T00:03:00"
+            ),
+            [2, 1],
+        ),
+        ("q.field=timestamp&q.op=gt&q.value=2026-01-01T00:03:00&q.field=search_offset&q.op=eq&q.value=2", [3, 2]),
+        ("q.field=timestamp&q.op=le&q.value=2026-01-01T00:00:00&q.field=search_offset&q.value=1", [1, 0]),
+        ("q.field=timestamp&q.op=gt&q.value=0001-01-01T00:00:00&q.field=search_offset&q.value=9", [3, 2, 1, 0]),
+        ("q.field=timestamp&q.op=lt&q.value=9999-12-31T23:59:59&q.field=search_offset&q.value=9", [3, 2, 1, 0]),
+    ],
+)
+def test_histories_hold_what_was_asked_for(door: Door, alarm_path: str, arguments: str, minutes: list[int]) -> None:
+    """The history is narrowed, ordered and paged; moments are bounds, which an offset moves apart."""
+    response = door.get(f"{alarm_path}?{arguments}", headers=ANN)
+
+    assert response.status_code == 200, response.get_data(as_text=True)
+    assert [f"2026-01-01T00:{minute:02}:00" for minute in minutes] == [
+        each["timestamp"] for each in response.get_json()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        ("q.field=timestamp&q.value=2026-01-01T00:00:00", 400, "Value should be one of: lt, le, gt, ge"),
+        ("q.field=timestamp&q.op=eq&q.value=2026-01-01T00:00:00", 400, "Value should be one of: lt, le, gt, ge"),
+        ("q.field=timestamp&q.op=gt&q.value=soon", 400, "Value should be ISO 8601"),
+        ("q.field=type&q.op=ne&q.value=creation", 400, "Value should be one of: eq"),
+        ("q.field=search_offset&q.value=1", 400, "search_offset cannot be used without timestamp"),
+        ("q.field=timestamp&q.op=gt&q.value=2026-01-01&q.field=search_offset&q.value=x", 400, "data type integer"),
+        ("q.field=alarm_id&q.value=x", 400, "unrecognized field in query: alarm_id"),
+        ("q.field=on_behalf_of&q.value=p1", 400, "unrecognized field in query: on_behalf_of"),
+        ("q.field=metadata.x&q.value=x", 400, "unrecognized field in query: metadata.x"),
+        ("q.field=type", 400, "q.value. Value: 'None'. Mandatory field missing."),
+        ("sort=detail", 400, "Value should be one of: alarm_id, event_id"),
+        ("sort=type:up", 400, "asc, desc"),
+        ("marker=nothing", 400, "Marker nothing not found"),
+        ("limit=-1", 400, "Limit should be positive"),
+        ("q.field=project_id&q.value=p2", 401, "Not Authorized to access project p2"),
+        ("q.field=project&q.value=p2&q.field=type&q.value=bogus", 401, "Not Authorized to access project p2"),
+    ],
+)
+def test_histories_that_cannot_be_asked_for(
+    door: Door, alarm_path: str, arguments: str, status: int, text: str
+) -> None:
+    """Each mistake is named, and so is another's project."""
+    response = door.get(f"{alarm_path}?{arguments}", headers=ANN)
+
+    assert status == response.status_code
+    assert text in error_of(response)
+
+
+def test_the_history_of_what_is_not_there_is_not_there(door: Door, alarm_path: str) -> None:
+    """Another project's alarm has no history, whatever is asked of it."""
+    response = door.get(f"{alarm_path}?q.field=type&q.value=bogus", headers=BOB)
+
+    assert 404 == response.status_code
+
+
+@pytest.mark.parametrize(("wanted", "sizes"), [("", [2, 2, 1]), ("limit=0&", [2, 2, 1]), ("limit=4&", [2, 2])])
+@pytest.mark.parametrize("arguments", ["", "sort=severity:asc&sort=name:desc", "q.field=enabled&q.op=&q.value=true"])
+def test_the_rest_of_a_list_can_be_had(
+    open_a_door: Callable[..., Door], wanted: str, sizes: list[int], arguments: str
+) -> None:
+    """Where the page cuts a list, Link leads to the rest, in the same order, up to the number that was wanted."""
+    door = open_a_door(limits=ApiLimits(page_limit=2))
+    for number in range(5):
+        created(door, name=str(number))
+    whole = [alarm["name"] for alarm in open_a_door().get(f"/v2/alarms?{arguments}").get_json()]
+    pages = list(linked(door, f"/v2/alarms?{wanted}{arguments}"))
+
+    assert sizes == [len(page) for page in pages]
+    assert whole[: sum(sizes)] == [alarm["name"] for page in pages for alarm in page]
+
+
+def test_the_rest_of_a_history_can_be_had(open_a_door: Callable[..., Door], alarm_path: str) -> None:
+    """Histories go on as lists do, below a path prefix too."""
+    door = open_a_door(limits=ApiLimits(page_limit=3))
+    whole = open_a_door().get(alarm_path).get_json()
+    first = door.get(alarm_path, headers=ANN, base_url="http://localhost/alarming")
+
+    assert whole == [change for page in linked(door, alarm_path) for change in page]
+    assert first.headers["Link"].startswith(f"<http://localhost/alarming{alarm_path}?marker=")
+
+
+def test_who_wants_no_more_gets_no_link(open_a_door: Callable[..., Door]) -> None:
+    """A limit that the page has room for is what the client wanted; nothing is missing then."""
+    door = open_a_door(limits=ApiLimits(page_limit=2))
+    for number in range(3):
+        created(door, name=str(number))
+
+    assert "Link" not in door.get("/v2/alarms?limit=2").headers
+    assert "Link" in door.get("/v2/alarms?limit=3").headers
+
+
+def linked(door: Door, path: str) -> Iterator[list[dict[str, Any]]]:
+    """Yield the pages of a list, each where the one before leads to."""
+    while True:
+        response = door.get(path)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        yield response.get_json()
+        if "Link" not in response.headers:
+            return
+        target, relation = response.headers["Link"].removeprefix("<").split(">; ")
+        assert relation == 'rel="next"'
+        path = f"{urlsplit(target).path}?{urlsplit(target).query}"
