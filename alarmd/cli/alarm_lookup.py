@@ -22,23 +22,14 @@ def found_alarm(client: Client, alarm_ref: str) -> dict[str, Any]:
             if refusal.status != 404:
                 raise
             missing = refusal
-    named = _named(client, alarm_ref)
+    wanted = {"filter": json.dumps({"=": {"name": alarm_ref}})}
+    named: list[dict[str, Any]] = client.post("/v2/query/alarms", wanted)
     if not named:
         raise missing
     if len(named) > 1:
         ids = ", ".join(each["alarm_id"] for each in named)
         raise RequestRefused(f"{len(named)} alarms are named {alarm_ref!r}; name one by its id: {ids}")
     return named[0]
-
-
-def _named(client: Client, name: str) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = client.post("/v2/query/alarms", {"filter": json.dumps({"=": {"name": name}})})
-    except RequestRefused as refusal:
-        if refusal.status != 404:
-            raise
-        found = client.get("/v2/alarms", [("q.field", "name"), ("q.op", "eq"), ("q.value", name)])
-    return found
 
 
 def flat(alarm: Mapping[str, Any]) -> dict[str, Any]:

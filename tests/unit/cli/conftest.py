@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -52,10 +53,9 @@ class Terminal:
         return json.loads(self.ok(*arguments, "--format", "json"))
 
 
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """A terminal on a machine where alarmd listens on loopback."""
-    door = open_door(tmp_path)
+@contextmanager
+def terminal_before(door: Door) -> Iterator[Terminal]:
+    """Give a terminal on a machine where a door is reached on loopback."""
     server = wsgi.Server(("127.0.0.1", 0), door.app, numthreads=2)
     server.prepare()
     thread = Thread(target=server.serve)
@@ -65,3 +65,10 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     server.stop()
     thread.join()
     door.close()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal on a machine where alarmd listens on loopback."""
+    with terminal_before(open_door(tmp_path)) as opened:
+        yield opened
