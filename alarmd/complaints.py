@@ -44,7 +44,7 @@ def complaint(error: ValidationError, *, argument: str = "data") -> InvalidInput
     if problem["type"] == _IN_WORDS:
         return InvalidInput(problem["msg"])
     if problem["type"] == "extra_forbidden":
-        return InvalidInput(f"Unknown attribute for argument {'.'.join([argument, *place[:-1]])}: {place[-1]}")
+        return InvalidInput(f"Unknown attribute for argument {'.'.join([argument, *place[:-1]])}: {shown(place[-1])}")
     field = place[-1] if place else argument.rpartition(".")[2]
     value = None if problem["type"] == "missing" else problem["input"]
     return invalid(field, value, _detail(problem))
