@@ -127,6 +127,8 @@ def _connection_in(path: Path) -> str:
 def _bring(settings: Settings, source: "AodhSource", **how: Any) -> "ImportReport":
     from alarmd.runtime import Runtime  # noqa: PLC0415  # takes half a second
 
+    if settings.is_embedded and how["dry"] and not settings.state_dir.is_dir():
+        raise click.ClickException("There is no database yet to compare with. Create it with: alarmd db upgrade")
     if settings.is_embedded and not how["dry"]:
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         schema.upgrade(settings.store_url)
@@ -165,6 +167,12 @@ def _show(output: Output, report: "ImportReport", *, dry: bool) -> None:
             lines.append(f"  … and {len(remarks) - _SHOWN_REMARKS} more (--format json lists them)")
         if lines:
             click.echo("\n".join([title, *lines]), err=True)
+    if report.too_old:
+        click.echo(
+            f"{report.too_old} changes are older than store.history_retention_s and were left out; a longer one brings "
+            "them with the next import.",
+            err=True,
+        )
     if report.untold:
         click.echo(f"{report.untold} more remarks were not kept.", err=True)
     if dry:

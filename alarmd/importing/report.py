@@ -43,6 +43,8 @@ class ImportReport:
     changes: Tally = field(default_factory=Tally)
     quotas: Tally = field(default_factory=Tally)
     remarks: list[Remark] = field(default_factory=list)
+    #: Changes that alarmd would not have kept any longer.
+    too_old: int = 0
     #: Remarks that there was no room for.
     untold: int = 0
 

@@ -133,6 +133,7 @@ class ImportRun:
                 continue
             if change.timestamp < oldest:
                 self.report.changes.skipped += 1
+                self.report.too_old += 1
             else:
                 changes.append(change)
         changes.sort(key=lambda change: change.timestamp)

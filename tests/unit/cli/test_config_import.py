@@ -26,6 +26,7 @@ rest_notifier_ca_bundle_certificate_path =
     /etc/ssl/ca.pem
 rest_notifier_ssl_verify = false
 record_history = yes
+enable_evaluation_results_metrics = true
 
 [api]
 auth-mode = keystone
@@ -71,6 +72,16 @@ region_name = RegionOne
 [oslo_policy]
 policy_file = policy.yaml
 
+[oslo_middleware]
+enable_proxy_headers_parsing = true
+
+[cors]
+allowed_origin = https://horizon, https://grafana
+max_age = 60
+
+[cors.partner]
+allowed_origin = https://partner
+
 [colours]
 sky = blue
 """
@@ -104,6 +115,9 @@ def test_every_option_with_a_counterpart_becomes_a_setting(tmp_path: Path) -> No
 
     assert {
         "api.auth": "keystone",
+        "api.proxy_headers": True,
+        "api.cors_origins": ("https://horizon", "https://grafana", "https://partner"),
+        "evaluator.count_results": True,
         "api.policy_file": tmp_path / "policy.yaml",
         "api.max_actions": 0,
         "api.project_alarm_quota": 100,
@@ -139,12 +153,12 @@ def test_what_has_no_counterpart_is_listed_with_the_reason(tmp_path: Path) -> No
     for line in (
         "[DEFAULT] transport_url (line 5): alarmd has no queue",
         "[DEFAULT] rest_notifier_ssl_verify (line 11): alarmd always checks receivers' certificates",
-        "[database] max_pool_size (line 27): alarmd bounds its connections itself",
-        "[keystone_authtoken] memcached_servers (line 39): alarmd remembers tokens in its own memory",
-        "[notifier] workers (line 43): its value cannot be read",
-        f"[oslo_policy] policy_file (line 56): there is no file {tmp_path / 'policy.yaml'} on this machine",
-        "[colours] sky (line 59): neither Aodh nor alarmd knows it",
-        "[keystone_authtoken] username, line 37 is not used, because [service_credentials] username",
+        "[database] max_pool_size (line 28): alarmd bounds its connections itself",
+        "[keystone_authtoken] memcached_servers (line 40): alarmd remembers tokens in its own memory",
+        "[notifier] workers (line 44): its value cannot be read",
+        f"[oslo_policy] policy_file (line 57): there is no file {tmp_path / 'policy.yaml'} on this machine",
+        "[colours] sky (line 70): neither Aodh nor alarmd knows it",
+        "[keystone_authtoken] username, line 38 is not used, because [service_credentials] username",
         "store.url names a database of alarmd's own, alarmd: create it",
     ):
         assert line in told
@@ -163,7 +177,7 @@ def test_the_file_says_where_each_setting_comes_from_and_is_its_owners(tmp_path:
     run(tmp_path, CONF)
     target = tmp_path / "alarmd.toml"
 
-    assert "workers = 4  # [evaluator] workers, line 30" in target.read_text()
+    assert "workers = 4  # [evaluator] workers, line 31" in target.read_text()
     assert 0o600 == stat.S_IMODE(target.stat().st_mode)
 
 
