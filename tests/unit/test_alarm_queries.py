@@ -68,7 +68,7 @@ def test_who_is_no_admin_cannot_look_around_by_conditions(service: AlarmService,
             service.query(Search(expression=expression), caller)
 
     [its] = service.query(Search(expression=foreign), ROOT)
-    with pytest.raises(InvalidInput, match="Marker .* not found"):
+    with pytest.raises(InvalidInput, match=r"Marker .* not found"):
         service.query(Search(marker=its.alarm_id), caller)
 
     assert [] == service.query(Search(marker=service.query(Search(), caller)[-1].alarm_id), caller)
