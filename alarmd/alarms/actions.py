@@ -59,8 +59,22 @@ class ActionRules:
 
 
 def needs_trust(alarm: Alarm) -> bool:
-    """Return whether an alarm has an action that is taken in its creator's name."""
-    return any(url.startswith(_TRUST) for url in _every(alarm))
+    """Return whether an alarm has an action that is taken in somebody's name."""
+    return bool(_in_somebodys_name(alarm))
+
+
+def needs_new_trust(alarm: Alarm, *, before: Alarm | None = None) -> bool:
+    """Return whether an alarm has such an action that the trust it had before was not made for.
+
+    A trust is good for the receivers that its maker knew of, no others: else whoever may change an alarm could have a
+    token of its maker's sent anywhere.
+    """
+    covered = _in_somebodys_name(before) if before is not None and before.trust_id else set()
+    return not _in_somebodys_name(alarm) <= covered
+
+
+def _in_somebodys_name(alarm: Alarm) -> set[str]:
+    return {url for url in _every(alarm) if _scheme_of(url).startswith(_TRUST)}
 
 
 def _every(alarm: Alarm) -> set[str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from alarmd.alarms.actions import needs_trust
+from alarmd.alarms.actions import needs_new_trust, needs_trust
 from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.queries import find_alarms, find_changes
 from alarmd.alarms.quotas import QuotaService
@@ -66,7 +66,8 @@ class AlarmService:
         now = self._clock.now()
         alarm = self._drafting.new(draft, caller, now)
         self._drafting.actions.check_targets(alarm)
-        alarm = self._entrusted(alarm, caller)
+        if needs_trust(alarm):
+            alarm = replace(alarm, trust_id=self._trusts.create(caller))
         try:
             with self._database.write() as unit:
                 alarm = unit.alarms.add(alarm)
@@ -114,21 +115,20 @@ class AlarmService:
         # Before the row is locked: what plugins and other servers say may take a while.
         wanted = self._drafting.changed(before, draft, caller, now)
         self._drafting.actions.check_targets(wanted, before=before)
-        new_trust = self._entrusted(wanted, caller).trust_id
+        new_trust = self._trusts.create(caller) if needs_new_trust(wanted, before=before) else ""
         try:
             with self._database.write() as unit:
                 before = self._changeable(unit, alarm_id, caller, Action.CHANGE_ALARM, versions)
                 alarm = self._drafting.changed(before, draft, caller, now)
-                alarm = replace(alarm, trust_id=new_trust if needs_trust(alarm) else "")
+                alarm = replace(alarm, trust_id=_trust_of(alarm, before, new_trust))
                 alarm = self._store(unit, before, alarm, caller, now)
         except AlarmdError:
-            if new_trust != before.trust_id:
-                self._end_trust(new_trust, caller)
+            self._end_trust(new_trust, caller)
             raise
-        if before.trust_id not in {alarm.trust_id, ""}:
-            self._end_trust(before.trust_id, caller)
         if alarm is not before:
             self._doorbell.ring(Bell.ALARMS)
+        for trust_id in {before.trust_id, new_trust} - {alarm.trust_id}:
+            self._end_trust(trust_id, caller)
         return alarm
 
     def delete(self, alarm_id: str, caller: Caller, *, versions: frozenset[str] | None = None) -> None:
@@ -139,8 +139,8 @@ class AlarmService:
             unit.alarms.remove(alarm.alarm_id, now)
             unit.outbox.bury_waiting(alarm.alarm_id, reason=_DELETED_REASON, now=now)
             _record(unit, alarm, caller, ChangeType.DELETION, detail=detail_of(alarm), at=now, severity=alarm.severity)
-        self._end_trust(alarm.trust_id, caller)
         self._doorbell.ring(Bell.ALARMS)
+        self._end_trust(alarm.trust_id, caller)
 
     def set_state(
         self, alarm_id: str, state: State, caller: Caller, *, versions: frozenset[str] | None = None
@@ -195,7 +195,8 @@ class AlarmService:
             for key, value in new.items()
             if old[key] != value and key not in {"timestamp", "state_timestamp"}
         }
-        if not changed and alarm.evaluate_timestamp == before.evaluate_timestamp:
+        unseen = (alarm.evaluate_timestamp, alarm.trust_id) == (before.evaluate_timestamp, before.trust_id)
+        if not changed and unseen:
             return before
         alarm = unit.alarms.replace(alarm)
         if alarm.project_id != before.project_id:
@@ -205,15 +206,18 @@ class AlarmService:
             _record(unit, alarm, caller, ChangeType.RULE_CHANGE, detail=changed, at=now, severity=severity)
         return alarm
 
-    def _entrusted(self, alarm: Alarm, caller: Caller) -> Alarm:
-        """Return an alarm with the trust that its actions need; it keeps the one that it has."""
-        if alarm.trust_id or not needs_trust(alarm):
-            return alarm
-        return replace(alarm, trust_id=self._trusts.create(caller))
-
     def _end_trust(self, trust_id: str, caller: Caller) -> None:
         if trust_id:
             self._trusts.delete(trust_id, caller)
+
+
+def _trust_of(alarm: Alarm, before: Alarm, new_trust: str) -> str:
+    """Return the trust for an alarm's actions: the one it had where that will do, else the new one, made beforehand."""
+    if not needs_new_trust(alarm, before=before):
+        return before.trust_id if needs_trust(alarm) else ""
+    if not new_trust:
+        raise Outdated(f"Alarm {alarm.alarm_id} was changed by somebody else just now; read it again.")
+    return new_trust
 
 
 def _record(

@@ -13,7 +13,8 @@ class TrustKeeper(Protocol):
     def create(self, caller: Caller) -> str:
         """Return the id of a new trust: the caller lets alarmd act with the caller's roles, in its project.
 
-        Raises `InvalidInput` when there cannot be one, `Unavailable` when the server does not answer.
+        Raises `InvalidInput` when there cannot be one, `Forbidden` when the caller may not give one, `Unavailable` when
+        the server does not answer.
         """
 
     def delete(self, trust_id: str, caller: Caller) -> None:

@@ -59,18 +59,13 @@ class KeystoneClient:
         with self._own_errors():
             return self._own.get_user_id(self._session) or ""
 
-    def trust_token(self, trust_id: str, *, instead_of: str = "") -> str:
-        """Return a token with which alarmd acts for whoever made a trust.
+    def trust_token(self, trust_id: str) -> str:
+        """Return a token with which alarmd acts for whoever made a trust; it is kept until shortly before it ends.
 
-        It is kept until shortly before it ends. `instead_of` names one that was refused and is not to be used again.
         Raises `Forbidden` when the trust is gone, or whoever made it has lost what it promises.
         """
-        plugin = self._plugin_of(trust_id)
         try:
-            token = plugin.get_token(self._session)
-            if token and token == instead_of:
-                plugin.invalidate()
-                token = plugin.get_token(self._session)
+            token = self._plugin_of(trust_id).get_token(self._session)
         except exceptions.Unauthorized:
             # Keystone says the same of a trust that is gone and of a user that it does not know.
             self._check_own_user()
@@ -78,6 +73,14 @@ class KeystoneClient:
         except exceptions.ClientException as error:
             raise _error_of(error, "Keystone gives no token through the trust") from None
         return token or ""
+
+    def discard(self, trust_id: str, token: str) -> None:
+        """Keep a token no longer; another one that came in its place meanwhile stays."""
+        plugin = self._plugin_of(trust_id)
+        # Asks nobody: what is kept is still good as far as its time goes.
+        with self._lock:
+            if plugin.auth_ref is not None and plugin.auth_ref.auth_token == token:
+                plugin.invalidate()
 
     def forget(self, trust_id: str) -> None:
         """Keep nothing of a trust that has ended."""

@@ -3,6 +3,7 @@
 
 import json
 import ssl
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -84,10 +85,12 @@ class HttpScheme:
         for prefix in ("http://", "https://"):
             self._session.mount(prefix, adapter)
 
-    def deliver(self, notification: Notification) -> Attempt:
+    def deliver(self, notification: Notification, *, headers: Mapping[str, str] | None = None) -> Attempt:
+        """Make one attempt; further headers are for schemes that are this one and something more."""
+        request = self._request_of(notification, headers or {})
         try:
             self._policy.check_url(notification.target)
-            answer = self._session.send(self._request_of(notification), stream=True, allow_redirects=False)
+            answer = self._session.send(request, stream=True, allow_redirects=False)
         except TargetRefused as error:
             return Attempt(reason=Reason.REFUSED, retryable=False, detail=error.message)
         except requests.Timeout as error:
@@ -102,7 +105,7 @@ class HttpScheme:
     def close(self) -> None:
         self._session.close()
 
-    def _request_of(self, notification: Notification) -> requests.PreparedRequest:
+    def _request_of(self, notification: Notification, further: Mapping[str, str]) -> requests.PreparedRequest:
         body = json.dumps(notification.body).encode()
         timestamp_s = int(self._clock.time_s())
         headers = {
@@ -113,6 +116,7 @@ class HttpScheme:
             "traceparent": _traceparent_of(notification),
             "webhook-id": notification.event_id,
             "webhook-timestamp": str(timestamp_s),
+            **further,
         }
         signature = self._signer.sign(notification.event_id, timestamp_s, body)
         if signature:

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     CONNECTION = "connection"
     #: The certificate does not hold, or no TLS came about.
     TLS = "tls"
+    #: Keystone gives no token to act with.
+    TRUST = "trust"
     #: The target policy forbids the address.
     REFUSED = "refused"
     #: The notification cannot be sent by this scheme at all.

@@ -45,7 +45,11 @@ def _recording(_: ExitStack) -> Subject:
     return Subject(scheme=RecordingScheme(), target="recording:")
 
 
-@pytest.fixture(params=[_http, _log, _recording], ids=["http", "log", "recording"])
+def _test(_: ExitStack) -> Subject:
+    return Subject(scheme=_build("test"), target="test:")
+
+
+@pytest.fixture(params=[_http, _log, _recording, _test], ids=["http", "log", "recording", "test"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     make: Callable[[ExitStack], Subject] = request.param
     with ExitStack() as stack:

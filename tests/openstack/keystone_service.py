@@ -31,6 +31,8 @@ key_repository = {home}/fernet
 key_repository = {home}/credential
 [cache]
 enabled = false
+[identity]
+password_hash_rounds = 4
 """
 
 #: gunicorn's options are none of Keystone's, which reads the command line when it is imported.

@@ -220,7 +220,8 @@ def test_actions_are_kept_as_they_came(house: House) -> None:
         (ALICE, {"ok_actions": ("",)}, InvalidInput, "^Unsupported action $"),
         (ALICE, {"ok_actions": ("log://",)}, Unauthorized, "^You are not authorized to create action: log://$"),
         (ALICE, {"ok_actions": ("test:",)}, Unauthorized, "^You are not authorized to create action: test:$"),
-        (ADMIN, {"ok_actions": ("test:",)}, InvalidInput, "^Unsupported action test:$"),
+        (ALICE, {"ok_actions": ("trust+http://t@h/",)}, InvalidInput, "^Unsupported action trust.http://t@h/"),
+        (ALICE, {"ok_actions": ("trust+http://h/",)}, InvalidInput, "^A trust. action needs a Keystone trust"),
         (ALICE, {"ok_actions": ("http://metadata/",)}, TargetRefused, "is refused"),
         (
             ALICE,

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from alarmd.model.alarm import AlarmId, State
+from alarmd.model.notification import notifications_of
+from alarmd.model.transition import Transition
+from tests.support.alarms import MORNING, an_alarm
+
+
+@pytest.mark.parametrize(
+    ("action", "target"),
+    [
+        ("http://h/a?b=%2F", "http://h/a?b=%2F"),
+        ("log:", "log:"),
+        ("trust+http://h:8004/a?b=%2F@x", "trust+http://t1@h:8004/a?b=%2F@x"),
+        ("TRUST+https://h", "TRUST+https://t1@h"),
+        ("trust+zaqar://?queue_name=q", "trust+zaqar://t1@?queue_name=q"),
+        ("trust+zaqar:?queue_name=q", "trust+zaqar://t1@?queue_name=q"),
+    ],
+)
+def test_a_target_names_the_trust_where_the_action_needs_one(action: str, target: str) -> None:
+    """The trust stands where a user's name would; the rest of the URL stays byte for byte."""
+    alarm = an_alarm(alarm_actions=(action,), trust_id="t1")
+
+    assert [target] == [each.target for each in notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)]
+
+
+def test_an_action_without_a_trust_stays_as_it_is() -> None:
+    """An alarm that has no trust, from before there was a Keystone, keeps its URL; the scheme says what is missing."""
+    alarm = an_alarm(alarm_actions=("trust+http://h/",))
+
+    assert ["trust+http://h/"] == [
+        each.target for each in notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)
+    ]
+
+
+def _alarmed(alarm_id: AlarmId) -> Transition:
+    return Transition(
+        alarm_id=alarm_id,
+        revision=1,
+        state_version=1,
+        previous=State.OK,
+        current=State.ALARM,
+        reason="",
+        reason_data={},
+        at=MORNING,
+    )
