@@ -30,6 +30,7 @@ from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.evaluators.tick import Evaluation
+from alarmd.importing import AodhSource, Conversion, ImportRun
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
@@ -202,6 +203,23 @@ class Runtime:
         api = self.settings.api
         defaults = QuotaDefaults(project_alarms=api.project_alarm_quota, user_alarms=api.user_alarm_quota)
         return QuotaService(database=database, policy=self.policy, defaults=defaults)
+
+    def import_run(self, source: AodhSource, *, database: Database, **how: Any) -> ImportRun:
+        """Return what brings the alarms of an Aodh over; `how` are more fields of `ImportRun`."""
+        conversion = Conversion(
+            rule_types=self.families,
+            normalise_constraints=normalise_constraints,
+            schemes=frozenset(plugins.names("alarmd.notifiers")),
+            shows_confinement=source.shows_confinement,
+        )
+        return ImportRun(
+            source=source,
+            database=database,
+            conversion=conversion,
+            clock=self.clock,
+            history_retention_s=self.settings.store.history_retention_s,
+            **how,
+        )
 
     def result_service(self, *, database: Database) -> ResultService:
         """Return what shows how often evaluations led to which state."""
