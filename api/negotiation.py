@@ -11,8 +11,8 @@ _RANGES = (_JSON, "application/*", "*/*")
 
 def refuse_unacceptable(request: Request) -> None:
     """Raise `NotAcceptable` (406) when the client says that it does not take JSON."""
-    accepted = request.headers.get("Accept", "")
-    if not accepted.strip():
+    accepted = request.headers.get("Accept", "").strip()
+    if not accepted or accepted in _RANGES:
         return
     qualities: dict[str, float] = {}
     for given, quality in request.accept_mimetypes:
