@@ -36,6 +36,7 @@ from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.unserved import UnservedScheme
 from alarmd.plugins import parse_options
 from alarmd.policy import Policy, TablePolicy
 from alarmd.pollers.round import PollRound
@@ -206,10 +207,11 @@ class Runtime:
 
     def import_run(self, source: AodhSource, *, database: Database, **how: Any) -> ImportRun:
         """Return what brings the alarms of an Aodh over; `how` are more fields of `ImportRun`."""
+        schemes = {name: self._scheme_plugin(name) for name in plugins.names("alarmd.notifiers")}
         conversion = Conversion(
             rule_types=self.families,
             normalise_constraints=normalise_constraints,
-            schemes=frozenset(plugins.names("alarmd.notifiers")),
+            schemes=frozenset(name for name, plugin in schemes.items() if plugin.build is not UnservedScheme),
             shows_confinement=source.shows_confinement,
         )
         return ImportRun(

@@ -48,6 +48,17 @@ def test_what_came_of_it_is_told_in_a_table_and_the_rest_beside_it(tmp_path: Pat
     assert "Cannot be brought:\n  old 'bad\\x1b[2J': alarmd has no alarms of the type 'combination'" in result.stderr
 
 
+def test_actions_that_nobody_will_carry_out_are_named(tmp_path: Path, aodh: AodhDatabase) -> None:
+    """The alarm comes over with them all the same, and its webhooks work."""
+    aodh.alarm(alarm_id="z", name="queue", alarm_actions=["zaqar://?topic=t", "https://receiver/", "log:"])
+    result = bring(tmp_path, "--from-db", aodh.url, "-f", "value")
+
+    assert "alarms 2 0 0 0 1" in result.stdout
+    assert ["  z 'queue': alarmd does not deliver to zaqar: yet"] == [
+        line for line in result.stderr.splitlines() if "deliver" in line
+    ]
+
+
 def test_scripts_get_everything(tmp_path: Path, aodh: AodhDatabase) -> None:
     """JSON holds the counts and every remark; the environment may name the database, which holds a password."""
     told: dict[str, Any] = json.loads(bring(tmp_path, "-f", "json", AODH_DATABASE_URL=aodh.url).stdout)
