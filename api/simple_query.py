@@ -110,7 +110,9 @@ def _conditions(fields: Iterable[str], *, range_field: str | None = None) -> lis
             raise InvalidInput("Invalid input for field/attribute q.field. Value: 'None'. Mandatory field missing.")
         if field not in fields:
             known = ", ".join(sorted(fields))
-            raise InvalidInput(f"unrecognized field in query: {field}, valid keys: {known}")
+            raise InvalidInput(
+                f'Unknown argument: "{field}": unrecognized field in query: {field}, valid keys: {known}'
+            )
         if value is None:
             raise InvalidInput("Invalid input for field/attribute q.value. Value: 'None'. Mandatory field missing.")
         operators = ("lt", "le", "gt", "ge") if field == range_field else ("eq",)

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,9 @@ from tests.openstack.clients import Caller, Clients, PythonClient, Shell
 from tests.openstack.clients import clients as run_clients
 from tests.support.daemon import Daemon, daemon
 from tests.support.servers import PostgresServer
+
+#: Callers are known as Aodh knows them under `auth_mode = noauth`, and evaluations are counted as in that Aodh.
+_SETTINGS: Final = {"ALARMD_API__AUTH": "trusted-headers", "ALARMD_EVALUATOR__COUNT_RESULTS": "true"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,14 +35,20 @@ def aodh_url(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def alarmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """An `alarmd run` that knows callers by their headers, as Aodh does under `auth_mode = noauth`.
+def alarmd_on_postgres(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The same as `alarmd`, on the database that Aodh has too."""
+    folder = tmp_path_factory.mktemp("alarmd-on-postgres")
+    with postgres_server.database() as url:
+        environ = {**_SETTINGS, "ALARMD_STORE__URL": url}
+        with daemon(folder / "state", options=["--roles", "api", "--migrate"], environ=environ) as running:
+            yield running
 
-    No evaluator runs in it: a state changes only when a client says so.
-    """
+
+@pytest.fixture(scope="session")
+def alarmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """An `alarmd run` without an evaluator: a state changes only when a client says so."""
     folder = tmp_path_factory.mktemp("alarmd")
-    environ = {"ALARMD_API__AUTH": "trusted-headers", "ALARMD_EVALUATOR__COUNT_RESULTS": "true"}
-    with daemon(folder / "state", options=["--roles", "api"], environ=environ) as running:
+    with daemon(folder / "state", options=["--roles", "api"], environ=_SETTINGS) as running:
         yield running
 
 

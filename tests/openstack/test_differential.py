@@ -23,12 +23,14 @@ def seen() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_alarmd_answers_as_aodh_does(case: str, aodh_url: str, alarmd: Daemon, seen: dict[str, list[str]]) -> None:
+def test_alarmd_answers_as_aodh_does(
+    case: str, aodh_url: str, alarmd_on_postgres: Daemon, seen: dict[str, list[str]]
+) -> None:
     """Status, headers and body are those of the real Aodh, but for what is written down as meant otherwise."""
     found = [
         (number, step, difference, on_aodh, on_alarmd)
         for number, (step, on_aodh, on_alarmd) in enumerate(
-            hold(case, CASES[case], aodh_url=aodh_url, alarmd_url=alarmd.url), start=1
+            hold(case, CASES[case], aodh_url=aodh_url, alarmd_url=alarmd_on_postgres.url), start=1
         )
         for difference in differences(on_aodh, on_alarmd)
     ]

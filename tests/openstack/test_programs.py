@@ -6,9 +6,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import requests
 
 from tests.openstack import programs
 from tests.openstack.clients import Caller, Clients
+from tests.support.daemon import daemon, wait_until
 
 
 def test_aodh_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
@@ -89,6 +91,32 @@ def test_alarm_metrics(program: str, clients: Clients, caller: Caller) -> None:
     shell.create("uncounted")
 
     assert [] == shell.table("alarm", "metrics")
+
+
+def test_alarm_metrics_of_what_was_evaluated(clients: Clients, tmp_path: Path) -> None:
+    """Each state has its counter, and evaluations are counted under the state that they found."""
+    environ = {
+        "ALARMD_API__AUTH": "trusted-headers",
+        "ALARMD_EVALUATOR__COUNT_RESULTS": "true",
+        "ALARMD_EVALUATOR__COUNT_INTERVAL_S": "0.2",
+        "ALARMD_EVALUATOR__TICK_S": "0.2",
+    }
+    with daemon(tmp_path / "state", environ=environ) as running:
+        shell = clients.shell("aodh", Caller(url=running.url, user="u", project="p"))
+        options = ("--meter-name", "cpu_util", "--threshold", "80", "--comparison-operator", "gt", "--period", "1")
+        made = shell.create("counted", *options, kind="threshold")
+        headers = {"X-User-Id": "u", "X-Project-Id": "p", "X-Roles": "member,reader"}
+        sample = {"metric": "cpu_util", "resource_id": "r", "value": 10.0, "project_id": "p"}
+        pushed = requests.post(f"{running.url}/v3/samples", json={"samples": [sample]}, headers=headers, timeout=10)
+        assert 202 == pushed.status_code, pushed.text
+
+        def counted() -> dict[str, int]:
+            rows = shell.table("alarm", "metrics")
+            return {row["labels"]: row["value"] for row in rows if row["value"]}
+
+        found = wait_until(counted, what="an evaluation to be counted")
+        assert [f'alarm_id="{{{made["alarm_id"]}}}", project_id="{{p}}", state="{{ok}}"'] == list(found)
+        assert 3 == len(shell.table("alarm", "metrics"))
 
 
 @pytest.mark.parametrize("program", ["aodh", "openstack"])

@@ -57,6 +57,7 @@ EXPECTED_DIFFERENCES: Final = (
     Expected(row="`Allow`", cases="delete on the (state|history)", reads="404 → 405"),
     Expected(row="`Allow`", cases="get on the query folder", reads="405 → 404"),
     Expected(row="Callers without an identity", cases="v2 has no document|nobody is refused", reads="404 → 403"),
+    Expected(row="`all_projects=false` on `/v2/metrics`", cases="metrics", reads="403 → 200"),
     # §2
     Expected(
         row="Null for an attribute with a default",
@@ -113,8 +114,8 @@ EXPECTED_DIFFERENCES: Final = (
     Expected(row="A second rule that is empty", cases="a second rule that is empty", reads=_TAKEN),
     Expected(
         row="The addresses of actions",
-        cases="alarm_actions: capitals in the scheme",
-        reads=r'alarm_actions\.0: "http:.*" → "HTTP:.*"',
+        cases="alarm_actions: (capitals in the scheme|zaqar)",
+        reads=r'alarm_actions\.0: "(http|zaqar):.*" → "(HTTP|zaqar)://.*"',
     ),
     # §3
     Expected(row="The type `threshold`", cases="threshold: what today's Aodh refuses", reads=_TAKEN),

@@ -2,7 +2,7 @@
 """Runs stacks with Heat's own engine inside .venv-openstack, on an SQLite database in memory.
 
 Reads one JSON object a line and answers with one: `{"do": "create", "stack": "s", "resources": {...}, "caller":
-{...}}`, or `update` (with other resources), `suspend`, `resume`, `check`, `delete`, `show` for a stack that was created.
+{...}}`, or `update` (with other resources), `suspend`, `resume`, `check`, `delete`, `show` for a stack that is there.
 Templates are parsed, resources are scheduled and their states are kept as in a `heat-engine`. Only its surroundings are
 arranged: the identity is that of aodhclient's plugin without a Keystone, and there is no Octavia to find a pool in.
 """
