@@ -28,8 +28,8 @@ _log = structlog.get_logger()
 
 _GROUP = "keystone_authtoken"
 _CACHE = "alarmd.validated"
-#: For how many tokens Keystone's word is kept; the one used longest ago makes room.
-_MAX_KEPT = 10_000
+#: For how many tokens Keystone's word is kept, some 20 kB each with the catalogue; the one used longest ago makes room.
+_MAX_KEPT = 2_000
 
 
 class KeystoneAccess:
@@ -108,7 +108,8 @@ def _configuration_of(settings: KeystoneSettings) -> cfg.ConfigOpts:
         "insecure": settings.insecure,
         "http_connect_timeout": ceil(settings.timeout_s),
         "http_request_max_retries": 0,
-        "include_service_catalog": False,
+        # Application credentials may be confined to single services, which the middleware looks up in the catalogue.
+        "include_service_catalog": True,
         "service_type": "alarming",
         "auth_type": "v3password",
         "auth_url": settings.auth_url,

@@ -118,6 +118,16 @@ class Keystone:
         auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": who}}}
         if project:
             auth["scope"] = {"project": {"name": project, "domain": domain}}
+        return self._token_for(auth)
+
+    def credential_token(self, credential_id: str, *, secret: str) -> str:
+        """Return a token for an application credential."""
+        credential = {"id": credential_id, "secret": secret}
+        return self._token_for(
+            {"identity": {"methods": ["application_credential"], "application_credential": credential}}
+        )
+
+    def _token_for(self, auth: dict[str, Any]) -> str:
         answer = requests.post(f"{self.url}/auth/tokens", json={"auth": auth}, timeout=30)
         assert answer.ok, answer.text
         return answer.headers["X-Subject-Token"]

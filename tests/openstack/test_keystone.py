@@ -129,6 +129,19 @@ def test_a_revoked_token_no_longer_counts(alarmd: Daemon, cloud: Keystone, ann: 
     assert (200, 401) == (before, _ask(alarmd, "GET", "/v2/alarms", token).status_code)
 
 
+def test_a_credential_may_be_confined_to_single_questions(alarmd: Daemon, cloud: Keystone, ann: Person) -> None:
+    """The access rules of an application credential are kept: this one may list alarms, and nothing else."""
+    rules = [{"service": "alarming", "method": "GET", "path": "/v2/alarms"}]
+    wanted = {"name": "lister", "secret": "s", "access_rules": rules}
+    path = f"/users/{ann.user_id}/application_credentials"
+    made = cloud.ask("POST", path, {"application_credential": wanted}, token=cloud.token(ann))
+    token = cloud.credential_token(made["application_credential"]["id"], secret="s")
+
+    assert 200 == _ask(alarmd, "GET", "/v2/alarms", token).status_code
+    assert 401 == _ask(alarmd, "GET", "/v2/quotas", token).status_code
+    assert 401 == _ask(alarmd, "POST", "/v2/alarms", token, _body()).status_code
+
+
 def test_nothing_secret_is_logged(alarmd: Daemon, cloud: Keystone, ann: Person) -> None:
     """At the level debug too, neither tokens nor alarmd's own password stand in the log."""
     token = cloud.token(ann)

@@ -2,6 +2,7 @@
 """`trust+http` actions from the alarm to the receiver, with a real Keystone and a real `alarmd run`."""
 
 import json
+import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -240,6 +241,22 @@ def test_a_maker_who_lost_the_role_is_no_longer_acted_for(site: Site, ann: Perso
     assert [] == heat.received
 
 
+def test_a_trust_that_cannot_be_ended_is_logged(site: Site, ann: Person, heat: Receiver) -> None:
+    """Where the maker has lost the role and somebody else deletes the alarm, the log names what is left over."""
+    alarm = site.create(site.cloud.token(ann), _target(heat))
+    [trust_id] = site.cloud.trusts_of(ann)
+    ben = site.cloud.token(site.cloud.person("ben", "member", project=ann.project_name))
+    site.cloud.take_role(ann, "member")
+    deleted = site.ask("DELETE", f"/v2/alarms/{alarm['alarm_id']}", ben)
+
+    assert 204 == deleted.status_code
+    assert [trust_id] == [
+        each["trust_id"]
+        for each in map(json.loads, re.findall(r"^{.*}$", site.alarmd.log, re.MULTILINE))
+        if each.get("event") == "trust_leaked"
+    ]
+
+
 def test_a_trust_that_was_ended_elsewhere_is_told_from_a_wrong_password(
     site: Site, ann: Person, heat: Receiver
 ) -> None:
@@ -258,18 +275,10 @@ def test_a_trust_that_was_ended_elsewhere_is_told_from_a_wrong_password(
 
 def test_a_token_that_cannot_give_a_trust_is_refused_with_the_reason(site: Site, ann: Person, heat: Receiver) -> None:
     """A restricted application credential makes plain alarms, and none whose actions need a trust."""
-    credential = site.cloud.ask(
-        "POST",
-        f"/users/{ann.user_id}/application_credentials",
-        {"application_credential": {"name": "app", "secret": "s"}},
-        token=site.cloud.token(ann),
-    )["application_credential"]
-    identity = {
-        "methods": ["application_credential"],
-        "application_credential": {"id": credential["id"], "secret": "s"},
-    }
-    login = requests.post(f"{site.cloud.url}/auth/tokens", json={"auth": {"identity": identity}}, timeout=30)
-    token = login.headers["X-Subject-Token"]
+    path = f"/users/{ann.user_id}/application_credentials"
+    wanted = {"application_credential": {"name": "app", "secret": "s"}}
+    made = site.cloud.ask("POST", path, wanted, token=site.cloud.token(ann))
+    token = site.cloud.credential_token(made["application_credential"]["id"], secret="s")
     refused = site.ask("POST", "/v2/alarms", token, _body(_target(heat)))
 
     assert 201 == site.ask("POST", "/v2/alarms", token, _body(heat.url())).status_code

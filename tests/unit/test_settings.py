@@ -253,3 +253,16 @@ def test_example_names_known_keys_only() -> None:
 def test_variable_names() -> None:
     """A key's variable is its path in capitals."""
     assert "ALARMD_STORE__URL_FILE" == variable_of("store.url_file")
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"ALARMD_API__AUTH": "keystone"}, "needs keystone.auth_url"),
+        ({"ALARMD_KEYSTONE__AUTH_URL": "http://k:5000/v3"}, "needs keystone.password"),
+    ],
+)
+def test_keystone_needs_an_address_and_a_password(environ: dict[str, str], message: str) -> None:
+    """Half of what Keystone takes is refused when alarmd starts, not when the first caller comes."""
+    with pytest.raises(SettingsError, match=message):
+        load(None, environ)
