@@ -117,6 +117,11 @@ EXPECTED_DIFFERENCES: Final = (
         cases="alarm_actions: (capitals in the scheme|zaqar)",
         reads=r'alarm_actions\.0: "(http|zaqar):.*" → "(HTTP|zaqar)://.*"',
     ),
+    Expected(
+        row="Targets of actions",
+        cases="alarm_actions: (no host|a blank inside|a letter beyond ascii|a user|metadata service)",
+        reads=_REFUSED,
+    ),
     # §3
     Expected(row="The type `threshold`", cases="threshold: what today's Aodh refuses", reads=_TAKEN),
     Expected(row="The type `threshold`", cases="composite: a leaf of type threshold", reads=_TAKEN),

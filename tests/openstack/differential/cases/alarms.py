@@ -60,6 +60,16 @@ _ACTION_LISTS: Final[dict[str, Any]] = {
     "test": ["test://"],
     "zaqar": ["zaqar://?topic=t&subscriber=http%3A%2F%2Fx%2F&ttl=60"],
     "trust with an id": ["trust+http://id@receiver.example/"],
+    "trust": ["trust+http://receiver.example/"],
+    "trust to a queue": ["trust+zaqar://?queue_name=q"],
+    "trust to heat": ["trust+heat://"],
+    "log with a path": ["log://somewhere/else"],
+    "no host": ["http:///path"],
+    "a blank inside": ["http://receiver.example/a b"],
+    "a letter beyond ascii": ["http://receiver.example/ä"],
+    "a user": ["http://user:password@receiver.example/"],
+    "loopback": ["http://127.0.0.1:8000/"],
+    "metadata service": ["http://169.254.169.254/"],
 }
 
 _ACTIONS: Final[Cases] = {
