@@ -45,7 +45,9 @@ class KeystoneClient:
             redirect=False,
             user_agent=f"alarmd/{__version__}",
         )
-        self._own = self._password(project_name=settings.project_name, project_domain_name=settings.project_domain_name)
+        self._own = self._password(
+            include_catalog=True, project_name=settings.project_name, project_domain_name=settings.project_domain_name
+        )
         self._lock = Lock()
         self._through: OrderedDict[str, v3.Password] = OrderedDict()
 
@@ -58,6 +60,26 @@ class KeystoneClient:
         """Return the id of alarmd's own user."""
         with self._own_errors():
             return self._own.get_user_id(self._session) or ""
+
+    def own_token(self) -> str:
+        """Return a token of alarmd's own user, for its own project."""
+        with self._own_errors():
+            return self._own.get_token(self._session) or ""
+
+    def endpoint(self, service_type: str) -> str:
+        """Return the URL of a service in the catalogue, without a slash at its end. Raises `NotFound`."""
+        settings = self._settings
+        with self._own_errors():
+            found = self._own.get_endpoint(
+                self._session,
+                service_type=service_type,
+                interface=settings.interface,
+                region_name=settings.region,
+                skip_discovery=True,
+            )
+        if not found:
+            raise NotFound(f"Keystone's catalogue names no {settings.interface} endpoint of the type {service_type!r}.")
+        return found.rstrip("/")
 
     def trust_token(self, trust_id: str) -> str:
         """Return a token with which alarmd acts for whoever made a trust; it is kept until shortly before it ends.
@@ -74,9 +96,9 @@ class KeystoneClient:
             raise _error_of(error, "Keystone gives no token through the trust") from None
         return token or ""
 
-    def discard(self, trust_id: str, token: str) -> None:
-        """Keep a token no longer; another one that came in its place meanwhile stays."""
-        plugin = self._plugin_of(trust_id)
+    def discard(self, trust_id: str | None, token: str) -> None:
+        """Keep a token, got through a trust or alarmd's own, no longer; one that came in its place meanwhile stays."""
+        plugin = self._own if trust_id is None else self._plugin_of(trust_id)
         # Asks nobody: what is kept is still good as far as its time goes.
         with self._lock:
             if plugin.auth_ref is not None and plugin.auth_ref.auth_token == token:
@@ -140,8 +162,7 @@ class KeystoneClient:
             username=settings.username,
             password=settings.password.get_secret_value() if settings.password else "",
             user_domain_name=settings.user_domain_name,
-            include_catalog=False,
-            **scope,
+            **{"include_catalog": False, **scope},
         )
 
 

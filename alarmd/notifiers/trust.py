@@ -5,8 +5,10 @@ The token is got through the trust that the target names. Everything else is the
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeAlias
 
 from alarmd.clock import Clock
 from alarmd.errors import AlarmdError, Unavailable
@@ -19,6 +21,9 @@ from alarmd.settings.schema import KeystoneSettings
 
 if TYPE_CHECKING:
     from alarmd.keystone.client import KeystoneClient
+
+#: Makes an attempt with a token; may ask Keystone more.
+Post: TypeAlias = Callable[[str, "KeystoneClient"], Attempt]
 
 _TRUST = "trust+"
 _TARGET = re.compile(r"trust\+(?P<scheme>[a-z]+)://(?:(?P<trust_id>[^@/?#]*)@)?(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -49,30 +54,49 @@ def entrusted(target: str) -> Entrusted:
     return Entrusted(trust_id=match["trust_id"] or "", url=f"{match['scheme']}://{match['rest']}")
 
 
-class TrustTokens:
-    """Has tokens through trusts, or says what attempt it makes that there is none. Safe to use from several threads."""
+class TokenSender:
+    """Sends with a token of Keystone's, once more where it is refused, in bounded time.
 
-    def __init__(self, settings: KeystoneSettings) -> None:
+    The token is got through a trust, or is alarmd's own. Where there is none, that is how the delivery has ended. Safe
+    to use from several threads.
+    """
+
+    def __init__(self, settings: KeystoneSettings, *, clock: Clock, send_s: float) -> None:
+        """Take a Keystone, and how long what is sent with a token may take."""
         self._client = _client_of(settings)
-        self.deadline_s = self._client.longest_wait_s if self._client else 0.0
+        self._clock = clock
+        self._send_s = send_s
+        self._token_s = self._client.longest_wait_s if self._client else 0.0
+        self.deadline_s = self._token_s + _QUICK_S + send_s if self._client else 1.0
 
-    def token(self, trust_id: str) -> str | Attempt:
-        """Return a token; where there is none, how the delivery has ended."""
+    def send(self, notification: Notification, trust_id: str | None, post: Post) -> Attempt:
+        """Make one attempt with `post`, which gets a token; None for the trust means alarmd's own."""
+        end_s = self._clock.monotonic_s() + self.deadline_s
         if self._client is None:
             return _failed("this alarmd has no [keystone] to get a token from", retryable=False)
-        if not trust_id:
+        if trust_id == "":
             return _failed("the alarm has no trust; write it again with a token of Keystone's", retryable=False)
         try:
-            return self._client.trust_token(trust_id)
-        except Unavailable as error:
-            return _failed(error.message, retryable=True)
+            return self._send(self._client, notification, trust_id, post, end_s=end_s)
         except AlarmdError as error:
-            return _failed(error.message, retryable=False)
+            return _failed(error.message, retryable=isinstance(error, Unavailable))
 
-    def discard(self, trust_id: str, token: str) -> None:
-        """Use a token no more, which a receiver has refused."""
-        if self._client is not None:
-            self._client.discard(trust_id, token)
+    def _send(
+        self, client: "KeystoneClient", notification: Notification, trust_id: str | None, post: Post, *, end_s: float
+    ) -> Attempt:
+        token = self._token(client, trust_id)
+        attempt = post(token, client)
+        if attempt.status != HTTPStatus.UNAUTHORIZED:
+            return attempt
+        # It may have been revoked, with all others of its maker's, when a password or a role changed.
+        client.discard(trust_id, token)
+        if self._clock.monotonic_s() + self._token_s + self._send_s > end_s:
+            return replace(attempt, retryable=notification.attempts == 0)
+        return post(self._token(client, trust_id), client)
+
+    @staticmethod
+    def _token(client: "KeystoneClient", trust_id: str | None) -> str:
+        return client.own_token() if trust_id is None else client.trust_token(trust_id)
 
 
 class TrustScheme:
@@ -80,28 +104,17 @@ class TrustScheme:
 
     def __init__(self, *, options: TrustOptions, clock: Clock, policy: TargetPolicy, signer: Signer) -> None:
         self._http = HttpScheme(options=options, clock=clock, policy=policy, signer=signer)
-        self._tokens = TrustTokens(options.keystone)
-        self._clock = clock
-        self.deadline_s = self._tokens.deadline_s + _QUICK_S + self._http.deadline_s if self._tokens.deadline_s else 1.0
+        self._sender = TokenSender(options.keystone, clock=clock, send_s=self._http.deadline_s)
+        self.deadline_s = self._sender.deadline_s
 
     def deliver(self, notification: Notification) -> Attempt:
-        end_s = self._clock.monotonic_s() + self.deadline_s
         to = entrusted(notification.target)
         plain = replace(notification, target=to.url)
-        token = self._tokens.token(to.trust_id)
-        if isinstance(token, Attempt):
-            return token
-        attempt = self._http.deliver(plain, headers={"X-Auth-Token": token})
-        if attempt.status != 401:
-            return attempt
-        # It may have been revoked, with all others of its maker's, when a password or a role changed.
-        self._tokens.discard(to.trust_id, token)
-        if self._clock.monotonic_s() + self._tokens.deadline_s + self._http.deadline_s > end_s:
-            return replace(attempt, retryable=notification.attempts == 0)
-        token = self._tokens.token(to.trust_id)
-        if isinstance(token, Attempt):
-            return token
-        return self._http.deliver(plain, headers={"X-Auth-Token": token})
+
+        def post(token: str, _: "KeystoneClient") -> Attempt:
+            return self._http.deliver(plain, headers={"X-Auth-Token": token})
+
+        return self._sender.send(notification, to.trust_id, post)
 
     def close(self) -> None:
         self._http.close()
