@@ -40,7 +40,12 @@ class EvaluatorService(RoleService):
         self.closing.callback(listener.close)
         self._tick()
         tick = Pace(
-            "tick", self._tick, interval_s=runtime.settings.evaluator.tick_s, listener=listener, clock=self.clock
+            "tick",
+            self._tick,
+            interval_s=runtime.settings.evaluator.tick_s,
+            listener=listener,
+            clock=self.clock,
+            rests=True,
         )
         if self.worker_id != 0:
             return [tick]

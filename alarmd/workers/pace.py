@@ -33,9 +33,10 @@ class Pace:
 
     It runs once at the start, then each interval, counted from its last turn. A ring of the listener brings the next
     turn forward to now; a ring during a turn brings one more right after it; rings closer together than the minimum
-    gap share a turn. Work that returns a number of seconds is run again after them, if that is sooner than the
-    interval. Work that raises has its turn logged and counted, and the next one comes as usual. Never are two turns of
-    one job under way together.
+    gap share a turn. So do those that come while a job which `rests` does so: for as long as its turn took, so that
+    rings without end take half of a processor and not all of it. Work that returns a number of seconds is run again
+    after them, if that is sooner than the interval. Work that raises has its turn logged and counted, and the next one
+    comes as usual. Never are two turns of one job under way together.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Pace:
         jitter_s: float = 0.0,
         listener: Listener | None = None,
         minimum_gap_s: float = 0.02,
+        rests: bool = False,
     ) -> None:
         self.name = name
         self._work = work
@@ -57,9 +59,11 @@ class Pace:
         self._clock = clock
         self._listener = listener
         self._minimum_gap_s = minimum_gap_s
+        self._rests = rests
         self._trigger = _Interval(seconds=interval_s, jitter=self._jitter_s or None, timezone="UTC")
         self._job: Job | None = None
         self._started_s = clock.monotonic_s()
+        self._took_s = 0.0
         # A turn may start before the scheduler has told of the end of the one before, hence a count.
         self._under_way = 0
         self._counting = threading.Lock()
@@ -121,7 +125,10 @@ class Pace:
         if self._stopping.is_set():
             return None
         self._started_s = self._clock.monotonic_s()
-        return self._work()
+        try:
+            return self._work()
+        finally:
+            self._took_s = self._clock.monotonic_s() - self._started_s
 
     def _attend(self) -> None:
         """Bring turns forward for bells, and for turns that the schedule has lost."""
@@ -132,10 +139,15 @@ class Pace:
             # this line and the next comes after the ring, so nothing is lost.
             while not self._idle.wait(self._interval_s) and not self._stopping.is_set():
                 pass
-            gap_s = self._started_s + self._minimum_gap_s - self._clock.monotonic_s()
+            gap_s = self._started_s + self._gap_s() - self._clock.monotonic_s()
             if gap_s > 0:
                 self._stopping.wait(gap_s)
             self._run_in(0.0)
+
+    def _gap_s(self) -> float:
+        """Return how long after the start of the last turn a ring may bring the next one."""
+        rest_s = min(2 * self._took_s, self._interval_s) if self._rests else 0.0
+        return max(self._minimum_gap_s, rest_s)
 
     def _hear(self) -> bool:
         if self._listener is not None:

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from alarmd.clock import SystemClock
 from alarmd.telemetry import JOB_FAILURES
@@ -11,6 +12,7 @@ from alarmd.workers.pace import Pace, Schedule
 #: Longer than any test waits: a turn that comes was brought forward, not due.
 NEVER_S = 3600.0
 DEADLINE_S = 5.0
+CLOCK = SystemClock()
 
 
 class Bell:
@@ -137,6 +139,25 @@ def test_storm_of_rings_shares_turns() -> None:
         assert turns.wait_for(2)
 
         assert turns.count <= 3
+
+
+def test_a_job_that_rests_does_so_for_as_long_as_its_turn_took() -> None:
+    """However often it is rung for, it leaves half of the time to others; and no ring is lost over it."""
+    turns, bell, pause, starts = Turns(), Bell(), threading.Event(), []
+
+    def work() -> None:
+        starts.append(CLOCK.monotonic_s())
+        pause.wait(0.1)
+        turns.take()
+
+    with running(Pace("job", work, interval_s=NEVER_S, listener=bell, clock=CLOCK, rests=True)):
+        for count in range(1, 4):
+            assert turns.wait_for(count)
+            bell.ring()
+        assert turns.wait_for(4)
+
+    gaps_s = [after - before for before, after in pairwise(starts)]
+    assert [] == [gap_s for gap_s in gaps_s if gap_s < 0.2]
 
 
 def test_work_may_ask_for_its_next_turn() -> None:
