@@ -85,7 +85,7 @@ _WRONG = [
 ]
 
 
-@pytest.mark.parametrize("wrong", _WRONG)
+@pytest.mark.parametrize("wrong", _WRONG, ids=["short", "bare", "cut", "longer", "upper", "digest", "odd", "long"])
 def test_a_wrong_token_is_refused(door: Door, wrong: str) -> None:
     """Every wrong token gets the same answer, which says how to get a right one."""
     answers = [door.get("/v2/alarms", headers={"X-Auth-Token": wrong}), _expired(door)]
