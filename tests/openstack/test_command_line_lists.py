@@ -9,7 +9,7 @@ import pytest
 from tests.openstack.clients import Shell
 
 
-def test_alarm_list(shell: Shell) -> None:
+def test_s7_3_alarm_list(shell: Shell) -> None:
     """All alarms of the project, the newest first, and nobody else's."""
     first, second = (shell.create(name)["alarm_id"] for name in ("first", "second"))
     shell.by(project="elsewhere").create("hidden")
@@ -22,7 +22,7 @@ def test_alarm_list(shell: Shell) -> None:
     } == listed[0]
 
 
-def test_alarm_list_of_nothing(shell: Shell) -> None:
+def test_s7_3_alarm_list_of_nothing(shell: Shell) -> None:
     """No alarm is an empty list."""
     assert [] == shell.table("alarm", "list")
 
@@ -42,7 +42,7 @@ def test_alarm_list_of_nothing(shell: Shell) -> None:
     ],
     ids=str,
 )
-def test_alarm_list_filter(filters: list[str], names: list[str], shell: Shell) -> None:
+def test_s7_3_alarm_list_filter(filters: list[str], names: list[str], shell: Shell) -> None:
     """`--filter` picks, untyped values included; several must all hold."""
     shell.create("a", "--enabled", "False", "--state", "ok")
     shell.create("b", "--state", "ok")
@@ -52,7 +52,7 @@ def test_alarm_list_filter(filters: list[str], names: list[str], shell: Shell) -
     assert names == sorted(alarm["name"] for alarm in shell.table("alarm", "list", *options))
 
 
-def test_alarm_list_filter_all_projects(shell: Shell) -> None:
+def test_s7_3_alarm_list_filter_all_projects(shell: Shell) -> None:
     """The administrator sees every project when asked for; a member is refused, and may say that it is not meant."""
     shell.create("mine")
     root = shell.by(roles="admin", project="elsewhere")
@@ -77,7 +77,7 @@ def test_alarm_list_filter_all_projects(shell: Shell) -> None:
         ("enabled=true and name>='b'", ["b", "c"]),
     ],
 )
-def test_alarm_list_query(query: str, names: list[str], shell: Shell) -> None:
+def test_s7_3_alarm_list_query(query: str, names: list[str], shell: Shell) -> None:
     """`--query` asks in the clients' own words."""
     for name, options in {"a": (), "b": ("--state", "ok"), "c": ("--severity", "critical")}.items():
         shell.create(name, *options)
@@ -85,12 +85,12 @@ def test_alarm_list_query(query: str, names: list[str], shell: Shell) -> None:
     assert names == sorted(alarm["name"] for alarm in shell.table("alarm", "list", "--query", query))
 
 
-def test_alarm_list_query_with_an_unknown_operator(shell: Shell) -> None:
+def test_s7_3_alarm_list_query_with_an_unknown_operator(shell: Shell) -> None:
     """What the client lets through is refused by the server."""
     assert "(HTTP 400)" in shell.refusal("alarm", "list", "--query", "name eq a")
 
 
-def test_alarm_list_limit_marker_sort(shell: Shell) -> None:
+def test_s7_3_alarm_list_limit_marker_sort(shell: Shell) -> None:
     """Pages follow each other in the order asked for."""
     alarms = {name: shell.create(name)["alarm_id"] for name in ("b", "c", "a")}
     pages = [
@@ -102,7 +102,7 @@ def test_alarm_list_limit_marker_sort(shell: Shell) -> None:
     assert [["a", "b"], ["c"], ["c", "b", "a"]] == [[alarm["name"] for alarm in page] for page in pages]
 
 
-def test_alarm_history_show(shell: Shell) -> None:
+def test_s7_3_alarm_history_show(shell: Shell) -> None:
     """Each change is a line, the newest first; its detail is a text that holds JSON."""
     made = shell.create("storied")
     shell.table("alarm", "update", made["alarm_id"], "--severity", "critical")
@@ -117,7 +117,7 @@ def test_alarm_history_show(shell: Shell) -> None:
     assert made["alarm_id"] == json.loads(shown[2]["detail"])["alarm_id"]
 
 
-def test_alarm_history_show_limit_marker_sort(shell: Shell) -> None:
+def test_s7_3_alarm_history_show_limit_marker_sort(shell: Shell) -> None:
     """Pages of a history follow each other in the order asked for."""
     made = shell.create("storied")
     for state in ("ok", "alarm"):
@@ -132,14 +132,14 @@ def test_alarm_history_show_limit_marker_sort(shell: Shell) -> None:
     assert everything[1:2] == page
 
 
-def test_alarm_history_show_of_an_unknown_alarm(shell: Shell) -> None:
+def test_s7_3_alarm_history_show_of_an_unknown_alarm(shell: Shell) -> None:
     """The words of the server are shown, as the clients' own tests compare them."""
     unknown = str(uuid4())
 
     assert f"Alarm {unknown} not found (HTTP 404)" in shell.refusal("alarm-history", "show", unknown)
 
 
-def test_alarm_history_search(shell: Shell) -> None:
+def test_s7_3_alarm_history_search(shell: Shell) -> None:
     """Without a query the whole project is searched, with one what it says."""
     one, other = (shell.create(name)["alarm_id"] for name in ("one", "other"))
     shell.table("alarm", "state", "set", one, "--state", "ok")
@@ -151,7 +151,7 @@ def test_alarm_history_search(shell: Shell) -> None:
     ]
 
 
-def test_capabilities_list(shell: Shell) -> None:
+def test_s7_3_capabilities_list(shell: Shell) -> None:
     """What the API can do, by the names that it has in Aodh."""
     words = ("capabilities", "list") if shell.program == "aodh" else ("alarming", "capabilities", "list")
     shown = shell.table(*words)

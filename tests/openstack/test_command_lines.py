@@ -56,7 +56,7 @@ TYPES: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_alarm_create(kind: str, shell: Shell) -> None:
+def test_s7_3_alarm_create(kind: str, shell: Shell) -> None:
     """Every type that the clients offer is created from its options; numbers may come as text."""
     options, rule = TYPES[kind]
     shown = shell.create("made", *options, kind=kind)
@@ -70,7 +70,7 @@ def test_alarm_create(kind: str, shell: Shell) -> None:
         ]
 
 
-def test_alarm_create_with_all_common_options(shell: Shell) -> None:
+def test_s7_3_alarm_create_with_all_common_options(shell: Shell) -> None:
     """Description, state, severity, switches, actions of each kind and time constraints arrive."""
     shown = shell.create(
         "whole",
@@ -109,19 +109,19 @@ def test_alarm_create_with_all_common_options(shell: Shell) -> None:
     ]
 
 
-def test_alarm_create_with_an_empty_action(shell: Shell) -> None:
+def test_s7_3_alarm_create_with_an_empty_action(shell: Shell) -> None:
     """`--alarm-action ''` arrives as null and means no action."""
     assert [] == shell.create("quiet", "--alarm-action", "")["alarm_actions"]
 
 
-def test_alarm_create_for_another_by_an_administrator(shell: Shell) -> None:
+def test_s7_3_alarm_create_for_another_by_an_administrator(shell: Shell) -> None:
     """The administrator names the owner."""
     shown = shell.by(roles="admin").create("given", *OTHERS)
 
     assert ("another-project", "another-user") == (shown["project_id"], shown["user_id"])
 
 
-def test_alarm_create_for_another_by_a_member(shell: Shell) -> None:
+def test_s7_3_alarm_create_for_another_by_a_member(shell: Shell) -> None:
     """A member may not, and reads why; `aodh` takes these options for the caller's own, wherever they stand."""
     if shell.program == "aodh":
         assert "another-project" == shell.create("mine", *OTHERS)["project_id"]
@@ -131,14 +131,14 @@ def test_alarm_create_for_another_by_a_member(shell: Shell) -> None:
     assert "Not Authorized to access project another-project (HTTP 401)" in refusal
 
 
-def test_alarm_create_refused(shell: Shell) -> None:
+def test_s7_3_alarm_create_refused(shell: Shell) -> None:
     """The text of a refusal is shown as it is."""
     refusal = shell.refusal("alarm", "create", "--name", "x", "--type", "event", "--ok-action", "gopher://x/")
 
     assert "Unsupported action gopher://x/ (HTTP 400)" in refusal
 
 
-def test_alarm_show_by_id(shell: Shell) -> None:
+def test_s7_3_alarm_show_by_id(shell: Shell) -> None:
     """The id finds the alarm, and the rule is shown beside it."""
     made = shell.create("shown", "--event-type", "x")
     shown = shell.table("alarm", "show", made["alarm_id"])
@@ -148,14 +148,14 @@ def test_alarm_show_by_id(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("option", [(), ("--name",)], ids=["as the id", "by --name"])
-def test_alarm_show_by_name(option: tuple[str, ...], shell: Shell) -> None:
+def test_s7_3_alarm_show_by_name(option: tuple[str, ...], shell: Shell) -> None:
     """A name that is unique finds the alarm."""
     made = shell.create("a name")
 
     assert made == shell.table("alarm", "show", *option, "a name")
 
 
-def test_alarm_show_by_a_name_that_looks_like_an_id(shell: Shell) -> None:
+def test_s7_3_alarm_show_by_a_name_that_looks_like_an_id(shell: Shell) -> None:
     """The client asks by id first and by name after the 404."""
     name = str(uuid4())
     made = shell.create(name)
@@ -163,7 +163,7 @@ def test_alarm_show_by_a_name_that_looks_like_an_id(shell: Shell) -> None:
     assert made == shell.table("alarm", "show", name)
 
 
-def test_alarm_show_by_a_name_of_two(shell: Shell) -> None:
+def test_s7_3_alarm_show_by_a_name_of_two(shell: Shell) -> None:
     """The client finds both and asks for an id."""
     shell.create("twin")
     shell.create("twin")
@@ -174,7 +174,7 @@ def test_alarm_show_by_a_name_of_two(shell: Shell) -> None:
 @pytest.mark.parametrize(
     "command", [["show"], ["delete"], ["state", "get"], ["state", "set", "--state", "ok"], ["update"]]
 )
-def test_alarm_not_found(command: list[str], shell: Shell) -> None:
+def test_s7_3_alarm_not_found(command: list[str], shell: Shell) -> None:
     """An unknown id and an unknown name are told by the client in the same words."""
     unknown = str(uuid4())
 
@@ -182,7 +182,7 @@ def test_alarm_not_found(command: list[str], shell: Shell) -> None:
     assert "Alarm nobody not found" in shell.refusal("alarm", *command, "nobody")
 
 
-def test_alarm_update_by_id(shell: Shell) -> None:
+def test_s7_3_alarm_update_by_id(shell: Shell) -> None:
     """What is named changes and the rest stays."""
     made = shell.create(
         "before", "--description", "said", "--ok-action", "http://receiver.example/", "--event-type", "x"
@@ -196,7 +196,7 @@ def test_alarm_update_by_id(shell: Shell) -> None:
     assert ("critical", False) == (updated["severity"], updated["enabled"])
 
 
-def test_alarm_update_of_the_rule(shell: Shell) -> None:
+def test_s7_3_alarm_update_of_the_rule(shell: Shell) -> None:
     """One attribute of a rule changes and the others stay."""
     options, _ = TYPES["gnocchi_resources_threshold"]
     made = shell.create("rule", *options, kind="gnocchi_resources_threshold")
@@ -205,7 +205,7 @@ def test_alarm_update_of_the_rule(shell: Shell) -> None:
     assert made | {"threshold": 90.5, "granularity": 60, "timestamp": updated["timestamp"]} == updated
 
 
-def test_alarm_update_by_name(shell: Shell) -> None:
+def test_s7_3_alarm_update_by_name(shell: Shell) -> None:
     """A name in the place of the id finds the alarm; `--name` beside an id renames it."""
     made = shell.create("old")
     assert "low" == shell.table("alarm", "update", "old", "--severity", "low")["severity"]
@@ -214,7 +214,7 @@ def test_alarm_update_by_name(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind not in {"event", "prometheus", "threshold"}])
-def test_alarm_update_of_the_type(kind: str, shell: Shell) -> None:
+def test_s7_3_alarm_update_of_the_type(kind: str, shell: Shell) -> None:
     """A change of the type brings the new rule and drops the old one, where the client knows how to."""
     options, rule = TYPES[kind]
     made = shell.create("turncoat", "--event-type", "x")
@@ -225,7 +225,7 @@ def test_alarm_update_of_the_type(kind: str, shell: Shell) -> None:
     assert "event_type" not in updated
 
 
-def test_alarm_update_removes_actions(shell: Shell) -> None:
+def test_s7_3_alarm_update_removes_actions(shell: Shell) -> None:
     """`--alarm-action ''` takes every action of the state away."""
     made = shell.create("loud", "--alarm-action", "http://receiver.example/")
 
@@ -233,7 +233,7 @@ def test_alarm_update_removes_actions(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("option", [(), ("--name",)], ids=["as the id", "by --name"])
-def test_alarm_delete_by_name(option: tuple[str, ...], shell: Shell) -> None:
+def test_s7_3_alarm_delete_by_name(option: tuple[str, ...], shell: Shell) -> None:
     """A name that is unique finds the alarm."""
     shell.create("gone")
 
@@ -241,7 +241,7 @@ def test_alarm_delete_by_name(option: tuple[str, ...], shell: Shell) -> None:
     assert [] == shell.table("alarm", "list")
 
 
-def test_alarm_delete_by_id(shell: Shell) -> None:
+def test_s7_3_alarm_delete_by_id(shell: Shell) -> None:
     """The id finds the alarm, once."""
     made = shell.create("gone")
 
@@ -250,7 +250,7 @@ def test_alarm_delete_by_id(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("by", ["id", "name", "--name"])
-def test_alarm_state_set_and_get(by: str, shell: Shell) -> None:
+def test_s7_3_alarm_state_set_and_get(by: str, shell: Shell) -> None:
     """The state that is set is the state that is got."""
     made = shell.create("stated")
     place = {"id": [made["alarm_id"]], "name": ["stated"], "--name": ["--name", "stated"]}[by]

@@ -138,7 +138,7 @@ def done(stack: Stack, action: str) -> Stack:
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_a_stack_from_create_to_delete(kind: str, do: Do, python_client: PythonClient) -> None:
+def test_s7_4_a_stack_from_create_to_delete(kind: str, do: Do, python_client: PythonClient) -> None:
     """Create, show, update, suspend, resume, check and delete are fine, and mean what Heat means."""
     properties, change, key, rule = RESOURCES[kind]
     actions = {"alarm_actions": [SIGNED], "ok_actions": ["http://receiver.example/ok"]}
@@ -171,7 +171,7 @@ def test_a_stack_from_create_to_delete(kind: str, do: Do, python_client: PythonC
 
 
 @pytest.mark.parametrize("kind", BARE)
-def test_what_a_template_leaves_out(kind: str, do: Do, python_client: PythonClient) -> None:
+def test_s7_4_what_a_template_leaves_out(kind: str, do: Do, python_client: PythonClient) -> None:
     """Heat sends null for it, and alarmd takes its own default: nothing that it could not evaluate is stored."""
     made = done(do("create", kind, BARE[kind]), "CREATE")
     alarm = python_client("alarm.get", made.alarm_id)
@@ -183,7 +183,7 @@ def test_what_a_template_leaves_out(kind: str, do: Do, python_client: PythonClie
     done(do("resume"), "RESUME")
 
 
-def test_time_constraints(do: Do, python_client: PythonClient) -> None:
+def test_s7_4_time_constraints(do: Do, python_client: PythonClient) -> None:
     """They arrive, with null for what the template leaves out of them."""
     constraint = {"name": "night", "start": "0 22 * * *", "duration": 3600}
     made = done(do("create", "OS::Aodh::EventAlarm", {"time_constraints": [constraint]}), "CREATE")
@@ -193,7 +193,7 @@ def test_time_constraints(do: Do, python_client: PythonClient) -> None:
     done(do("suspend"), "SUSPEND")
 
 
-def test_a_suspended_alarm_keeps_a_state_it_reached_meanwhile(do: Do, python_client: PythonClient) -> None:
+def test_s7_4_a_suspended_alarm_keeps_a_state_it_reached_meanwhile(do: Do, python_client: PythonClient) -> None:
     """Suspend sends back the state that it read; only what the client means is changed."""
     made = done(do("create", "OS::Aodh::EventAlarm"), "CREATE")
     python_client("alarm.set_state", made.alarm_id, "alarm")
@@ -202,7 +202,7 @@ def test_a_suspended_alarm_keeps_a_state_it_reached_meanwhile(do: Do, python_cli
     assert "alarm" == python_client("alarm.get_state", made.alarm_id)
 
 
-def test_an_alarm_that_is_gone_already_is_deleted(do: Do, python_client: PythonClient) -> None:
+def test_s7_4_an_alarm_that_is_gone_already_is_deleted(do: Do, python_client: PythonClient) -> None:
     """404 is what Heat takes for done."""
     made = done(do("create", "OS::Aodh::EventAlarm"), "CREATE")
     python_client("alarm.delete", made.alarm_id)
@@ -210,7 +210,7 @@ def test_an_alarm_that_is_gone_already_is_deleted(do: Do, python_client: PythonC
     done(do("delete"), "DELETE")
 
 
-def test_an_alarm_that_is_gone_is_missed_and_made_anew(do: Do, python_client: PythonClient) -> None:
+def test_s7_4_an_alarm_that_is_gone_is_missed_and_made_anew(do: Do, python_client: PythonClient) -> None:
     """A check fails with alarmd's words, and the next update replaces the alarm."""
     made = done(do("create", "OS::Aodh::EventAlarm"), "CREATE")
     python_client("alarm.delete", made.alarm_id)
@@ -235,7 +235,7 @@ def test_an_alarm_that_is_gone_is_missed_and_made_anew(do: Do, python_client: Py
         ),
     ],
 )
-def test_the_words_of_a_refusal_reach_the_stack(properties: dict[str, Any], words: str, do: Do) -> None:
+def test_s7_4_the_words_of_a_refusal_reach_the_stack(properties: dict[str, Any], words: str, do: Do) -> None:
     """Whoever looks at the stack reads what alarmd said, and the request id."""
     refused = do("create", "OS::Aodh::EventAlarm", properties)
 

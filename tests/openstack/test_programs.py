@@ -13,7 +13,7 @@ from tests.openstack.clients import Caller, Clients
 from tests.support.daemon import daemon, wait_until
 
 
-def test_aodh_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
+def test_s7_3_aodh_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
     """`aodh` finds who calls, and where, in the variables that it knows."""
     told = {
         "OS_AUTH_TYPE": "aodh-noauth",
@@ -29,7 +29,7 @@ def test_aodh_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
     assert (0, caller.project, caller.user) == (said.returncode, shown.get("project_id"), shown.get("user_id")), said
 
 
-def test_openstack_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
+def test_s7_3_openstack_told_by_its_environment(caller: Caller, tmp_path: Path) -> None:
     """`openstack` finds who calls, and where, in the variables that it knows."""
     told = {
         "OS_AUTH_TYPE": "aodh-noauth",
@@ -43,7 +43,7 @@ def test_openstack_told_by_its_environment(caller: Caller, tmp_path: Path) -> No
     assert (0, []) == (said.returncode, json.loads(said.stdout or "null")), said
 
 
-def test_openstack_alarm_quota_show(clients: Clients, caller: Caller) -> None:
+def test_s7_3_openstack_alarm_quota_show(clients: Clients, caller: Caller) -> None:
     """The own project's quota is shown, and looking at it hinders nobody."""
     shell = clients.shell("openstack", caller)
 
@@ -51,7 +51,7 @@ def test_openstack_alarm_quota_show(clients: Clients, caller: Caller) -> None:
     assert "made" == shell.create("made")["name"]
 
 
-def test_openstack_alarm_quota_show_of_a_project(clients: Clients, caller: Caller) -> None:
+def test_s7_3_openstack_alarm_quota_show_of_a_project(clients: Clients, caller: Caller) -> None:
     """The administrator sees any project's; a member only the own."""
     shell = clients.shell("openstack", caller)
     other = f"project-{uuid4().hex[:12]}"
@@ -61,7 +61,7 @@ def test_openstack_alarm_quota_show_of_a_project(clients: Clients, caller: Calle
     assert "(HTTP 403)" in shell.refusal("alarm", "quota", "show", "--project", other)
 
 
-def test_openstack_alarm_quota_set(clients: Clients, caller: Caller) -> None:
+def test_s7_3_openstack_alarm_quota_set(clients: Clients, caller: Caller) -> None:
     """What the administrator sets holds: the alarm that is one too many is refused in Aodh's words."""
     shell = clients.shell("openstack", caller)
     root = shell.by(roles="admin", project="ops")
@@ -75,7 +75,7 @@ def test_openstack_alarm_quota_set(clients: Clients, caller: Caller) -> None:
     assert "second" == shell.create("second")["name"]
 
 
-def test_openstack_alarm_quota_set_by_a_member(clients: Clients, caller: Caller) -> None:
+def test_s7_3_openstack_alarm_quota_set_by_a_member(clients: Clients, caller: Caller) -> None:
     """A member may not."""
     shell = clients.shell("openstack", caller)
 
@@ -85,7 +85,7 @@ def test_openstack_alarm_quota_set_by_a_member(clients: Clients, caller: Caller)
 
 
 @pytest.mark.parametrize("program", ["aodh", "openstack"])
-def test_alarm_metrics(program: str, clients: Clients, caller: Caller) -> None:
+def test_s7_3_alarm_metrics(program: str, clients: Clients, caller: Caller) -> None:
     """The list of counted evaluations can be read; nothing was evaluated here."""
     shell = clients.shell(program, caller)
     shell.create("uncounted")
@@ -93,7 +93,7 @@ def test_alarm_metrics(program: str, clients: Clients, caller: Caller) -> None:
     assert [] == shell.table("alarm", "metrics")
 
 
-def test_alarm_metrics_of_what_was_evaluated(clients: Clients, tmp_path: Path) -> None:
+def test_s7_3_alarm_metrics_of_what_was_evaluated(clients: Clients, tmp_path: Path) -> None:
     """Each state has its counter, and evaluations are counted under the state that they found."""
     environ = {
         "ALARMD_API__AUTH": "trusted-headers",
@@ -120,7 +120,7 @@ def test_alarm_metrics_of_what_was_evaluated(clients: Clients, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("program", ["aodh", "openstack"])
-def test_a_caller_without_a_role_reads_why(program: str, clients: Clients, caller: Caller) -> None:
+def test_s7_3_a_caller_without_a_role_reads_why(program: str, clients: Clients, caller: Caller) -> None:
     """The refusal is Aodh's."""
     shell = clients.shell(program, caller).by(roles="gardener")
 

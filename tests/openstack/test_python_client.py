@@ -15,7 +15,7 @@ def an_event_alarm(**more: Any) -> dict[str, Any]:
     return {"name": "an alarm", "type": "event", "event_rule": {"event_type": "x"}, **more}
 
 
-def test_alarm_create(python_client: PythonClient) -> None:
+def test_s7_3_alarm_create(python_client: PythonClient) -> None:
     """What is created is returned whole; the rules of other types are left out by the client."""
     made = python_client("alarm.create", alarm=an_event_alarm(threshold_rule={}, ok_actions=None))
 
@@ -23,14 +23,14 @@ def test_alarm_create(python_client: PythonClient) -> None:
     assert [key for key in made if key.endswith("_rule")] == ["event_rule"]
 
 
-def test_alarm_get(python_client: PythonClient) -> None:
+def test_s7_3_alarm_get(python_client: PythonClient) -> None:
     """The id gets what was created."""
     made = python_client("alarm.create", alarm=an_event_alarm())
 
     assert made == python_client("alarm.get", made["alarm_id"])
 
 
-def test_alarm_list(python_client: PythonClient) -> None:
+def test_s7_3_alarm_list(python_client: PythonClient) -> None:
     """Filters, sorts, limit and marker work together."""
     made = [
         python_client("alarm.create", alarm=an_event_alarm(name=name, severity=severity, enabled=enabled))
@@ -47,7 +47,7 @@ def test_alarm_list(python_client: PythonClient) -> None:
     assert ["b", "c", "a"] == names(sorts=["severity:asc"])
 
 
-def test_alarm_query(python_client: PythonClient) -> None:
+def test_s7_3_alarm_query(python_client: PythonClient) -> None:
     """The query is handed over as text; none at all finds every alarm."""
     python_client("alarm.create", alarm=an_event_alarm(name="a"))
     python_client("alarm.create", alarm=an_event_alarm(name="b"))
@@ -56,7 +56,7 @@ def test_alarm_query(python_client: PythonClient) -> None:
     assert ["a", "b"] == sorted(found["name"] for found in python_client("alarm.query"))
 
 
-def test_alarm_update(python_client: PythonClient) -> None:
+def test_s7_3_alarm_update(python_client: PythonClient) -> None:
     """The client gets, merges and puts the whole alarm; the rule is merged too."""
     rule = {"metric": "cpu", "resource_id": "r", "resource_type": "t", "aggregation_method": "mean", "threshold": 1}
     kind = "gnocchi_resources_threshold"
@@ -76,7 +76,7 @@ def test_alarm_update(python_client: PythonClient) -> None:
     )
 
 
-def test_alarm_update_with_nothing_is_no_change(python_client: PythonClient) -> None:
+def test_s7_3_alarm_update_with_nothing_is_no_change(python_client: PythonClient) -> None:
     """An echo of the alarm leaves no trace in its history."""
     made = python_client("alarm.create", alarm=an_event_alarm(alarm_actions=["http://receiver.example/%2F?a=%2B"]))
     python_client("alarm.update", made["alarm_id"], {})
@@ -85,7 +85,7 @@ def test_alarm_update_with_nothing_is_no_change(python_client: PythonClient) -> 
     assert made == python_client("alarm.get", made["alarm_id"])
 
 
-def test_alarm_delete(python_client: PythonClient) -> None:
+def test_s7_3_alarm_delete(python_client: PythonClient) -> None:
     """What is deleted is gone, in the words that the clients' own tests compare."""
     made = python_client("alarm.create", alarm=an_event_alarm())
 
@@ -97,7 +97,7 @@ def test_alarm_delete(python_client: PythonClient) -> None:
         assert refused.value.text.startswith(f"Alarm {made['alarm_id']} not found (HTTP 404) (Request-ID: req-")
 
 
-def test_alarm_get_state_and_set_state(python_client: PythonClient) -> None:
+def test_s7_3_alarm_get_state_and_set_state(python_client: PythonClient) -> None:
     """States are bare texts."""
     made = python_client("alarm.create", alarm=an_event_alarm())
 
@@ -106,7 +106,7 @@ def test_alarm_get_state_and_set_state(python_client: PythonClient) -> None:
     assert "alarm" == python_client("alarm.get_state", made["alarm_id"])
 
 
-def test_alarm_history_get(python_client: PythonClient) -> None:
+def test_s7_3_alarm_history_get(python_client: PythonClient) -> None:
     """Records carry what Aodh's carry; pages follow each other."""
     made = python_client("alarm.create", alarm=an_event_alarm())
     python_client("alarm.set_state", made["alarm_id"], "ok")
@@ -121,7 +121,7 @@ def test_alarm_history_get(python_client: PythonClient) -> None:
     assert [oldest] == python_client("alarm_history.get", made["alarm_id"], sorts=["timestamp:asc"], limit=1)
 
 
-def test_alarm_history_search(python_client: PythonClient) -> None:
+def test_s7_3_alarm_history_search(python_client: PythonClient) -> None:
     """Without a query the client sends an empty object."""
     made = python_client("alarm.create", alarm=an_event_alarm())
     python_client("alarm.set_state", made["alarm_id"], "ok")
@@ -132,7 +132,7 @@ def test_alarm_history_search(python_client: PythonClient) -> None:
     ]
 
 
-def test_capabilities_list(python_client: PythonClient) -> None:
+def test_s7_3_capabilities_list(python_client: PythonClient) -> None:
     """The capabilities are Aodh's."""
     assert {
         "api": {
@@ -145,12 +145,12 @@ def test_capabilities_list(python_client: PythonClient) -> None:
     } == python_client("capabilities.list")
 
 
-def test_metrics_get(python_client: PythonClient) -> None:
+def test_s7_3_metrics_get(python_client: PythonClient) -> None:
     """Nothing was evaluated here."""
     assert {"evaluation_results": []} == python_client("metrics.get")
 
 
-def test_quota_list_and_create(python_client: PythonClient) -> None:
+def test_s7_3_quota_list_and_create(python_client: PythonClient) -> None:
     """What the administrator sets the project sees."""
     project = python_client.caller.project
     limit = [{"resource": "alarms", "limit": 7}]
@@ -174,7 +174,7 @@ def test_quota_list_and_create(python_client: PythonClient) -> None:
         ("quota.create", ["p", []], "Forbidden", "RBAC Authorization Failed (HTTP 403)"),
     ],
 )  # fmt: skip
-def test_refusals(method: str, args: list[Any], kind: str, text: str, python_client: PythonClient) -> None:
+def test_s7_3_refusals(method: str, args: list[Any], kind: str, text: str, python_client: PythonClient) -> None:
     """Each refusal becomes the exception that programs catch, with alarmd's words in it."""
     with pytest.raises(Refused) as refused:
         python_client(method, *args)
@@ -183,7 +183,7 @@ def test_refusals(method: str, args: list[Any], kind: str, text: str, python_cli
     assert text in refused.value.text
 
 
-def test_a_foreign_alarm_is_unknown(python_client: PythonClient) -> None:
+def test_s7_3_a_foreign_alarm_is_unknown(python_client: PythonClient) -> None:
     """Another project's alarm is 404, not 403."""
     made = python_client("alarm.create", alarm=an_event_alarm())
     with pytest.raises(Refused) as refused:

@@ -62,7 +62,7 @@ def test_behind_a_proxy_any_name_will_do(open_a_door: Callable[..., Door]) -> No
         ({"X-Tenant-Id": "t", "X-Project-Id": "", "X-Role": "a", "X-Roles": ""}, ("", "", set())),
     ],
 )
-def test_headers_name_the_caller(
+def test_s7_1_headers_name_the_caller(
     door: Door, identify: Identify, headers: Mapping[str, str], named: tuple[str, str, set[str]]
 ) -> None:
     """Roles are compared in any case; the old names of a header count where the proper one is not there."""
@@ -83,7 +83,7 @@ def test_a_header_that_cannot_be_stored_is_refused(door: Door, name: str) -> Non
     assert name in error_of(answer)
 
 
-def test_without_headers_only_loopback_knows_the_caller(door: Door) -> None:
+def test_s7_1_without_headers_only_loopback_knows_the_caller(door: Door) -> None:
     """On loopback it is the administrator, behind a proxy nobody."""
     with door.app.test_request_context("/v2/alarms", headers={"X-Auth-Token": "t"}):
         assert Caller(project_id="", user_id="", roles=frozenset({"admin"})) == loopback(request)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what at each endpoint: the rules of Aodh 23 (contract, section 7.2), one case for each cell.
+"""Aodh's contract §7.2, who may do what at each endpoint, by the rules of Aodh 23, one case for each cell.
 
 The caller always acts for project p1. What it asks for is its own (of p1), or somebody else's (of p2).
 """
@@ -211,7 +211,7 @@ def _filled(template: Any, values: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize(("endpoint", "role_set", "whose", "status"), _CASES)
-def test_each_cell(door: Door, endpoint: Endpoint, role_set: str, whose: str, status: int) -> None:
+def test_s7_2_each_cell(door: Door, endpoint: Endpoint, role_set: str, whose: str, status: int) -> None:
     """The answer is that of the contract; refusals by policy are told in Aodh's words."""
     project_id = "p1" if whose == "own" else "p2"
     alarm_id = _made(door, project_id) if "{alarm_id}" in endpoint.path else ""
@@ -230,7 +230,7 @@ def test_each_cell(door: Door, endpoint: Endpoint, role_set: str, whose: str, st
             assert f"Alarm {alarm_id} not found" == error_of(answer)
 
 
-def test_a_refusal_changes_nothing(door: Door) -> None:
+def test_s7_2_a_refusal_changes_nothing(door: Door) -> None:
     """Whoever may not change an alarm has not changed it, nor left a trace in its history."""
     alarm_id = _made(door, "p1")
     path = f"/v2/alarms/{alarm_id}"
@@ -250,7 +250,7 @@ def test_a_refusal_changes_nothing(door: Door) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": "t"}])
 @pytest.mark.parametrize("endpoint", _TABLE, ids=lambda row: f"7.1-{row.rule}-nobody-403")
-def test_nobody_is_let_in(door: Door, endpoint: Endpoint, headers: dict[str, str]) -> None:
+def test_s7_2_nobody_is_let_in(door: Door, endpoint: Endpoint, headers: dict[str, str]) -> None:
     """Without identity headers each endpoint is closed."""
     answer = door.send(endpoint.method, endpoint.path, endpoint.body, headers=headers)
 
@@ -260,6 +260,6 @@ def test_nobody_is_let_in(door: Door, endpoint: Endpoint, headers: dict[str, str
 @pytest.mark.parametrize(
     "path", ["/", "/v2/capabilities", "/healthcheck", "/healthz", "/readyz", "/metrics", "/openapi.json"]
 )
-def test_open_paths(door: Door, path: str) -> None:
+def test_s7_2_open_paths(door: Door, path: str) -> None:
     """What anybody may ask for takes no identity."""
     assert 200 == door.get(path).status_code

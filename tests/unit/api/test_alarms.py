@@ -25,7 +25,7 @@ def created(door: Door, headers: dict[str, str] | None = None, **changes: Any) -
     return alarm
 
 
-def test_a_new_alarm_is_answered_whole_in_the_order_of_the_contract(door: Door) -> None:
+def test_s2_a_new_alarm_is_answered_whole_in_the_order_of_the_contract(door: Door) -> None:
     """Every key is there with its default, the rule last under the name of its type, and Location leads to it."""
     response = door.post("/v2/alarms", BODY, headers=ANN)
     alarm = response.get_json()
@@ -75,14 +75,14 @@ def test_the_described_rule_is_the_one_that_is_answered(door: Door) -> None:
     assert set(rule_families()["threshold"].body.model_fields) == set(created(door)["threshold_rule"])
 
 
-def test_moments_show_microseconds_only_when_there_are_any(door: Door) -> None:
+def test_s1_1_moments_show_microseconds_only_when_there_are_any(door: Door) -> None:
     """Timestamps are naive ISO 8601 in UTC, as Aodh writes them."""
     door.clock.advance(1.25)
 
     assert created(door)["timestamp"] == "2026-01-01T00:00:01.250000"
 
 
-def test_text_is_taken_for_numbers_and_booleans(door: Door) -> None:
+def test_s2_text_is_taken_for_numbers_and_booleans(door: Door) -> None:
     """The clients of Aodh send numbers and booleans as text."""
     rule = RULE | {"threshold": "80.5", "period": "30", "evaluation_periods": 2.0}
     alarm = created(door, enabled="false", repeat_actions="True", threshold_rule=rule)
@@ -91,7 +91,7 @@ def test_text_is_taken_for_numbers_and_booleans(door: Door) -> None:
     assert (80.5, 30, 2) == tuple(alarm["threshold_rule"][key] for key in ("threshold", "period", "evaluation_periods"))
 
 
-def test_the_nulls_of_a_template_mean_the_default(door: Door) -> None:
+def test_s2_the_nulls_of_a_template_mean_the_default(door: Door) -> None:
     """Heat sends an explicit null for everything its template leaves out."""
     rule = RULE | dict.fromkeys(["period", "evaluation_periods", "statistic", "comparison_operator", "query"])
     nulls = dict.fromkeys(
@@ -107,7 +107,7 @@ def test_the_nulls_of_a_template_mean_the_default(door: Door) -> None:
     assert plain | {"alarm_id": ""} == nulled | {"alarm_id": ""}
 
 
-def test_an_echo_of_what_was_read_changes_nothing(door: Door) -> None:
+def test_s2_1_an_echo_of_what_was_read_changes_nothing(door: Door) -> None:
     """Clients read, merge and send back the whole alarm, read-only attributes and all."""
     door.clock.advance(0.123457)
     alarm = created(door, alarm_actions=["http://127.0.0.1/a?x=%2F+b"], ok_actions=["log://"])
@@ -118,7 +118,7 @@ def test_an_echo_of_what_was_read_changes_nothing(door: Door) -> None:
     assert ["creation"] == [change["type"] for change in door.get(f"{path}/history").get_json()]
 
 
-def test_replacing_sets_what_is_left_out_back(door: Door) -> None:
+def test_s2_1_replacing_sets_what_is_left_out_back(door: Door) -> None:
     """PUT is the whole definition; the identity stays."""
     alarm = created(door, severity="critical", description="mine")
     door.clock.advance(60)
@@ -220,7 +220,7 @@ def test_whatever_a_body_holds_it_is_read_or_refused(data: dict[str, Any]) -> No
         assert draft.type == "threshold"
 
 
-def test_the_state_is_a_bare_string(door: Door) -> None:
+def test_s2_2_the_state_is_a_bare_string(door: Door) -> None:
     """It is read and set as a JSON string; setting it by hand is recorded and calls nobody."""
     path = f"/v2/alarms/{created(door)['alarm_id']}"
 
@@ -232,7 +232,7 @@ def test_the_state_is_a_bare_string(door: Door) -> None:
 
 
 @pytest.mark.parametrize("body", ["bad", None, 5, {"state": "ok"}, "OK"])
-def test_only_three_states_can_be_set(door: Door, body: Any) -> None:
+def test_s2_2_only_three_states_can_be_set(door: Door, body: Any) -> None:
     """Anything else is a 400 that names the three."""
     path = f"/v2/alarms/{created(door)['alarm_id']}/state"
     response = door.app.test_client().put(path, data=json.dumps(body), content_type="application/json")
@@ -241,7 +241,7 @@ def test_only_three_states_can_be_set(door: Door, body: Any) -> None:
     assert "insufficient data" in error_of(response)
 
 
-def test_history_tells_what_changed_as_json_in_a_string(door: Door) -> None:
+def test_s6_history_tells_what_changed_as_json_in_a_string(door: Door) -> None:
     """Newest first; a change holds the changed keys only, in the text that Aodh's own tests compare."""
     alarm = created(door, ANN)
     path = f"/v2/alarms/{alarm['alarm_id']}"
@@ -261,7 +261,7 @@ def test_history_tells_what_changed_as_json_in_a_string(door: Door) -> None:
     assert {"project_id": "p1", "user_id": "ann", "timestamp": "2026-01-01T00:00:02"}.items() <= changes[0].items()
 
 
-def test_history_can_be_narrowed_sorted_and_paged(door: Door) -> None:
+def test_s6_history_can_be_narrowed_sorted_and_paged(door: Door) -> None:
     """By type and by moments; moments with a range only."""
     alarm = created(door)
     path = f"/v2/alarms/{alarm['alarm_id']}"

@@ -70,7 +70,7 @@ def names(door: Door, condition: Any = None, **others: Any) -> list[str]:
         ({"or": [{"=": {"name": "a"}}, {"=": {"name": "b"}}, {"=": {"name": "c"}}]}, ["b", "a"]),
     ],
 )
-def test_alarms_that_a_filter_holds_for(stocked: Door, condition: Any, expected: list[str]) -> None:
+def test_s1_6_alarms_that_a_filter_holds_for(stocked: Door, condition: Any, expected: list[str]) -> None:
     """Every operator works in any case, on fields of every kind, with values as clients spell them."""
     assert expected == names(stocked, condition)
 
@@ -89,12 +89,12 @@ def test_alarms_that_a_filter_holds_for(stocked: Door, condition: Any, expected:
         ({"limit": 2.0, "orderby": '[{"name": "asc"}]'}, ["1", "a"]),
     ],
 )
-def test_order_and_number(stocked: Door, others: dict[str, Any], expected: list[str]) -> None:
+def test_s1_6_order_and_number(stocked: Door, others: dict[str, Any], expected: list[str]) -> None:
     """Newest first and all there is, unless another order or fewer are asked for."""
     assert expected == names(stocked, **others)
 
 
-def test_no_order_is_still_one(stocked: Door) -> None:
+def test_s1_6_no_order_is_still_one(stocked: Door) -> None:
     """Who asks for no particular order gets the same one every time."""
     first = names(stocked, orderby="[]")
 
@@ -102,7 +102,7 @@ def test_no_order_is_still_one(stocked: Door) -> None:
     assert first == names(stocked, orderby="[]")
 
 
-def test_answers_look_as_those_of_lists(stocked: Door) -> None:
+def test_s1_6_answers_look_as_those_of_lists(stocked: Door) -> None:
     """Both paths, with and without a trailing slash, answer with the items of the lists."""
     assert stocked.get("/v2/alarms").get_json() == ask(stocked, f"{ALARMS}/").get_json()
 
@@ -112,7 +112,7 @@ def test_answers_look_as_those_of_lists(stocked: Door) -> None:
     assert expected == ask(stocked, f"{HISTORY}/", {"=": {"alarm_id": alarm_id}}).get_json()
 
 
-def test_the_history_of_deleted_alarms_is_found(stocked: Door) -> None:
+def test_s1_6_the_history_of_deleted_alarms_is_found(stocked: Door) -> None:
     """What was recorded about an alarm can be looked up when it is gone, where its own history is a 404."""
     alarm = stocked.get("/v2/alarms", headers=ANN).get_json()[0]
     stocked.clock.advance(1)
@@ -124,7 +124,7 @@ def test_the_history_of_deleted_alarms_is_found(stocked: Door) -> None:
     assert [] == ask(stocked, HISTORY, condition, headers=BOB).get_json()
 
 
-def test_history_can_be_asked_for_by_every_field(stocked: Door) -> None:
+def test_s1_6_history_can_be_asked_for_by_every_field(stocked: Door) -> None:
     """Fields of the history, its severity too, which is not shown; what has none matches nothing, so not is true."""
     alarm = stocked.get("/v2/alarms", headers=ANN).get_json()[0]
     stocked.put(f"/v2/alarms/{alarm['alarm_id']}/state", "alarm", headers=ANN)
@@ -177,7 +177,7 @@ def test_history_can_be_asked_for_by_every_field(stocked: Door) -> None:
         ({"or": [{"=": {"name": "a"}}] * (MAX_COMPARISONS + 1)}, f"more than {MAX_COMPARISONS} comparisons"),
     ],
 )
-def test_filters_that_cannot_be(stocked: Door, condition: Any, text: str) -> None:
+def test_s1_6_filters_that_cannot_be(stocked: Door, condition: Any, text: str) -> None:
     """Whatever is wrong with a filter is a 400 that names it."""
     response = ask(stocked, ALARMS, condition)
 
@@ -230,7 +230,7 @@ def test_filters_that_cannot_be(stocked: Door, condition: Any, text: str) -> Non
     ],
 )
 @pytest.mark.parametrize("path", [ALARMS])
-def test_bodies_that_cannot_be(stocked: Door, path: str, body: Any, text: str) -> None:
+def test_s1_6_bodies_that_cannot_be(stocked: Door, path: str, body: Any, text: str) -> None:
     """Whatever is wrong with the rest of a query is a 400 that names it."""
     response = stocked.post(path, body)
 
@@ -238,7 +238,7 @@ def test_bodies_that_cannot_be(stocked: Door, path: str, body: Any, text: str) -
     assert text in error_of(response)
 
 
-def test_deep_filters_are_refused(stocked: Door) -> None:
+def test_s1_6_deep_filters_are_refused(stocked: Door) -> None:
     """What is nested as deep as is allowed is answered, one level more is refused."""
 
     def nested(levels: int) -> Any:
@@ -265,14 +265,14 @@ def test_deep_filters_are_refused(stocked: Door) -> None:
         (b"{}", "application/json", "marker=", 200),
     ],
 )
-def test_what_is_sent(door: Door, path: str, body: bytes, content_type: str, arguments: str, status: int) -> None:  # noqa: PLR0917  # parametrised
+def test_s1_6_what_is_sent(door: Door, path: str, body: bytes, content_type: str, arguments: str, status: int) -> None:  # noqa: PLR0917  # parametrised
     """A query needs a JSON body, and takes nothing in its URL but the marker of a page."""
     response = door.app.test_client().post(path, data=body, content_type=content_type, query_string=arguments)
 
     assert status == response.status_code
 
 
-def test_only_post_is_allowed(stocked: Door) -> None:
+def test_s1_6_only_post_is_allowed(stocked: Door) -> None:
     """Queries are posted."""
     response = stocked.get(ALARMS)
 
@@ -280,7 +280,7 @@ def test_only_post_is_allowed(stocked: Door) -> None:
 
 
 @pytest.mark.parametrize("path", [ALARMS, HISTORY])
-def test_who_sees_what(stocked: Door, path: str) -> None:
+def test_s1_6_who_sees_what(stocked: Door, path: str) -> None:
     """A project sees its own, an admin everything without asking for it."""
     seen = [len(ask(stocked, path, headers=headers).get_json()) for headers in (ANN, EVE, BOB, ADMIN, None)]
 
@@ -302,7 +302,9 @@ def test_who_sees_what(stocked: Door, path: str) -> None:
         ('{"or": [{"=": {"type": "x"}}, {"not": {"=": {"OWNER": "p2"}}}]}', None),
     ],
 )
-def test_who_names_another_project(stocked: Door, path: str, owner: str, condition: str, found: int | None) -> None:
+def test_s1_6_who_names_another_project(
+    stocked: Door, path: str, owner: str, condition: str, found: int | None
+) -> None:
     """Who is no admin is told when a filter names another project, wherever it does; admins may."""
     body = {"filter": condition.replace("OWNER", owner)}
     response = stocked.post(path, body, headers=ANN)
@@ -315,12 +317,12 @@ def test_who_names_another_project(stocked: Door, path: str, owner: str, conditi
     assert 200 == stocked.post(path, body, headers=ADMIN).status_code
 
 
-def test_the_alias_of_the_project_is_the_project(stocked: Door) -> None:
+def test_s1_6_the_alias_of_the_project_is_the_project(stocked: Door) -> None:
     """Another name for the field does not get around the rule."""
     assert 401 == ask(stocked, ALARMS, {"=": {"project": "p2"}}, headers=ANN).status_code
 
 
-def test_a_foreign_actor_may_be_named(stocked: Door) -> None:
+def test_s1_6_a_foreign_actor_may_be_named(stocked: Door) -> None:
     """Who acted is no matter of whose alarm it is: an admin's changes of one's own alarms can be asked for."""
     alarm = stocked.get("/v2/alarms", headers=ANN).get_json()[0]
     stocked.put(f"/v2/alarms/{alarm['alarm_id']}/state", "alarm", headers=ADMIN)
@@ -330,7 +332,7 @@ def test_a_foreign_actor_may_be_named(stocked: Door) -> None:
 
 
 @pytest.mark.parametrize("path", [ALARMS, HISTORY])
-def test_who_may_not_ask(open_a_door: Callable[..., Door], path: str) -> None:
+def test_s1_6_who_may_not_ask(open_a_door: Callable[..., Door], path: str) -> None:
     """Without the role, or any identity, there is no answer."""
     door = open_a_door(access=Access.TRUSTED_HEADERS)
     statuses = [
@@ -343,7 +345,7 @@ def test_who_may_not_ask(open_a_door: Callable[..., Door], path: str) -> None:
 
 @pytest.mark.parametrize("path", [ALARMS, HISTORY])
 @pytest.mark.parametrize("body", [{}, {"limit": 100}, {"orderby": '[{"severity": "asc"}]'}])
-def test_the_rest_of_a_list_can_be_had(open_a_door: Callable[..., Door], path: str, body: dict[str, Any]) -> None:
+def test_s1_6_the_rest_of_a_list_can_be_had(open_a_door: Callable[..., Door], path: str, body: dict[str, Any]) -> None:
     """Where the page cuts a list, Link leads to the rest: the same body posted there, until there is no more."""
     door = open_a_door(limits=ApiLimits(page_limit=2))
     for number in range(5):
@@ -364,7 +366,7 @@ def test_the_rest_of_a_list_can_be_had(open_a_door: Callable[..., Door], path: s
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_who_wants_no_more_gets_no_link(open_a_door: Callable[..., Door], limit: int) -> None:
+def test_s1_6_who_wants_no_more_gets_no_link(open_a_door: Callable[..., Door], limit: int) -> None:
     """A limit that the page has room for is what the client wanted; nothing is missing then."""
     door = open_a_door(limits=ApiLimits(page_limit=2))
     for number in range(3):

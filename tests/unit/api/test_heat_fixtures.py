@@ -79,12 +79,12 @@ def leaves(rule: Any) -> list[dict[str, Any]]:
     return [leaf for key in ("and", "or") if key in rule for leaf in leaves(rule[key])]
 
 
-def test_all_seven_are_there() -> None:
+def test_s7_4_all_seven_are_there() -> None:
     """F1 to F7."""
     assert {f"f{number}" for number in range(1, 8)} == set(FIXTURES)
 
 
-def test_every_value_comes_back(heat_door: Door, sent: dict[str, Any]) -> None:
+def test_s7_4_every_value_comes_back(heat_door: Door, sent: dict[str, Any]) -> None:
     """As it was sent; Heat reads the alarm and compares it with its template. Null means the default."""
     alarm = create(heat_door, sent)
     given = {key: value for key, value in sent.items() if value is not None}
@@ -99,7 +99,7 @@ def test_every_value_comes_back(heat_door: Door, sent: dict[str, Any]) -> None:
         }
 
 
-def test_thresholds_come_back_exact_and_as_floating_point(heat_door: Door, sent: dict[str, Any]) -> None:
+def test_s7_4_thresholds_come_back_exact_and_as_floating_point(heat_door: Door, sent: dict[str, Any]) -> None:
     """240000000000.0 as well as 80."""
     kept = leaves(create(heat_door, sent)[rule_key(sent)])
 
@@ -108,7 +108,7 @@ def test_thresholds_come_back_exact_and_as_floating_point(heat_door: Door, sent:
     ]
 
 
-def test_addresses_and_queries_survive_byte_for_byte(heat_door: Door, sent: dict[str, Any]) -> None:
+def test_s7_4_addresses_and_queries_survive_byte_for_byte(heat_door: Door, sent: dict[str, Any]) -> None:
     """A signed URL is signed to the letter; they stand in the raw answers of POST, GET and PUT as they were sent."""
     wanted = [*sent["alarm_actions"], *(leaf["query"] for leaf in leaves(sent[rule_key(sent)]) if "query" in leaf)]
     made = heat_door.post("/v2/alarms", sent, headers=ANN)
@@ -120,7 +120,7 @@ def test_addresses_and_queries_survive_byte_for_byte(heat_door: Door, sent: dict
         assert [] == [text for text in wanted if json.dumps(text) not in answer.get_data(as_text=True)]
 
 
-def test_an_echo_changes_nothing(heat_door: Door, trusts: MemoryTrusts, sent: dict[str, Any]) -> None:
+def test_s7_4_an_echo_changes_nothing(heat_door: Door, trusts: MemoryTrusts, sent: dict[str, Any]) -> None:
     """What GET gave is put back: the same answer, no history, and the same trust."""
     alarm = create(heat_door, sent)
     given_before = dict(trusts.givers)
@@ -131,7 +131,7 @@ def test_an_echo_changes_nothing(heat_door: Door, trusts: MemoryTrusts, sent: di
     assert given_before == trusts.givers
 
 
-def test_suspend_and_resume_change_one_thing(heat_door: Door, sent: dict[str, Any]) -> None:
+def test_s7_4_suspend_and_resume_change_one_thing(heat_door: Door, sent: dict[str, Any]) -> None:
     """However often: queries never grow, and the history tells of `enabled` only."""
     alarm = create(heat_door, sent)
     for enabled in (False, True) * 3:
@@ -142,7 +142,7 @@ def test_suspend_and_resume_change_one_thing(heat_door: Door, sent: dict[str, An
     assert [("rule change", {"enabled": enabled}) for enabled in (False, True) * 3] == changes(heat_door, alarm)
 
 
-def test_explicit_nulls_mean_the_defaults(heat_door: Door, sent: dict[str, Any]) -> None:
+def test_s7_4_explicit_nulls_mean_the_defaults(heat_door: Door, sent: dict[str, Any]) -> None:
     """A template with only the mandatory properties sends null for every other one."""
     nulled = json.loads(json.dumps(sent))
     optional = ("granularity", "evaluation_periods", "comparison_operator")
@@ -159,7 +159,7 @@ def test_explicit_nulls_mean_the_defaults(heat_door: Door, sent: dict[str, Any])
         assert DEFAULTS["event"] == alarm["event_rule"]
 
 
-def test_trusts_end_with_what_needed_them(heat_door: Door, trusts: MemoryTrusts, sent: dict[str, Any]) -> None:
+def test_s7_4_trusts_end_with_what_needed_them(heat_door: Door, trusts: MemoryTrusts, sent: dict[str, Any]) -> None:
     """One trust for an alarm with `trust+` actions, given by its maker; none is left behind."""
     alarm = create(heat_door, sent)
     needed = [url for url in sent["alarm_actions"] if url.startswith("trust+")]
@@ -170,7 +170,7 @@ def test_trusts_end_with_what_needed_them(heat_door: Door, trusts: MemoryTrusts,
 
 
 @pytest.mark.parametrize("url", ["trust+http://HEAT:8004/v1/signal", "trust+zaqar://?queue_name=ALARM_QUEUE"])
-def test_without_keystone_a_trust_is_refused_in_words(door: Door, url: str) -> None:
+def test_s7_4_without_keystone_a_trust_is_refused_in_words(door: Door, url: str) -> None:
     """400, where Aodh answers 500."""
     body = json.loads(FIXTURES["f1"].read_text()) | {"alarm_actions": [url]}
     response = door.post("/v2/alarms", body, headers=ANN)

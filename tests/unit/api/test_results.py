@@ -34,7 +34,7 @@ def listed(door: Door, path: str, headers: dict[str, str]) -> list[str]:
     return [one["alarm_id"] for one in answer["evaluation_results"]]
 
 
-def test_results_have_the_shape_of_aodh(counting: Door) -> None:
+def test_s1_3_metrics_results_have_the_shape_of_aodh(counting: Door) -> None:
     """Every counted alarm of the caller's project is there with all three states, and no other."""
     answer = counting.get("/v2/metrics", headers=BOB)
 
@@ -44,7 +44,7 @@ def test_results_have_the_shape_of_aodh(counting: Door) -> None:
     assert ["a", "c"] == listed(counting, "/v2/metrics?all_projects=false", ANN)
 
 
-def test_an_administrator_may_see_all_projects(counting: Door) -> None:
+def test_s1_3_metrics_an_administrator_may_see_all_projects(counting: Door) -> None:
     """All projects are shown to an administrator that asks for them; others are refused."""
     refused = counting.get("/v2/metrics?all_projects=true", headers=ANN)
 
@@ -53,14 +53,16 @@ def test_an_administrator_may_see_all_projects(counting: Door) -> None:
     assert (403, "RBAC Authorization Failed") == (refused.status_code, error_of(refused))
 
 
-def test_a_caller_without_the_role_is_refused(counting: Door) -> None:
+def test_s1_3_metrics_a_caller_without_the_role_is_refused(counting: Door) -> None:
     """To look takes the role of a reader."""
     answer = counting.get("/v2/metrics", headers=ANN | {"X-Roles": "member"})
 
     assert (403, "RBAC Authorization Failed") == (answer.status_code, error_of(answer))
 
 
-def test_a_page_is_bounded_and_goes_on_at_the_marker(open_a_door: Callable[..., Door], counting: Door) -> None:
+def test_s1_3_metrics_a_page_is_bounded_and_goes_on_at_the_marker(
+    open_a_door: Callable[..., Door], counting: Door
+) -> None:
     """No answer is longer than a page, and a link leads to the rest."""
     door = open_a_door(access=Access.TRUSTED_HEADERS, count_results=True, limits=ApiLimits(page_limit=2))
     first = door.get("/v2/metrics?all_projects=true", headers=ADMIN)
@@ -72,7 +74,9 @@ def test_a_page_is_bounded_and_goes_on_at_the_marker(open_a_door: Callable[..., 
 
 
 @pytest.mark.parametrize("headers", [ANN, ADMIN])
-def test_while_nothing_is_counted_the_answer_says_so(open_a_door: Callable[..., Door], headers: dict[str, str]) -> None:
+def test_s1_3_metrics_while_nothing_is_counted_the_answer_says_so(
+    open_a_door: Callable[..., Door], headers: dict[str, str]
+) -> None:
     """By default it is Aodh's 403, whoever asks."""
     answer = open_a_door(access=Access.TRUSTED_HEADERS).get("/v2/metrics", headers=headers)
 
@@ -87,7 +91,7 @@ def test_while_nothing_is_counted_the_answer_says_so(open_a_door: Callable[..., 
         ("/v2/metrics?limit=-1", "Limit should be positive"),
     ],
 )
-def test_wrong_arguments_are_refused(counting: Door, path: str, message: str) -> None:
+def test_s1_3_metrics_wrong_arguments_are_refused(counting: Door, path: str, message: str) -> None:
     """An argument that is unknown or cannot be read is a 400 that names it."""
     answer = counting.get(path, headers=ANN)
 

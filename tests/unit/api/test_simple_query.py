@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of alarms: conditions, order and pages."""
+"""Aodh's contract §1.4, simple queries, §1.5, order and pages, and §6, what histories can be asked for."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -63,6 +63,16 @@ def names(door: Door, arguments: str) -> list[str]:
         ("q.field=timestamp&q.type=datetime&q.value=2026-01-01T01:01:00%2B01:00", ["b"]),
         ("q.field=timestamp&q.value=0001-01-01T00:00:00", []),
         ("q.field=user_id&q.value=someone%20else", []),
+    ],
+)
+def test_s1_4_lists_hold_what_was_asked_for(stocked: Door, arguments: str, expected: list[str]) -> None:
+    """Conditions are positional and all must hold; values need no type; what does not exist matches nothing."""
+    assert expected == names(stocked, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
         ("sort=", ["1", "b", "a"]),
         ("sort=name:", ["1", "a", "b"]),
         ("sort=name:DESC", ["b", "a", "1"]),
@@ -76,12 +86,12 @@ def names(door: Door, arguments: str) -> list[str]:
         ("marker=&limit=", ["1", "b", "a"]),
     ],
 )
-def test_lists_hold_what_was_asked_for(stocked: Door, arguments: str, expected: list[str]) -> None:
-    """Conditions are positional and all must hold; values need no type; what does not exist matches nothing."""
+def test_s1_5_lists_are_in_the_order_that_was_asked_for(stocked: Door, arguments: str, expected: list[str]) -> None:
+    """Newest first by default; several keys count one after the other, each in its direction; 0 and nothing are all."""
     assert expected == names(stocked, arguments)
 
 
-def test_pages_follow_each_other(stocked: Door) -> None:
+def test_s1_5_pages_follow_each_other(stocked: Door) -> None:
     """The id of the last alarm of a page leads to the next one."""
     first = stocked.get("/v2/alarms?limit=2").get_json()
 
@@ -113,6 +123,19 @@ def test_pages_follow_each_other(stocked: Door) -> None:
         ("q.field=enabled&q.value=perhaps", "Unable to convert the value perhaps"),
         ("q.field=timestamp&q.value=soon", "Value should be ISO 8601"),
         ("q.field=name&q.value=a%00b", "NUL"),
+    ],
+)
+def test_s1_4_what_cannot_be_asked_is_refused(stocked: Door, arguments: str, text: str) -> None:
+    """Each mistake is a 400 that names it, where Aodh sometimes fails."""
+    response = stocked.get(f"/v2/alarms?{arguments}")
+
+    assert response.status_code == 400
+    assert text in error_of(response)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
         ("limit=-1", "Limit should be positive"),
         ("limit=1.5", "Limit should be positive"),
         ("sort=:asc", "Value should be one of: alarm_id, enabled"),
@@ -123,7 +146,7 @@ def test_pages_follow_each_other(stocked: Door) -> None:
         ("marker=nothing", "nothing"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(stocked: Door, arguments: str, text: str) -> None:
+def test_s1_5_what_cannot_be_ordered_or_paged_is_refused(stocked: Door, arguments: str, text: str) -> None:
     """Each mistake is a 400 that names it, where Aodh sometimes fails."""
     response = stocked.get(f"/v2/alarms?{arguments}")
 
@@ -148,7 +171,7 @@ def test_what_cannot_be_asked_is_refused(stocked: Door, arguments: str, text: st
         (BOB, "", 200, ""),
     ],
 )
-def test_lists_are_of_a_project(
+def test_s1_4_lists_are_of_a_project(
     stocked: Door, headers: dict[str, str] | None, arguments: str, status: int, found: str | None
 ) -> None:
     """A list is of the caller's project, an admin's too, until an admin asks for another or for all."""
@@ -202,7 +225,7 @@ def alarm_path(door: Door) -> str:
         ("q.field=timestamp&q.op=lt&q.value=9999-12-31T23:59:59&q.field=search_offset&q.value=9", [3, 2, 1, 0]),
     ],
 )
-def test_histories_hold_what_was_asked_for(door: Door, alarm_path: str, arguments: str, minutes: list[int]) -> None:
+def test_s6_histories_hold_what_was_asked_for(door: Door, alarm_path: str, arguments: str, minutes: list[int]) -> None:
     """The history is narrowed, ordered and paged; moments are bounds, which an offset moves apart."""
     response = door.get(f"{alarm_path}?{arguments}", headers=ANN)
 
@@ -233,7 +256,7 @@ def test_histories_hold_what_was_asked_for(door: Door, alarm_path: str, argument
         ("q.field=project&q.value=p2&q.field=type&q.value=bogus", 401, "Not Authorized to access project p2"),
     ],
 )
-def test_histories_that_cannot_be_asked_for(
+def test_s6_histories_that_cannot_be_asked_for(
     door: Door, alarm_path: str, arguments: str, status: int, text: str
 ) -> None:
     """Each mistake is named, and so is another's project."""
@@ -243,7 +266,7 @@ def test_histories_that_cannot_be_asked_for(
     assert text in error_of(response)
 
 
-def test_the_history_of_what_is_not_there_is_not_there(door: Door, alarm_path: str) -> None:
+def test_s6_the_history_of_what_is_not_there_is_not_there(door: Door, alarm_path: str) -> None:
     """Another project's alarm has no history, whatever is asked of it."""
     response = door.get(f"{alarm_path}?q.field=type&q.value=bogus", headers=BOB)
 
@@ -252,7 +275,7 @@ def test_the_history_of_what_is_not_there_is_not_there(door: Door, alarm_path: s
 
 @pytest.mark.parametrize(("wanted", "sizes"), [("", [2, 2, 1]), ("limit=0&", [2, 2, 1]), ("limit=4&", [2, 2])])
 @pytest.mark.parametrize("arguments", ["", "sort=severity:asc&sort=name:desc", "q.field=enabled&q.op=&q.value=true"])
-def test_the_rest_of_a_list_can_be_had(
+def test_s1_5_the_rest_of_a_list_can_be_had(
     open_a_door: Callable[..., Door], wanted: str, sizes: list[int], arguments: str
 ) -> None:
     """Where the page cuts a list, Link leads to the rest, in the same order, up to the number that was wanted."""
@@ -266,7 +289,7 @@ def test_the_rest_of_a_list_can_be_had(
     assert whole[: sum(sizes)] == [alarm["name"] for page in pages for alarm in page]
 
 
-def test_the_rest_of_a_history_can_be_had(open_a_door: Callable[..., Door], alarm_path: str) -> None:
+def test_s1_5_the_rest_of_a_history_can_be_had(open_a_door: Callable[..., Door], alarm_path: str) -> None:
     """Histories go on as lists do, below a path prefix too."""
     door = open_a_door(limits=ApiLimits(page_limit=3))
     whole = open_a_door().get(alarm_path).get_json()
@@ -276,7 +299,7 @@ def test_the_rest_of_a_history_can_be_had(open_a_door: Callable[..., Door], alar
     assert first.headers["Link"].startswith(f"<http://localhost/alarming{alarm_path}?marker=")
 
 
-def test_who_wants_no_more_gets_no_link(open_a_door: Callable[..., Door]) -> None:
+def test_s1_5_who_wants_no_more_gets_no_link(open_a_door: Callable[..., Door]) -> None:
     """A limit that the page has room for is what the client wanted; nothing is missing then."""
     door = open_a_door(limits=ApiLimits(page_limit=2))
     for number in range(3):

@@ -27,7 +27,7 @@ def refusal(rule: Any) -> str:
     return refused.value.message
 
 
-def test_leaves_are_the_rules_that_hold_a_value_against_a_threshold() -> None:
+def test_s3_3_leaves_are_the_rules_that_hold_a_value_against_a_threshold() -> None:
     """Those of today's Aodh, and of the one before."""
     assert [
         "gnocchi_aggregation_by_metrics_threshold",
@@ -39,7 +39,7 @@ def test_leaves_are_the_rules_that_hold_a_value_against_a_threshold() -> None:
 
 
 @pytest.mark.parametrize("type_", LEAVES)
-def test_a_leaf_is_completed_by_its_own_family(type_: str) -> None:
+def test_s3_3_a_leaf_is_completed_by_its_own_family(type_: str) -> None:
     """Its type stays inside and stands first."""
     assert [("type", type_), *normalised(type_).items()] == list(
         normalised("composite", {"and": [leaf(type_)]})["and"][0].items()
@@ -47,17 +47,17 @@ def test_a_leaf_is_completed_by_its_own_family(type_: str) -> None:
 
 
 @pytest.mark.parametrize("type_", LEAVES)
-def test_a_bare_leaf_is_a_whole_rule(type_: str) -> None:
+def test_s3_3_a_bare_leaf_is_a_whole_rule(type_: str) -> None:
     """It needs no operator."""
     assert {"type": type_} | normalised(type_) == normalised("composite", leaf(type_))
 
 
-def test_a_leaf_takes_the_nulls_of_a_template() -> None:
+def test_s3_3_a_leaf_takes_the_nulls_of_a_template() -> None:
     """As it would outside."""
     assert normalised("composite", leaf(comparison_operator=None))["comparison_operator"] == "eq"
 
 
-def test_rules_nest() -> None:
+def test_s3_3_rules_nest() -> None:
     """One rule or many behind an operator, in their order."""
     rule = {"or": [leaf(query="a"), {"and": [leaf(query="b"), {"or": [leaf(query="c")]}]}]}
     kept = normalised("composite", rule)
@@ -70,7 +70,7 @@ def test_rules_nest() -> None:
 
 
 @given(TREES)
-def test_a_tree_keeps_its_shape(tree: dict[str, Any]) -> None:
+def test_s3_3_a_tree_keeps_its_shape(tree: dict[str, Any]) -> None:
     """Normalising changes leaves only."""
 
     def shape(node: Any) -> Any:
@@ -113,13 +113,13 @@ UNTYPED = "type must be set in every rule"
         ({"or": [[leaf()]]}, "Value should be an object: a rule with its type, or rules combined"),
     ],
 )
-def test_other_shapes_are_refused(rule: Any, text: str) -> None:
+def test_s3_3_other_shapes_are_refused(rule: Any, text: str) -> None:
     """In Aodh's words where it has any; an empty list, which it keeps, could never be evaluated."""
     assert text in refusal(rule)
 
 
 @pytest.mark.parametrize("type_", ["event", "composite", "loadbalancer_member_health", "combination", ["x"], 5])
-def test_other_types_of_leaf_are_refused_with_the_list(type_: Any) -> None:
+def test_s3_3_other_types_of_leaf_are_refused_with_the_list(type_: Any) -> None:
     """Only what holds a value against a threshold can be combined."""
     assert (
         f"Invalid input for field/attribute type. Value: '{type_}'. Value should be one of: {', '.join(LEAVES)}"
@@ -141,7 +141,7 @@ def test_other_types_of_leaf_are_refused_with_the_list(type_: Any) -> None:
         (leaf() | {"and": [leaf()]}, "Unknown attribute for argument data.prometheus_rule: and"),
     ],
 )
-def test_a_wrong_leaf_is_named_by_its_number(wrong: dict[str, Any], text: str) -> None:
+def test_s3_3_a_wrong_leaf_is_named_by_its_number(wrong: dict[str, Any], text: str) -> None:
     """Leaves are checked as their own family checks them, and numbered as in the reasons of their alarm."""
     message = refusal({"or": [leaf(), {"and": [wrong, leaf()]}]})
 
@@ -149,7 +149,7 @@ def test_a_wrong_leaf_is_named_by_its_number(wrong: dict[str, Any], text: str) -
     assert "rule2 of composite_rule" in message
 
 
-def test_levels_are_bounded() -> None:
+def test_s3_3_levels_are_bounded() -> None:
     """The refusal names the limit and its setting; nobody's recursion limit is met."""
     deepest: dict[str, Any] = leaf()
     for _ in range(7):
@@ -164,7 +164,7 @@ def test_levels_are_bounded() -> None:
         assert "api.max_composite_depth" in refusal(tree)
 
 
-def test_leaves_are_bounded() -> None:
+def test_s3_3_leaves_are_bounded() -> None:
     """Over all levels together."""
     assert 100 == len(normalised("composite", {"or": [leaf()] * 100})["or"])
     for tree in ({"or": [leaf()] * 101}, {"or": [{"and": [leaf()] * 60}, {"and": [leaf()] * 60}]}):
@@ -172,7 +172,7 @@ def test_leaves_are_bounded() -> None:
         assert "api.max_composite_leaves" in refusal(tree)
 
 
-def test_limits_are_the_operators() -> None:
+def test_s3_3_limits_are_the_operators() -> None:
     """As the settings say."""
     limits = RuleLimits(window_s=3600, lateness_s=10, composite_depth=2, composite_leaves=1)
     family = CompositeFamily(limits, FAMILIES.get)
@@ -187,7 +187,7 @@ def elsewhere(project_id: str) -> dict[str, Any]:
     return leaf("threshold", query=[{"field": "project_id", "value": project_id}])
 
 
-def test_the_project_that_all_leaves_read_is_told() -> None:
+def test_s3_3_the_project_that_all_leaves_read_is_told() -> None:
     """So that callers who may not read it are refused, and the alarm lies in the right shard."""
     kept = normalised("composite", {"or": [{"and": [elsewhere("p2")]}, elsewhere("p2")]})
 
@@ -195,14 +195,14 @@ def test_the_project_that_all_leaves_read_is_told() -> None:
 
 
 @pytest.mark.parametrize("others", [[elsewhere("p3")], [leaf()], [leaf("threshold")]])
-def test_leaves_must_read_one_project(others: list[dict[str, Any]]) -> None:
+def test_s3_3_leaves_must_read_one_project(others: list[dict[str, Any]]) -> None:
     """An alarm is evaluated where the samples of one project are."""
     assert "must read one project, but these read p1, p2. " in refusal({"or": [elsewhere("p2"), *others]}).replace(
         "p2, p3", "p1, p2"
     )
 
 
-def test_what_is_kept_shares_nothing_with_what_was_sent() -> None:
+def test_s3_3_what_is_kept_shares_nothing_with_what_was_sent() -> None:
     """The client's tree is not changed."""
     rule = {"or": [leaf(), {"and": [leaf("threshold")]}]}
     before = json.dumps(rule)

@@ -19,7 +19,7 @@ def with_condition(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("given", [{}, {"event_type": ""}, {"event_type": None, "query": None}, {"event_type": "*"}])
-def test_any_event_is_the_default(given: dict[str, Any]) -> None:
+def test_s3_2_any_event_is_the_default(given: dict[str, Any]) -> None:
     """An empty type means any; both members as null mean the defaults, where Aodh answers 500."""
     kept = normalised("event", given)
 
@@ -27,26 +27,26 @@ def test_any_event_is_the_default(given: dict[str, Any]) -> None:
     assert "Alarm when * event occurred." == FAMILIES["event"].describe(kept)
 
 
-def test_the_description_names_the_type_of_event() -> None:
+def test_s3_2_the_description_names_the_type_of_event() -> None:
     """Wildcards and all, in Aodh's words."""
     kept = normalised("event", event_type="compute.instance.*")
 
     assert "Alarm when compute.instance.* event occurred." == FAMILIES["event"].describe(kept)
 
 
-def test_conditions_stand_in_one_order() -> None:
+def test_s3_2_conditions_stand_in_one_order() -> None:
     """Field, op, value, type; the operator is `eq` unless said otherwise."""
     assert list(CONDITION.items()) == list(with_condition(op=None).items())
 
 
 @pytest.mark.parametrize("field", ["traits.state", "a_B-9", "it's,so", ""])
-def test_fields_hold_letters_digits_and_few_signs(field: str) -> None:
+def test_s3_2_fields_hold_letters_digits_and_few_signs(field: str) -> None:
     """These are taken."""
     assert field == with_condition(field=field)["field"]
 
 
 @pytest.mark.parametrize("field", ["traits state", "traits[0]", "a;b", "ü", "a\n"])
-def test_other_fields_are_refused(field: str) -> None:
+def test_s3_2_other_fields_are_refused(field: str) -> None:
     """In Aodh's words."""
     with pytest.raises(InvalidInput, match=r"^Query value or traits invalid: the field "):
         with_condition(field=field)
@@ -66,7 +66,7 @@ def test_other_fields_are_refused(field: str) -> None:
         ("", "5"),
     ],
 )
-def test_values_are_text_that_converts(type_: str, value: str) -> None:
+def test_s3_2_values_are_text_that_converts(type_: str, value: str) -> None:
     """They are kept as text; without a type anything goes, as the aodh client sends it."""
     assert (type_, value) == (with_condition(type=type_, value=value)["type"], value)
 
@@ -75,7 +75,7 @@ def test_values_are_text_that_converts(type_: str, value: str) -> None:
     ("type_", "value"),
     [("integer", "5.5"), ("integer", ""), ("float", "x"), ("float", "nan"), ("float", "inf"), ("boolean", "perhaps")],
 )
-def test_values_that_do_not_convert_are_refused(type_: str, value: str) -> None:
+def test_s3_2_values_that_do_not_convert_are_refused(type_: str, value: str) -> None:
     """In Aodh's words."""
     with pytest.raises(InvalidInput) as refused:
         with_condition(type=type_, value=value)
@@ -98,7 +98,7 @@ def test_values_that_do_not_convert_are_refused(type_: str, value: str) -> None:
         ({"colour": "red"}, "Unknown attribute for argument data.event_rule.query: colour"),
     ],
 )
-def test_other_conditions_are_refused(changes: dict[str, Any], text: str) -> None:
+def test_s3_2_other_conditions_are_refused(changes: dict[str, Any], text: str) -> None:
     """Each complaint names the member."""
     with pytest.raises(InvalidInput) as refused:
         with_condition(**changes)
@@ -107,14 +107,14 @@ def test_other_conditions_are_refused(changes: dict[str, Any], text: str) -> Non
 
 
 @pytest.mark.parametrize("query", ["traits.a=b", {}, [5], [[]], [CONDITION] * 33])
-def test_a_query_is_a_list_of_conditions(query: object) -> None:
+def test_s3_2_a_query_is_a_list_of_conditions(query: object) -> None:
     """At most 32 of them."""
     with pytest.raises(InvalidInput, match=r"Invalid input for field/attribute query\. "):
         normalised("event", query=query)
 
 
 @pytest.mark.parametrize("event_type", [5, False, [], "x" * 256])
-def test_the_type_of_event_is_text(event_type: object) -> None:
+def test_s3_2_the_type_of_event_is_text(event_type: object) -> None:
     """What is empty but no text is not taken for it."""
     with pytest.raises(InvalidInput, match=r"Invalid input for field/attribute event_type\. "):
         normalised("event", event_type=event_type)

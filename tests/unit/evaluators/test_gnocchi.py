@@ -21,7 +21,7 @@ JUDGEMENT = ["aggregation_method", "granularity", "evaluation_periods", "compari
         (AGGREGATION, ["metric", "resource_type", "query"]),
     ],
 )
-def test_attributes_stand_in_one_order(type_: str, own: list[str]) -> None:
+def test_s3_1_attributes_stand_in_one_order(type_: str, own: list[str]) -> None:
     """What is read stands before how it is judged, whatever order a client sends."""
     backwards = dict(reversed(list(SHORTEST[type_].items())))
 
@@ -36,7 +36,7 @@ def test_attributes_stand_in_one_order(type_: str, own: list[str]) -> None:
         *("rate:mean", "rate:5pct"),
     ],
 )
-def test_methods_are_those_that_gnocchi_reports(type_: str, method: str) -> None:
+def test_s3_1_methods_are_those_that_gnocchi_reports(type_: str, method: str) -> None:
     """Plain ones, percentiles, and the rates of both."""
     assert method == normalised(type_, aggregation_method=method)["aggregation_method"]
 
@@ -45,7 +45,7 @@ def test_methods_are_those_that_gnocchi_reports(type_: str, method: str) -> None
 @pytest.mark.parametrize(
     "method", ["avg", "MEAN", "", "0pct", "100pct", "01pct", "rate:", "rate:rate:mean", "nunique", "*"]
 )
-def test_other_methods_are_refused_with_the_list(type_: str, method: str) -> None:
+def test_s3_1_other_methods_are_refused_with_the_list(type_: str, method: str) -> None:
     """In Aodh's words."""
     with pytest.raises(InvalidInput) as refused:
         normalised(type_, aggregation_method=method)
@@ -64,7 +64,7 @@ def test_other_methods_are_refused_with_the_list(type_: str, method: str) -> Non
         ("granularity", 31_536_001, "Value should be lower or equal to 31536000"),
     ],
 )
-def test_bounds(type_: str, key: str, value: int, detail: str) -> None:
+def test_s3_1_bounds(type_: str, key: str, value: int, detail: str) -> None:
     """One to a hundred periods of a second to a year."""
     with pytest.raises(InvalidInput) as refused:
         normalised(type_, **{key: value})
@@ -76,7 +76,7 @@ def test_bounds(type_: str, key: str, value: int, detail: str) -> None:
 
 @pytest.mark.parametrize("type_", ALL)
 @pytest.mark.parametrize("key", ["exclude_outliers", "period", "statistic", "meter_name"])
-def test_attributes_of_the_legacy_type_are_unknown(type_: str, key: str) -> None:
+def test_s3_1_attributes_of_the_legacy_type_are_unknown(type_: str, key: str) -> None:
     """Gnocchi's types have their own words for them, or none."""
     with pytest.raises(InvalidInput, match=f"^Unknown attribute for argument data.{type_}_rule: {key}$"):
         normalised(type_, **{key: None})
@@ -86,7 +86,7 @@ def test_attributes_of_the_legacy_type_are_unknown(type_: str, key: str) -> None
     ("type_", "key"),
     [(RESOURCES, "metric"), (RESOURCES, "resource_id"), (RESOURCES, "resource_type"), (AGGREGATION, "metric")],
 )
-def test_names_may_be_empty_but_must_be_text(type_: str, key: str) -> None:
+def test_s3_1_names_may_be_empty_but_must_be_text(type_: str, key: str) -> None:
     """Nothing checks that they exist; their length is bounded."""
     assert normalised(type_, **{key: ""})[key] == ""
     for wrong in (5, True, ["x"], "x" * 256):
@@ -94,13 +94,13 @@ def test_names_may_be_empty_but_must_be_text(type_: str, key: str) -> None:
             normalised(type_, **{key: wrong})
 
 
-def test_metrics_may_be_none() -> None:
+def test_s3_1_metrics_may_be_none() -> None:
     """An empty list is kept, as Aodh keeps it."""
     assert [] == normalised(METRICS, metrics=[])["metrics"]
 
 
 @pytest.mark.parametrize("metrics", ["m-1", [5], [None], {}, ["m"] * 1_001])
-def test_metrics_are_a_list_of_text(metrics: object) -> None:
+def test_s3_1_metrics_are_a_list_of_text(metrics: object) -> None:
     """Of bounded length."""
     with pytest.raises(InvalidInput, match=r"^Invalid input for field/attribute metrics\. "):
         normalised(METRICS, metrics=metrics)
@@ -115,7 +115,7 @@ def test_metrics_are_a_list_of_text(metrics: object) -> None:
         "{}",
     ],
 )
-def test_a_query_is_kept_as_it_was_sent(query: str) -> None:
+def test_s3_1_a_query_is_kept_as_it_was_sent(query: str) -> None:
     """Byte for byte, however often it is sent back: what confines it to a project is not written into it."""
     once = normalised(AGGREGATION, query=query)
     thrice = normalised(AGGREGATION, normalised(AGGREGATION, once))
@@ -136,7 +136,7 @@ def test_a_query_is_kept_as_it_was_sent(query: str) -> None:
         ('{"=": {"a": "' + "x" * 65_536 + '"}}', "Value should have at most 65536 characters"),
     ],
 )
-def test_a_query_is_an_object_of_json_as_text(query: object, detail: str) -> None:
+def test_s3_1_a_query_is_an_object_of_json_as_text(query: object, detail: str) -> None:
     """Anything else is a 400, in bounded time and space."""
     with pytest.raises(InvalidInput) as refused:
         normalised(AGGREGATION, query=query)

@@ -27,7 +27,7 @@ def refusal(type_: str, **changes: Any) -> str:
     return refused.value.message
 
 
-def test_every_type_of_the_contract_is_there() -> None:
+def test_s3_every_type_of_the_contract_is_there() -> None:
     """Aodh's seven, and the threshold type that it has dropped; only the latter is evaluated as yet."""
     assert set(SHORTEST) == set(FAMILIES)
     assert ["threshold"] == [name for name, family in FAMILIES.items() if family.is_evaluated]
@@ -35,7 +35,7 @@ def test_every_type_of_the_contract_is_there() -> None:
 
 
 @pytest.mark.parametrize("type_", FLAT)
-def test_what_is_left_out_and_what_is_null_is_the_default(type_: str) -> None:
+def test_s3_what_is_left_out_and_what_is_null_is_the_default(type_: str) -> None:
     """Heat sends an explicit null for everything that its template leaves out."""
     short = normalised(type_)
     nulled = normalised(type_, **dict.fromkeys(DEFAULTS[type_]))
@@ -47,7 +47,7 @@ def test_what_is_left_out_and_what_is_null_is_the_default(type_: str) -> None:
 
 @pytest.mark.parametrize(("type_", "key"), [(name, key) for name in FLAT for key in SHORTEST[name]])
 @pytest.mark.parametrize("is_null", [True, False])
-def test_what_is_mandatory_must_be_there(type_: str, key: str, is_null: bool) -> None:
+def test_s3_what_is_mandatory_must_be_there(type_: str, key: str, is_null: bool) -> None:
     """A null is no value; Aodh keeps some of them, and then fails at every evaluation."""
     rule = {each: value for each, value in SHORTEST[type_].items() if each != key}
     with pytest.raises(InvalidInput) as refused:
@@ -58,21 +58,21 @@ def test_what_is_mandatory_must_be_there(type_: str, key: str, is_null: bool) ->
 
 @pytest.mark.parametrize("type_", FLAT)
 @pytest.mark.parametrize("value", [1, None])
-def test_unknown_attributes_are_refused(type_: str, value: object) -> None:
+def test_s3_unknown_attributes_are_refused(type_: str, value: object) -> None:
     """Even when they are null: a misspelt name must not go unnoticed."""
     assert f"Unknown attribute for argument data.{type_}_rule: colour" == refusal(type_, colour=value)
 
 
 @pytest.mark.parametrize(("type_", "key"), COUNTING)
 @pytest.mark.parametrize("value", ["6", 6, 6.5, "6.5", 6.0])
-def test_whole_numbers_come_in_many_spellings(type_: str, key: str, value: object) -> None:
+def test_s3_whole_numbers_come_in_many_spellings(type_: str, key: str, value: object) -> None:
     """The aodh client sends them as text; fractions are cut off."""
     assert normalised(type_, **{key: value})[key] == 6
 
 
 @pytest.mark.parametrize(("type_", "key"), COUNTING)
 @pytest.mark.parametrize("value", ["six", "", [], {}, "1e999", 10**400, 0, -1, "0"])
-def test_what_is_no_whole_number_or_out_of_bounds_is_refused(type_: str, key: str, value: object) -> None:
+def test_s3_what_is_no_whole_number_or_out_of_bounds_is_refused(type_: str, key: str, value: object) -> None:
     """The complaint names the attribute."""
     assert refusal(type_, **{key: value}).startswith(f"Invalid input for field/attribute {key}. Value: ") or (
         "looks back" in refusal(type_, **{key: value})
@@ -81,7 +81,7 @@ def test_what_is_no_whole_number_or_out_of_bounds_is_refused(type_: str, key: st
 
 @pytest.mark.parametrize("type_", JUDGING)
 @pytest.mark.parametrize(("value", "expected"), [("5", 5.0), (True, 1.0), (5, 5.0), ("-1e3", -1000.0), (0, 0.0)])
-def test_thresholds_come_in_many_spellings(type_: str, value: object, expected: float) -> None:
+def test_s3_thresholds_come_in_many_spellings(type_: str, value: object, expected: float) -> None:
     """They are kept as floating point numbers, as Aodh answers them."""
     kept = normalised(type_, threshold=value)["threshold"]
 
@@ -90,13 +90,13 @@ def test_thresholds_come_in_many_spellings(type_: str, value: object, expected: 
 
 @pytest.mark.parametrize("type_", JUDGING)
 @pytest.mark.parametrize("value", ["high", "", "nan", "inf", float("nan"), float("inf"), 10**400, [], {}])
-def test_what_is_no_finite_number_is_no_threshold(type_: str, value: object) -> None:
+def test_s3_what_is_no_finite_number_is_no_threshold(type_: str, value: object) -> None:
     """Nothing could be held against it."""
     assert refusal(type_, threshold=value).startswith("Invalid input for field/attribute threshold. Value: ")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_thresholds_stay_exact(threshold: float) -> None:
+def test_s3_thresholds_stay_exact(threshold: float) -> None:
     """However big or small: nothing is rounded on the way through JSON."""
     for type_ in JUDGING:
         kept = json.loads(json.dumps(normalised(type_, threshold=threshold)))["threshold"]
@@ -105,7 +105,7 @@ def test_thresholds_stay_exact(threshold: float) -> None:
 
 
 @pytest.mark.parametrize("type_", JUDGING)
-def test_the_operators_are_aodhs(type_: str) -> None:
+def test_s3_the_operators_are_aodhs(type_: str) -> None:
     """Six of them, `eq` unless said otherwise; others are refused with the list."""
     for operator in ("lt", "le", "eq", "ne", "ge", "gt"):
         assert operator == normalised(type_, comparison_operator=operator)["comparison_operator"]
@@ -116,7 +116,7 @@ def test_the_operators_are_aodhs(type_: str) -> None:
 
 
 @given(st.data())
-def test_a_kept_rule_stays_as_it_is(data: st.DataObject) -> None:
+def test_s3_a_kept_rule_stays_as_it_is(data: st.DataObject) -> None:
     """Whatever was sent: normalising the result again, after JSON, gives the very same text."""
     for type_, spellings in {**SPELLINGS, "composite": TREES}.items():
         kept = normalised(type_, data.draw(spellings, label=type_))
@@ -126,7 +126,7 @@ def test_a_kept_rule_stays_as_it_is(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_no_rule_does_more_than_be_refused(data: st.DataObject) -> None:
+def test_s3_no_rule_does_more_than_be_refused(data: st.DataObject) -> None:
     """Any JSON in place of any member is either taken or refused; nothing else happens."""
     junk = st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -143,25 +143,25 @@ def test_no_rule_does_more_than_be_refused(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("type_", sorted(set(FAMILIES) - {"threshold"}))
-def test_what_is_only_kept_cannot_be_compiled(type_: str) -> None:
+def test_s3_what_is_only_kept_cannot_be_compiled(type_: str) -> None:
     """The text names the type."""
     with pytest.raises(InvalidInput, match=f"Alarms of type {type_} are kept, but this version does not evaluate them"):
         FAMILIES[type_].parse(normalised(type_), project_id="p1")
 
 
 @pytest.mark.parametrize("type_", sorted(FAMILIES))
-def test_every_rule_reads_its_alarms_project(type_: str) -> None:
+def test_s3_every_rule_reads_its_alarms_project(type_: str) -> None:
     """Unless an administrator's rule names another, which only threshold rules can."""
     assert FAMILIES[type_].reads_project(normalised(type_), project_id="p1") == "p1"
 
 
 @pytest.mark.parametrize("type_", sorted(set(FAMILIES) - {"threshold", "event"}))
-def test_most_descriptions_say_the_type_only(type_: str) -> None:
+def test_s3_most_descriptions_say_the_type_only(type_: str) -> None:
     """In Aodh's words."""
     assert f"{type_} alarm rule" == FAMILIES[type_].describe(normalised(type_))
 
 
-def test_long_values_are_cut_in_complaints() -> None:
+def test_s3_long_values_are_cut_in_complaints() -> None:
     """A complaint never sends back a whole body."""
     assert len(refusal("prometheus", threshold="9" * 100_000)) < 500
     assert sys.float_info.max == normalised("prometheus", threshold=repr(sys.float_info.max))["threshold"]

@@ -29,7 +29,7 @@ def in_berlin(text: str, *, again: bool = False) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(BERLIN), fold=int(again)).astimezone(UTC)
 
 
-def test_a_constraint_is_completed_in_the_order_of_aodh() -> None:
+def test_s2_time_constraints_a_constraint_is_completed_in_the_order_of_aodh() -> None:
     """Text is taken for numbers, what is missing is filled in, and what comes out may be sent back."""
     [constraint] = normalise_constraints([a_constraint("0 23 * * *", "10800")])
 
@@ -47,7 +47,7 @@ def test_a_constraint_is_completed_in_the_order_of_aodh() -> None:
         ({"description": "by night", "timezone": BERLIN}, ("by night", BERLIN)),
     ],
 )
-def test_null_and_empty_mean_the_default(given_: dict[str, Any], expected: tuple[str, str]) -> None:
+def test_s2_time_constraints_null_and_empty_mean_the_default(given_: dict[str, Any], expected: tuple[str, str]) -> None:
     """A description is derived and the zone is UTC where a client says nothing, in whichever way."""
     [constraint] = normalise_constraints([a_constraint(**given_)])
 
@@ -87,20 +87,20 @@ def test_null_and_empty_mean_the_default(given_: dict[str, Any], expected: tuple
         ({"begin": "0 9 * * *"}, "^Unknown attribute for argument data.time_constraints: begin$"),
     ],
 )
-def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_s2_time_constraints_what_is_refused(changes: dict[str, Any], message: str) -> None:
     """A constraint that cannot be, or that alarmd and Aodh would read differently, is refused with the reason."""
     with pytest.raises(InvalidInput, match=message):
         normalise_constraints([a_constraint() | changes])
 
 
-def test_a_missing_key_is_refused() -> None:
+def test_s2_time_constraints_a_missing_key_is_refused() -> None:
     """Name, start and duration have no default."""
     for key in ("name", "start", "duration"):
         with pytest.raises(InvalidInput, match=rf"{key}\. Value: '.*'\. Mandatory field missing\.$"):
             normalise_constraints([{other: value for other, value in a_constraint().items() if other != key}])
 
 
-def test_names_are_unique_and_the_number_is_bounded() -> None:
+def test_s2_time_constraints_names_are_unique_and_the_number_is_bounded() -> None:
     """Two constraints of one name are refused in Aodh's words, and more than a hundred at all."""
     normalise_constraints([a_constraint(name=str(number)) for number in range(100)])
     with pytest.raises(InvalidInput, match=r"^Time constraint names must be unique for a given alarm\.$"):

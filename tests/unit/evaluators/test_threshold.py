@@ -16,7 +16,7 @@ def a_query(*terms: tuple[str, Any]) -> list[dict[str, Any]]:
     return [{"field": field, "value": value} for field, value in terms]
 
 
-def test_a_rule_is_kept_whole_and_in_order() -> None:
+def test_s3_6_a_rule_is_kept_whole_and_in_order() -> None:
     """Every attribute is there, whatever was left out."""
     assert [
         ("meter_name", "cpu_util"),
@@ -30,7 +30,7 @@ def test_a_rule_is_kept_whole_and_in_order() -> None:
     ] == list(normalised("threshold", query=a_query(("labels.group", 5))).items())
 
 
-def test_the_description_is_a_sentence() -> None:
+def test_s3_6_the_description_is_a_sentence() -> None:
     """It names meter, operator, statistic, threshold and period."""
     kept = normalised("threshold", comparison_operator="gt", statistic="max", threshold=80.5)
 
@@ -41,7 +41,7 @@ def test_the_description_is_a_sentence() -> None:
     ("terms", "project_id"),
     [((), "p1"), ((("resource_id", "vm"),), "p1"), ((("project_id", "p2"),), "p2"), ((("project", "p2"),), "p2")],
 )
-def test_a_rule_may_name_the_project_that_it_reads(terms: tuple[tuple[str, str], ...], project_id: str) -> None:
+def test_s3_6_a_rule_may_name_the_project_that_it_reads(terms: tuple[tuple[str, str], ...], project_id: str) -> None:
     """What is told beforehand is what will be evaluated."""
     kept = normalised("threshold", query=a_query(*terms))
 
@@ -68,7 +68,7 @@ def test_a_rule_may_name_the_project_that_it_reads(terms: tuple[tuple[str, str],
         ({"period": 3600}, "but the window holds 3600 s. Use shorter or fewer periods, or ask the operator to raise"),
     ],
 )
-def test_what_is_refused(changes: dict[str, Any], text: str) -> None:
+def test_s3_6_what_is_refused(changes: dict[str, Any], text: str) -> None:
     """Each complaint names the attribute and what would do."""
     with pytest.raises(InvalidInput) as refused:
         normalised("threshold", **changes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The alarm's attributes, a row of the contract each (aodh-api 2): defaults, leniency, nulls and refusals."""
+"""Aodh's contract §2, attributes of the alarm; tests and ids name the row: defaults, leniency, nulls, refusals."""
 
 import json
 from typing import Any
@@ -76,8 +76,8 @@ KEPT: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "sent", "kept"), KEPT)
-def test_an_attribute_is_kept(door: Door, key: str, sent: Any, kept: Any) -> None:
+@pytest.mark.parametrize(("key", "sent", "kept"), KEPT, ids=[f"2-{key}-{sent!r:.40}" for key, sent, _ in KEPT])
+def test_s2_an_attribute_is_kept(door: Door, key: str, sent: Any, kept: Any) -> None:
     """As the contract's table says, whatever spelling a client uses."""
     alarm = created(door, **{key: sent})
 
@@ -85,7 +85,7 @@ def test_an_attribute_is_kept(door: Door, key: str, sent: Any, kept: Any) -> Non
     assert alarm["alarm_id"] != "mine"
 
 
-def test_what_is_left_out_has_its_default(door: Door) -> None:
+def test_s2_what_is_left_out_has_its_default(door: Door) -> None:
     """Name, type and rule are enough."""
     alarm = created(door)
 
@@ -108,7 +108,7 @@ def test_what_is_left_out_has_its_default(door: Door) -> None:
 
 
 @pytest.mark.parametrize("type_", sorted(FAMILIES))
-def test_every_type_is_kept_and_shown(door: Door, type_: str) -> None:
+def test_s2_every_type_is_kept_and_shown(door: Door, type_: str) -> None:
     """Only the rule key of the alarm's own type is there, last, with every default filled in."""
     made = door.post("/v2/alarms", body_of(type_), headers=ANN)
     alarm = door.get(made.headers["Location"], headers=ANN).get_json()
@@ -121,7 +121,7 @@ def test_every_type_is_kept_and_shown(door: Door, type_: str) -> None:
 
 
 @pytest.mark.parametrize("type_", sorted(FAMILIES))
-def test_the_reason_says_who_will_look(door: Door, type_: str) -> None:
+def test_s2_the_reason_says_who_will_look(door: Door, type_: str) -> None:
     """Nobody has yet, and nobody will where this version only keeps the type; a reason sent along is ignored."""
     alarm = door.post("/v2/alarms", body_of(type_, state_reason="because"), headers=ANN).get_json()
     kept_only = f": alarms of type {type_} are kept, but this version does not evaluate them"
@@ -129,7 +129,7 @@ def test_the_reason_says_who_will_look(door: Door, type_: str) -> None:
     assert "Not evaluated yet" + ("" if FAMILIES[type_].is_evaluated else kept_only) == alarm["state_reason"]
 
 
-def test_the_type_may_change(door: Door) -> None:
+def test_s2_the_type_may_change(door: Door) -> None:
     """A PUT brings the rule of the new type; the old one is gone, null or empty."""
     alarm = created(door)
     changed = alarm | {"type": "event", "event_rule": {}, "prometheus_rule": None, "description": None}
@@ -141,19 +141,19 @@ def test_the_type_may_change(door: Door) -> None:
 
 
 @pytest.mark.parametrize("empty", [None, {}, [], "", 0, False])
-def test_an_empty_rule_of_another_type_is_as_good_as_none(door: Door, empty: Any) -> None:
+def test_s2_an_empty_rule_of_another_type_is_as_good_as_none(door: Door, empty: Any) -> None:
     """Clients send every rule key that they know."""
     assert "event_rule" not in created(door, event_rule=empty)
 
 
-def test_a_composite_rule_may_be_any_tree(door: Door) -> None:
+def test_s2_a_composite_rule_may_be_any_tree(door: Door) -> None:
     """A bare leaf as well as nested ones; the levels and leaves are the rule's own matter."""
     leaf = {"type": "prometheus"} | normalised("prometheus")
     for tree in (leaf, {"or": [leaf]}, {"and": [leaf, {"or": [leaf, leaf]}]}):
         assert tree == created(door, type="composite", composite_rule=tree, prometheus_rule=None)["composite_rule"]
 
 
-def test_an_admin_may_name_any_owner(door: Door) -> None:
+def test_s2_an_admin_may_name_any_owner(door: Door) -> None:
     """Also the empty one; others only themselves."""
     owners = [("p9", "u9"), ("", ""), (None, None), ("p9", None)]
     alarms = [created(door, ADMIN, project_id=project, user_id=user) for project, user in owners]
@@ -184,7 +184,7 @@ def test_an_admin_may_name_any_owner(door: Door) -> None:
         "zaqar://?topic=t&subscriber=http%3A//h/x&ttl=3600",
     ],
 )
-def test_an_address_is_kept_byte_for_byte(door: Door, key: str, url: str) -> None:
+def test_s2_an_address_is_kept_byte_for_byte(door: Door, key: str, url: str) -> None:
     """It may be signed."""
     assert [url] == created(door, **{key: [url]})[key]
 
@@ -192,7 +192,7 @@ def test_an_address_is_kept_byte_for_byte(door: Door, key: str, url: str) -> Non
 @pytest.mark.parametrize(
     ("url", "shown"), [("log://", "log:"), ("test://", "test:"), ("log:", "log:"), ("test:", "test:")]
 )
-def test_addresses_without_a_host_are_spelt_as_aodh_spells_them(door: Door, url: str, shown: str) -> None:
+def test_s2_addresses_without_a_host_are_spelt_as_aodh_spells_them(door: Door, url: str, shown: str) -> None:
     """Its clients' tests compare them; they are for admins only."""
     refused = door.post("/v2/alarms", BODY | {"ok_actions": [url]}, headers=ANN)
 
@@ -200,7 +200,7 @@ def test_addresses_without_a_host_are_spelt_as_aodh_spells_them(door: Door, url:
     assert (401, f"You are not authorized to create action: {url}") == (refused.status_code, error_of(refused))
 
 
-def test_two_spellings_of_one_address_are_one(door: Door) -> None:
+def test_s2_two_spellings_of_one_address_are_one(door: Door) -> None:
     """Each action is taken once, where it first stands."""
     assert ["test:", "log:"] == created(door, ADMIN, ok_actions=["test://", "log://", "log:", "test:"])["ok_actions"]
 
@@ -217,7 +217,7 @@ def test_two_spellings_of_one_address_are_one(door: Door) -> None:
         ([f"http://h/{number}" for number in range(11)], "_actions count exceeds maximum value 10"),
     ],
 )
-def test_other_actions_are_refused(door: Door, key: str, urls: list[str], text: str) -> None:
+def test_s2_other_actions_are_refused(door: Door, key: str, urls: list[str], text: str) -> None:
     """In Aodh's words."""
     response = door.post("/v2/alarms", BODY | {key: urls}, headers=ANN)
 
@@ -266,21 +266,21 @@ INVALID: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "detail"), INVALID)
-def test_an_attribute_is_refused(key: str, value: Any, detail: str) -> None:
+@pytest.mark.parametrize(("key", "value", "detail"), INVALID, ids=[f"2-{key}-{value!r}" for key, value, _ in INVALID])
+def test_s2_an_attribute_is_refused(key: str, value: Any, detail: str) -> None:
     """In Aodh's words: the attribute, the value, and what would do."""
     assert f"Invalid input for field/attribute {key}. Value: '{value}'. {detail}" == refusal(BODY | {key: value})
 
 
 @pytest.mark.parametrize("key", LISTS)
 @pytest.mark.parametrize("item", [5, None, ["http://h"]])
-def test_actions_are_texts(key: str, item: Any) -> None:
+def test_s2_actions_are_texts(key: str, item: Any) -> None:
     """The complaint names the list and the value in it."""
     assert refusal(BODY | {key: [item]}).startswith(f"Invalid input for field/attribute {key}. Value: '{item}'. ")
 
 
 @pytest.mark.parametrize("item", [5, None, "x", []])
-def test_time_constraints_are_objects(item: Any) -> None:
+def test_s2_time_constraints_are_objects(item: Any) -> None:
     """The complaint names the list and the value in it."""
     assert refusal(BODY | {"time_constraints": [item]}).startswith(
         f"Invalid input for field/attribute time_constraints. Value: '{item}'. "
@@ -310,19 +310,19 @@ def test_time_constraints_are_objects(item: Any) -> None:
         (BODY | {"event_rule": "x"}, "prometheus_rule and event_rule cannot be set at the same time"),
     ],
 )
-def test_a_body_is_refused(body: Any, text: str) -> None:
+def test_s2_a_body_is_refused(body: Any, text: str) -> None:
     """In Aodh's words where it has any; lists, texts and nulls are 400 where Aodh answers 500."""
     assert refusal(body).endswith(text)
 
 
 @pytest.mark.parametrize("type_", sorted(FAMILIES))
 @pytest.mark.parametrize("rule", [[], "x", 5, [{}], True])
-def test_a_rule_is_an_object(type_: str, rule: Any) -> None:
+def test_s2_a_rule_is_an_object(type_: str, rule: Any) -> None:
     """A list is 400 where Aodh answers 500."""
     assert refusal(body_of(type_, **{f"{type_}_rule": rule})).endswith("Value should be an object")
 
 
-def test_a_name_has_an_end(door: Door) -> None:
+def test_s2_a_name_has_an_end(door: Door) -> None:
     """255 characters, as Heat's."""
     assert "x" * 255 == created(door, name="x" * 255)["name"]
     response = door.post("/v2/alarms", BODY | {"name": "x" * 256}, headers=ANN)
@@ -331,7 +331,7 @@ def test_a_name_has_an_end(door: Door) -> None:
 
 @pytest.mark.parametrize("text", ["a\x00", "\ud800"])
 @pytest.mark.parametrize("place", ["name", "description", "rule", "query"])
-def test_what_is_no_text_is_refused(door: Door, text: str, place: str) -> None:
+def test_s2_what_is_no_text_is_refused(door: Door, text: str, place: str) -> None:
     """No database keeps it: 400, wherever it stands."""
     body = {
         "name": BODY | {"name": text},
@@ -353,7 +353,7 @@ def test_what_is_no_text_is_refused(door: Door, text: str, place: str) -> None:
         ),
     )
 )
-def test_any_body_is_taken_or_refused(changes: dict[str, Any]) -> None:
+def test_s2_any_body_is_taken_or_refused(changes: dict[str, Any]) -> None:
     """Nothing else happens, whatever stands in it, and a refusal is of bounded length."""
     try:
         draft = read_draft(BODY | changes, rule_types=TYPES)
