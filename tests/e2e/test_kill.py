@@ -49,7 +49,7 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
 def test_hangup_replaces_every_process(tmp_path: Path) -> None:
     """SIGHUP has every process, also of roles with several, drain and come back anew; the daemon stays."""
     environ = {"ALARMD_EVALUATOR__WORKERS": "2", "ALARMD_NOTIFIER__WORKERS": "2"}
-    counts = {"api": 1, "poller": 1, "evaluator": 2, "notifier": 2}
+    counts = {"api": 2, "poller": 1, "evaluator": 2, "notifier": 2}
     with daemon(tmp_path / "state", environ=environ) as running:
         before = {role: running.children(role) for role in counts}
         os.kill(running.process.pid, signal.SIGHUP)
