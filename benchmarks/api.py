@@ -31,7 +31,7 @@ _PROJECTS = 100
 _AT_ONCE = 5_000
 #: Connections that ask at the same time when it is about how much, and when it is about how fast.
 _MANY, _FEW = 8, 2
-_WARM_UP_S = 1.0
+_WARM_UP_S = 0.5
 #: What each figure must reach: requests a second at least, or milliseconds at most.
 _BARS = (
     Bar(key="create_per_s", at_least=500.0),

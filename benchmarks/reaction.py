@@ -103,7 +103,8 @@ class _Lap:
 
     alarm_id: str
     state: State
-    #: Time of day of the 202, seconds since the epoch.
+    #: Time of day of the push, and of its 202, seconds since the epoch.
+    pushed_at_s: float
     accepted_at_s: float
     #: None when the webhook did not come.
     took_ms: float | None
@@ -140,13 +141,20 @@ class _Trial:
         series.outside = not series.outside
         alarm_id = series.alarm.alarm_id
         held = self.receiver.held(alarm_id)
+        pushed_at_s = self.clock.time_s()
         self._push([series.next_sample()])
         accepted_s, accepted_at_s = self.clock.monotonic_s(), self.clock.time_s()
         arrival = self.receiver.wait(alarm_id, held, timeout_s=_PATIENCE_S)
         if arrival is not None and arrival.current != series.state:
             raise click.ClickException(f"an alarm that had to be {series.state} has told that it is {arrival.current}")
         took_ms = (arrival.at_s - accepted_s) * 1000 if arrival else None
-        return _Lap(alarm_id=alarm_id, state=series.state, accepted_at_s=accepted_at_s, took_ms=took_ms)
+        return _Lap(
+            alarm_id=alarm_id,
+            state=series.state,
+            pushed_at_s=pushed_at_s,
+            accepted_at_s=accepted_at_s,
+            took_ms=took_ms,
+        )
 
     def _renew(self) -> None:
         """Push a sample for every alarm that leaves it where it is."""
@@ -197,7 +205,8 @@ def _stored_p50_ms(laps: list[_Lap], running: Daemon) -> float | None:
         stored_at_s.setdefault((event["alarm_id"], event["current"]), []).append(at_s)
     took_ms = []
     for lap in laps:
-        after = [at_s for at_s in stored_at_s.get((lap.alarm_id, lap.state), ()) if at_s >= lap.accepted_at_s]
+        # A busy machine may store the transition before its 202 has been read.
+        after = [at_s for at_s in stored_at_s.get((lap.alarm_id, lap.state), ()) if at_s >= lap.pushed_at_s]
         if after:
-            took_ms.append((after[0] - lap.accepted_at_s) * 1000)
+            took_ms.append(max(after[0] - lap.accepted_at_s, 0.0) * 1000)
     return float(np.median(took_ms)) if took_ms else None

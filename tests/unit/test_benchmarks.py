@@ -56,9 +56,23 @@ def test_a_reaction_is_told_as_json() -> None:
 
     assert ("reaction", 3, 4, "sqlite") == (told["benchmark"], told["alarms"], told["rounds"], told["database"])
     assert (0, 0) == (told["lost"], told["repeated"])
-    measured = ("p50_ms", "p99_ms", "max_ms", "floor_ms", "ratio", "stored_p50_ms", "created_per_s", "storm_s")
+    measured = ("p50_ms", "p99_ms", "max_ms", "floor_ms", "ratio", "created_per_s", "storm_s")
     assert all(told[key] > 0 for key in measured)
+    assert told["stored_p50_ms"] >= 0
     assert {"p50_ms <= 150", "p99_ms <= 500", "lost <= 0"} == told["bars"].keys()
+
+
+def test_the_api_is_measured_through_a_real_daemon() -> None:
+    """Every kind of request is answered as it should be, and its figures come with their bars."""
+    result = run("api", "--alarms", "200", "--seconds", "0.2", "--database", "sqlite", "--json")
+
+    assert 0 == result.exit_code, result.output
+    told = json.loads(result.stdout)
+    assert ("api", 200, "sqlite") == (told["benchmark"], told["alarms"], told["database"])
+    assert all(told[f"{name}_ratio"] > 0 for name in ("create", "get", "list", "query"))
+    assert {"create_per_s >= 500", "get_per_s >= 1500", "list_p99_ms <= 50", "query_p99_ms <= 20"} == told[
+        "bars"
+    ].keys()
 
 
 def test_a_missing_prometheus_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,12 +88,13 @@ def test_a_missing_prometheus_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_bars_tell_whether_they_were_met() -> None:
-    """A value at its bar meets it; one above it, or none at all, does not."""
-    bars = (Bar(key="a", at_most=1.0), Bar(key="b", at_most=1.0), Bar(key="c", at_most=1.0))
-    report = Report(name="some", values={"a": 1.0, "b": 1.5, "c": None}, bars=bars)
+    """A value at its bar meets it; one on the wrong side of it, or none at all, does not."""
+    bars = (Bar(key="a", at_most=1.0), Bar(key="b", at_most=1.0), Bar(key="c", at_most=1.0), Bar(key="d", at_least=2.0))
+    report = Report(name="some", values={"a": 1.0, "b": 1.5, "c": None, "d": 2.0}, bars=bars)
 
-    assert {"a <= 1": True, "b <= 1": False, "c <= 1": False} == json.loads(report.as_json())["bars"]
-    assert ["met", "MISSED", "MISSED"] == [line.split()[-1] for line in report.as_table().splitlines()[1:]]
+    told = json.loads(report.as_json())["bars"]
+    assert {"a <= 1": True, "b <= 1": False, "c <= 1": False, "d >= 2": True} == told
+    assert ["met", "MISSED", "MISSED", "met"] == [line.split()[-1] for line in report.as_table().splitlines()[1:]]
 
 
 def test_a_fleet_reports_as_pollers_do() -> None:
