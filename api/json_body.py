@@ -5,11 +5,13 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from alarmd.complaints import shown
 from alarmd.errors import InvalidInput
 
 #: Text that PostgreSQL cannot store (NUL), or that is no text at all (half of a surrogate pair).
@@ -22,6 +24,8 @@ class UnsupportedBody(InvalidInput):
 
 #: What browsers and curl call a body that nobody has named a type for.
 _FORMS = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data"})
+#: Keys and values of a body that is to be looked at part by part, at most. An alarm has some hundreds.
+MAX_PARTS = 100_000
 _REMEDY = "send it with `Content-Type: application/json`."
 
 
@@ -68,8 +72,10 @@ def decode(raw: bytes) -> Any:
 
 
 def refuse_unstorable(data: Any) -> None:
-    """Raise `InvalidInput` when a small body holds an infinite number or text that no database can keep."""
-    for place, value in _leaves(data, "data"):
+    """Raise `InvalidInput` for a body that must be small and is not, or holds what no database can keep."""
+    for count, (place, value) in enumerate(_parts(data)):
+        if count >= MAX_PARTS:
+            raise InvalidInput(f"The body holds more than {MAX_PARTS} keys and values; this takes far fewer.")
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidInput(f"{place} is not a finite number; send a number between -1.79e308 and 1.79e308.")
         if isinstance(value, str) and _NOT_TEXT.search(value):
@@ -92,25 +98,53 @@ def _refuse_constant(name: str) -> Any:
 def _constant_text(text: str, name: str) -> str:
     """Return the complaint about a constant. Slow (it decodes again to find the place): errors only."""
     remedy = "JSON knows finite numbers only: leave the value out instead."
-    for place, value in _leaves(json.loads(text), "data"):
+    for place, value in _parts(json.loads(text)):
         if isinstance(value, float) and not math.isfinite(value):
             return f"{place} is {name}. {remedy}"
     return f"The body holds {name}. {remedy}"
 
 
-def _leaves(data: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield every key and every plain value of decoded JSON with its place, without recursion."""
-    waiting = [(place, data)]
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where something stands in decoded JSON. Spelt when somebody asks: keys may be megabytes, places millions."""
+
+    above: "_Place | None"
+    step: str
+    is_key: bool = False
+
+    def __str__(self) -> str:
+        steps = []
+        place: _Place | None = self
+        while place is not None:
+            steps.append(place.step)
+            place = place.above
+        return f"{'A key of ' if self.is_key else ''}{shown(''.join(reversed(steps)))}"
+
+
+def _parts(data: Any) -> Iterator[tuple[_Place, Any]]:
+    """Yield every key and every value of decoded JSON with its place, without recursion and one after the other."""
+    waiting = [iter([(_Place(None, "data"), data)])]
     while waiting:
-        where, value = waiting.pop()
-        match value:
-            case dict():
-                waiting += [(f"{where}.{key}", inner) for key, inner in value.items()]
-                yield from ((f"A key of {where}", key) for key in value)
-            case list():
-                waiting += [(f"{where}[{index}]", inner) for index, inner in enumerate(value)]
-            case _:
-                yield where, value
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+            continue
+        yield found
+        where, value = found
+        if isinstance(value, dict):
+            keys = _Place(where, "", is_key=True)
+            yield from ((keys, key) for key in value)
+            waiting.append(_items_of(where, value))
+        elif isinstance(value, list):
+            waiting.append(_entries_of(where, value))
+
+
+def _items_of(where: _Place, items: dict[str, Any]) -> Iterator[tuple[_Place, Any]]:
+    return ((_Place(where, f".{key}"), value) for key, value in items.items())
+
+
+def _entries_of(where: _Place, entries: list[Any]) -> Iterator[tuple[_Place, Any]]:
+    return ((_Place(where, f"[{index}]"), value) for index, value in enumerate(entries))
 
 
 def _bytes_of(request: Request, *, max_bytes: int) -> bytes:
