@@ -38,6 +38,10 @@ _SIGNED: Final = {
 #: Zaqar's own rule; also keeps a name from leading elsewhere on Zaqar's host.
 _QUEUE_NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,64}")
 _MAX_SUBSCRIBERS: Final = 10
+#: Not `trust+…`: the trust would be one of alarmd's own user, and the subscriber would be sent a token of that user.
+_SUBSCRIBER: Final = re.compile(r"(https?|mailto):[!-~]+", re.IGNORECASE)
+#: What can be sent in a header.
+_HEADER: Final = re.compile(r"[!-~]*")
 _DEFAULT_TTL_S: Final = 3600
 #: Zaqar is the operator's own and found in the catalogue: no tenant chooses its address.
 _ANYWHERE: Final = TargetPolicy(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0")))
@@ -89,12 +93,22 @@ def _problem_of(queue: Queue, *, is_trusted: bool) -> str:
     if is_trusted:
         return "" if queue.name else "it names no queue_name"
     if queue.name:
-        missing = [key for key, header in _SIGNED.items() if header not in queue.signed]
-        return f"a queue_name needs {', '.join(missing)} too, or trust+zaqar" if missing else ""
-    if not queue.topic:
-        return "it names neither topic nor queue_name"
+        return _problem_of_signature(queue)
+    return _problem_of_subscribers(queue) if queue.topic else "it names neither topic nor queue_name"
+
+
+def _problem_of_signature(queue: Queue) -> str:
+    missing = [key for key, header in _SIGNED.items() if header not in queue.signed]
+    if missing:
+        return f"a queue_name needs {', '.join(missing)} too, or trust+zaqar"
+    return "" if all(map(_HEADER.fullmatch, queue.signed.values())) else "what is signed holds visible ASCII only"
+
+
+def _problem_of_subscribers(queue: Queue) -> str:
     if len(queue.subscribers) > _MAX_SUBSCRIBERS:
         return f"it names more than {_MAX_SUBSCRIBERS} subscribers"
+    if not all(map(_SUBSCRIBER.fullmatch, queue.subscribers)):
+        return "a subscriber is a URL of http, https or mailto, percent-encoded"
     return "" if queue.ttl_s > 0 else "ttl must be more than zero seconds"
 
 
@@ -120,7 +134,7 @@ class ZaqarScheme:
 
         def post(token: str, client: "KeystoneClient") -> Attempt:
             url = f"{_version_2_of(client.endpoint(_SERVICE_TYPE))}/queues/{queue.name_for(notification.alarm_id)}"
-            shown = {**queue.signed} if queue.signed and to is None else {"X-Auth-Token": token}
+            shown = {**queue.signed} if queue.name and to is None else {"X-Auth-Token": token}
             return self._post(notification, queue, url, {"Client-ID": self._client_id, **shown}, end_s=end_s)
 
         return self._sender.send(notification, to.trust_id if to else None, post)

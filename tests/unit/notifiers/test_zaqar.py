@@ -54,6 +54,13 @@ def test_what_zaqar_has_signed_becomes_headers() -> None:
         ("zaqar://?topic=a&ttl=0", "more than zero"),
         ("zaqar://?topic=a" + "&subscriber=mailto:a" * 11, "more than 10 subscribers"),
         ("zaqar://?" + "a=b&" * 101, "cannot be read"),
+        ("zaqar://?topic=a&subscriber=trust%2Bhttps://r.example/", "http, https or mailto"),
+        ("zaqar://?topic=a&subscriber=%20http://169.254.169.254/", "http, https or mailto"),
+        (
+            "zaqar://?queue_name=q&expires=1&methods=m&paths=p&project_id=p&signature=a%0D%0AX-Project-Id:%20b",
+            "visible ASCII",
+        ),
+        ("zaqar://?queue_name=q&expires=1&methods=m&paths=p&project_id=p&signature=%C3%A4", "visible ASCII"),
     ],
 )
 def test_what_zaqar_could_not_do_is_refused(target: str, message: str) -> None:
