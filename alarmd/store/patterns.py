@@ -5,6 +5,7 @@ PostgreSQL has regular expressions and a statement timeout of its own. SQLite ge
 `regex` package, which can be interrupted and lets other threads work meanwhile, and a progress handler.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,12 @@ from alarmd.errors import InvalidInput
 
 #: How long a search may take.
 PATIENCE_S = 5.0
+#: What the patterns of a search may come to when repeats are written out, in characters: some 50 MB while it is done.
+_MAX_WRITTEN_OUT = 200_000
+#: How often something is repeated at least: the library writes that out.
+_REPEATS = re.compile(r"\{\s*(\d+)")
+#: Blanks and remarks inside of a pattern hide its repeats.
+_VERBOSE = re.compile(r"\(\?[a-wyzA-Z0-9-]*x")
 #: After how many instructions of its machine SQLite asks whether to go on: a fraction of a millisecond.
 _STEPS = 10_000
 
@@ -95,6 +102,8 @@ class _Matcher:
     """The regular expressions of one search, and when it has to be over."""
 
     def __init__(self, patterns: Sequence[str], clock: Clock, deadline_s: float) -> None:
+        if sum(map(_written_out, patterns)) > _MAX_WRITTEN_OUT:
+            raise _no_pattern("it repeats too much; write * or + in place of the largest numbers")
         self._patterns = {pattern: _compiled(pattern) for pattern in patterns}
         self._clock = clock
         self._deadline_s = deadline_s
@@ -115,10 +124,23 @@ class _Matcher:
             raise TimeoutError(pattern) from error
 
 
+def _written_out(pattern: str) -> int:
+    """Return a bound on how long a pattern is with its repeats written out: `(a{9}){9}` is 81 letters."""
+    if _VERBOSE.search(pattern):
+        raise _no_pattern("the flag x is not taken")
+    repeats = sorted((int(times) for times in _REPEATS.findall(pattern)), reverse=True)
+    # Repeats stand within each other at most as deep as there are groups.
+    deepest = pattern.count("(") + pattern.count("}{") + 1
+    written_out = len(pattern)
+    for times in repeats[:deepest]:
+        written_out = min(written_out * max(times, 1), _MAX_WRITTEN_OUT + 1)
+    return written_out
+
+
 def _compiled(pattern: str) -> regex.Pattern[str]:
     try:
         # As in PostgreSQL, a line break is a character like any other.
-        return regex.compile(pattern, regex.DOTALL)
+        return regex.compile(pattern, regex.DOTALL, cache_pattern=False)
     except (regex.error, OverflowError) as error:
         raise _no_pattern(str(error)) from error
     except RecursionError as error:

@@ -351,6 +351,23 @@ def test_slow_patterns_are_given_up(database: Database) -> None:
     assert 20 == len(alarms_of(database, {"=~": {"name": "^ab"}}))
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?:(?:(?:a{1000}){1000}){1000}){1000}", "a{10000000}", "((a{0900}){900})", "(?x)(a{ 9 9 9}){1#}\n000}"],
+)
+def test_repeats_that_fill_the_memory_are_refused(database: Database, pattern: str) -> None:
+    """The library of SQLite writes repeats out, gigabytes of them; PostgreSQL has a bound of its own."""
+    with pytest.raises(InvalidInput, match="pattern of =~ is no regular expression"):
+        alarms_of(database, {"=~": {"name": pattern}})
+
+
+def test_repeats_that_people_write_are_taken(database: Database) -> None:
+    """Addresses, moments and identifiers are no trouble."""
+    uuid = "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"
+    for pattern in (f"^{uuid}:{uuid}$", r"^([0-9]{1,3}\.){3}[0-9]{1,3}$", "^[0-9]{4}-[0-9]{2}-[0-9]{2}T"):
+        assert [] == alarms_of(database, {"=~": {"name": pattern}})
+
+
 @pytest.mark.parametrize("writing", [False, True])
 def test_searches_without_patterns_are_bounded_too(database: Database, writing: bool) -> None:
     """Whatever a search does, it is given up in time, with a transaction around it or without; nothing else is."""
