@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from alarmd.api.context import Access, ApiLimits
 from alarmd.errors import StoreUnavailable, TooMany
 from alarmd.model.caller import Caller
-from tests.support.rest import ANN, BOB, EVE, Door, error_of
+from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
 
 ALARM: dict[str, Any] = {"name": "x", "type": "threshold", "threshold_rule": {"meter_name": "m", "threshold": 80}}
 
@@ -166,3 +166,68 @@ def test_s1_2_401_for_another_project_in_filter_or_body(open_a_door: Callable[..
 
     assert [401] * 3 == [answer.status_code for answer in answers]
     assert ["Not Authorized to access project p2"] * 2 == [error_of(answer) for answer in answers[:2]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "data", "named"),
+    [
+        ("POST", "/v2/alarms", ALARM | {"colour": 1}, "Unknown attribute for argument data: colour"),
+        ("GET", "/v2/alarms?colour=1", None, 'Unknown argument: "colour"'),
+        ("GET", "/v2/alarms?q.field=colour&q.value=1", None, "unrecognized field in query: colour"),
+        ("GET", "/v2/alarms?q.field=name&q.op=ne&q.value=1", None, "Value: 'ne'. Value should be one of: eq"),
+        ("POST", "/v2/query/alarms", {"filter": '{"=": {"colour": 1}}'}, "there is no field 'colour'"),
+        ("POST", "/v2/query/alarms", {"filter": '{"eq": {"name": 1}}'}, "there is no operator 'eq'"),
+    ],
+    ids=["attribute", "argument", "query_field", "query_operator", "filter_field", "filter_operator"],
+)
+def test_s1_2_400_for_whatever_is_unknown(door: Door, method: str, path: str, data: Any, named: str) -> None:
+    """The text names it."""
+    response = door.send(method, path, data)
+
+    assert 400 == response.status_code
+    assert named in error_of(response)
+
+
+def test_s1_2_401_for_another_user_in_the_body(open_a_door: Callable[..., Door]) -> None:
+    """In Aodh's words."""
+    response = open_a_door().post("/v2/alarms", ALARM | {"user_id": "bob"}, headers=ANN)
+
+    assert (401, "Not Authorized to access user bob") == (response.status_code, error_of(response))
+
+
+def test_s1_2_403_for_policy_quota_and_what_is_disabled(open_a_door: Callable[..., Door]) -> None:
+    """Each in Aodh's words."""
+    door = open_a_door(access=Access.TRUSTED_HEADERS)
+    door.post("/v2/quotas", {"project_id": "p1", "quotas": [{"resource": "alarms", "limit": 0}]}, headers=ADMIN)
+    answers = [
+        door.post("/v2/alarms", ALARM, headers=EVE),
+        door.post("/v2/alarms", ALARM, headers=ANN),
+        door.get("/v2/metrics", headers=ANN),
+    ]
+
+    assert [
+        (403, "RBAC Authorization Failed"),
+        (403, "Alarm quota exceeded for user ann on project p1"),
+        (403, "metrics endpoint is disabled"),
+    ] == [(answer.status_code, error_of(answer)) for answer in answers]
+
+
+def test_s1_2_501_is_never_answered(door: Door) -> None:
+    """Severities have an order on every database, in lists and in queries; Aodh knows it on MySQL only."""
+    path = f"/v2/alarms/{door.post('/v2/alarms', ALARM).get_json()['alarm_id']}"
+    answers = [
+        door.get("/v2/alarms?sort=severity"),
+        door.get(f"{path}/history?sort=severity"),
+        door.post("/v2/query/alarms", {"orderby": '[{"severity": "asc"}]'}),
+        door.post("/v2/query/alarms/history", {"orderby": '[{"severity": "asc"}]'}),
+    ]
+
+    assert [200] * 4 == [answer.status_code for answer in answers]
+
+
+def test_s1_2_503_is_not_for_a_gnocchi_that_is_away(door: Door) -> None:
+    """Nobody is asked when an alarm is written, so it can be; 503 is for alarmd's own database."""
+    rule = {"metric": "m", "resource_type": "t", "query": "{}", "aggregation_method": "mean", "threshold": 1}
+    kind = "gnocchi_aggregation_by_resources_threshold"
+
+    assert 201 == door.post("/v2/alarms", {"name": "x", "type": kind, f"{kind}_rule": rule}).status_code
