@@ -450,11 +450,11 @@ class TestAddresses:
             scheme = make_scheme(lookup=rebinding, max_idle_connections=0)
             url = listening.url(host="rebinding.example")
             first, second = (scheme.deliver(a_notification(target=url)) for _ in range(2))
-            (received,) = listening.received
+            ours = [one for one in listening.received if one.headers["host"] == f"rebinding.example:{listening.port}"]
 
         assert (Reason.OK, Reason.REFUSED) == (first.reason, second.reason)
         assert asked == ["rebinding.example"] * 2
-        assert received.headers["host"] == f"rebinding.example:{listening.port}"
+        assert len(ours) == 1
 
     def test_a_dead_address_gives_way_to_the_next(self, make_scheme: _Schemes) -> None:
         """Of several addresses the first that answers is used."""
