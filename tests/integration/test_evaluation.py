@@ -265,6 +265,24 @@ def test_an_edited_alarm_is_evaluated_as_edited(room: Room) -> None:
     assert 0 == evaluation.tick().alarms
 
 
+def test_a_suspended_alarm_keeps_its_state_and_goes_on_when_it_is_resumed(room: Room) -> None:
+    """As Heat suspends stacks: from then on nothing is decided and nothing told; resumed, it sees what there is now."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation()
+    room.sample(90.0)
+    evaluation.tick()
+    with room.database.write() as unit:
+        unit.alarms.replace(replace(room.get(alarm), enabled=False))
+    room.sample(10.0)
+    suspended = (told(evaluation.tick()), room.get(alarm).state)
+    with room.database.write() as unit:
+        unit.alarms.replace(replace(room.get(alarm), enabled=True))
+    evaluation.tick()
+
+    assert ((0, 0, 0), State.ALARM) == suspended
+    assert State.OK is room.get(alarm).state
+
+
 def test_of_two_evaluators_one_acts(room: Room) -> None:
     """Two workers that believe to own the same shard make one transition and one notification."""
     alarm = room.add(a_group_alarm())

@@ -174,7 +174,7 @@ def test_s1_2_401_for_another_project_in_filter_or_body(open_a_door: Callable[..
         ("POST", "/v2/alarms", ALARM | {"colour": 1}, "Unknown attribute for argument data: colour"),
         ("GET", "/v2/alarms?colour=1", None, 'Unknown argument: "colour"'),
         ("GET", "/v2/alarms?q.field=colour&q.value=1", None, "unrecognized field in query: colour"),
-        ("GET", "/v2/alarms?q.field=name&q.op=ne&q.value=1", None, "Value: 'ne'. Value should be one of: eq"),
+        ("GET", "/v2/alarms?q.field=name&q.op=ne&q.value=1", None, "Value should be one of: eq"),
         ("POST", "/v2/query/alarms", {"filter": '{"=": {"colour": 1}}'}, "there is no field 'colour'"),
         ("POST", "/v2/query/alarms", {"filter": '{"eq": {"name": 1}}'}, "there is no operator 'eq'"),
     ],

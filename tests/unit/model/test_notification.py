@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import pytest
 
 from alarmd.model.alarm import AlarmId, State
@@ -32,6 +34,18 @@ def test_an_action_without_a_trust_stays_as_it_is() -> None:
     assert ["trust+http://h/"] == [
         each.target for each in notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)
     ]
+
+
+def test_a_body_is_what_receivers_take() -> None:
+    """Aodh's seven members: six texts and an object, of few bytes however long the alarm's name is."""
+    alarm = an_alarm(name="\U0001f600" * 255, alarm_actions=("http://h/",))
+    [notification] = notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)
+    body = dict(notification.body)
+
+    assert len(json.dumps(body)) < 10_000
+    assert isinstance(body.pop("reason_data"), dict)
+    assert {"alarm_id", "alarm_name", "severity", "previous", "current", "reason"} == set(body)
+    assert all(type(text) is str for text in body.values())
 
 
 def _alarmed(alarm_id: AlarmId) -> Transition:
