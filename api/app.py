@@ -73,6 +73,9 @@ def _close_request(response: Response) -> Response:
     """Name the request on every answer of the API proper, and count it."""
     if _is_proper():
         response.headers["x-openstack-request-id"] = g.request_id
+        if request.method == "OPTIONS" and "Allow" in response.headers:
+            # Flask would name HEAD too, which is refused here.
+            response.headers["Allow"] = ", ".join(allowed_methods())
     route = request.url_rule.rule if request.url_rule is not None else "unknown"
     HTTP_REQUESTS.labels(request.method, route, str(response.status_code)).inc()
     HTTP_SECONDS.labels(route).observe(perf_counter() - g.started_s)

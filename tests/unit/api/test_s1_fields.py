@@ -56,6 +56,10 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         opened.clock.advance(60)
         if number == 2:
             opened.put(f"{path}/state", "ok", headers=ANN)
+    # The oldest alarm is the one whose state was set last.
+    opened.clock.advance(60)
+    oldest = opened.get("/v2/alarms?sort=timestamp&limit=1", headers=ANN).get_json()[0]["alarm_id"]
+    opened.put(f"/v2/alarms/{oldest}/state", "ok", headers=ANN)
     yield opened
     opened.close()
 

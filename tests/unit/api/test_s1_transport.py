@@ -150,11 +150,12 @@ def test_s1_1_head_is_405(door: Door) -> None:
 
 
 def test_s1_1_options_is_200_and_empty(door: Door) -> None:
-    """Also for who sends no identity and takes no JSON."""
+    """Also for who sends no identity and takes no JSON; `Allow` is that of a wrong method."""
     for path in all_paths(door):
         response = door.send("OPTIONS", path, headers={"Accept": "text/html"})
 
         assert (200, b"") == (response.status_code, response.data)
+        assert door.send("PATCH", path).headers["Allow"] == response.headers["Allow"]
 
 
 @pytest.mark.parametrize(
