@@ -60,6 +60,8 @@ class Keystone:
 
     #: With the version: `…/v3`.
     url: str
+    #: Where its database and its keys are.
+    home: Path
     _session: requests.Session = field(default_factory=requests.Session)
 
     def log_in(self) -> None:
@@ -156,7 +158,6 @@ def keystone(home: Path) -> Iterator[Keystone]:
     """Run Keystone in an empty directory, with alarmd's own user `alarmd` in the project `service`."""
     configuration = home / "keystone.conf"
     configuration.write_text(_CONFIGURATION.format(home=home))
-    (home / "keystone_application.py").write_text(_APPLICATION)
     for directory in ("fernet", "credential"):
         (home / directory).mkdir(mode=0o700)
         # What `keystone-manage fernet_setup` does, which takes seconds to start: a staged and a primary key.
@@ -168,9 +169,8 @@ def keystone(home: Path) -> Iterator[Keystone]:
     ):
         made = programs.run(["keystone-manage", "--config-file", str(configuration), *command], home=home)
         assert made.returncode == 0, f"{command}: {made.stdout}{made.stderr}"
-    variables = {"OS_KEYSTONE_CONFIG_FILES": str(configuration), "PYTHONPATH": str(home)}
-    with programs.wsgi_server("keystone_application:application", home=home, variables=variables) as url:
-        running = Keystone(url=f"{url}/v3")
+    with _serving(configuration, home) as url:
+        running = Keystone(url=f"{url}/v3", home=home)
         running.log_in()
         # Only now is it known where it listens.
         running.endpoint("identity", "keystone", running.url)
@@ -180,3 +180,22 @@ def keystone(home: Path) -> Iterator[Keystone]:
         service_id = running.ask("GET", "/projects?name=service")["projects"][0]["id"]
         running.ask("PUT", f"/projects/{service_id}/users/{user_id}/roles/{running.role('service')}")
         yield running
+
+
+@contextmanager
+def impatient(cloud: Keystone, *, expiration_s: int) -> Iterator[Keystone]:
+    """Run a second server of the same cloud; tokens that are asked for there end after some seconds."""
+    home = cloud.home / "impatient"
+    home.mkdir()
+    configuration = home / "keystone.conf"
+    configuration.write_text(f"{_CONFIGURATION.format(home=cloud.home)}[token]\nexpiration = {expiration_s}\n")
+    with _serving(configuration, home) as url:
+        yield Keystone(url=f"{url}/v3", home=home)
+
+
+@contextmanager
+def _serving(configuration: Path, home: Path) -> Iterator[str]:
+    (home / "keystone_application.py").write_text(_APPLICATION)
+    variables = {"OS_KEYSTONE_CONFIG_FILES": str(configuration), "PYTHONPATH": str(home)}
+    with programs.wsgi_server("keystone_application:application", home=home, variables=variables) as url:
+        yield url

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from tests.openstack import programs
-from tests.openstack.keystone_service import PASSWORD, REGION, Keystone, Person, keystone
-from tests.support.daemon import Daemon, daemon
+from tests.openstack.keystone_service import PASSWORD, REGION, Keystone, Person, impatient, keystone
+from tests.support.daemon import Daemon, daemon, wait_until
 
 _RULE = {"meter_name": "cpu_util", "threshold": 80.0, "comparison_operator": "gt", "statistic": "avg", "period": 60}
 
@@ -127,6 +127,16 @@ def test_a_revoked_token_no_longer_counts(alarmd: Daemon, cloud: Keystone, ann: 
     cloud.revoke(token)
 
     assert (200, 401) == (before, _ask(alarmd, "GET", "/v2/alarms", token).status_code)
+
+
+def test_an_expired_token_no_longer_counts(alarmd: Daemon, cloud: Keystone, ann: Person) -> None:
+    """A token counts until its time is over, and then no more."""
+    with impatient(cloud, expiration_s=4) as short_lived:
+        token = short_lived.token(ann)
+    before = _ask(alarmd, "GET", "/v2/alarms", token).status_code
+
+    assert 200 == before
+    wait_until(lambda: _ask(alarmd, "GET", "/v2/alarms", token).status_code == 401, what="the end of a token's time")
 
 
 def test_a_credential_may_be_confined_to_single_questions(alarmd: Daemon, cloud: Keystone, ann: Person) -> None:
