@@ -125,3 +125,19 @@ def test_s7_3_a_caller_without_a_role_reads_why(program: str, clients: Clients, 
     shell = clients.shell(program, caller).by(roles="gardener")
 
     assert "RBAC Authorization Failed (HTTP 403)" in shell.refusal("alarm", "list")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["aodh", "--os-auth-type", "none", "--os-endpoint"],
+        ["openstack", "--os-auth-type", "none", "--os-endpoint"],
+    ],
+    ids=["aodh", "openstack"],
+)
+def test_s7_3_auth_type_none_sends_no_identity(command: list[str], caller: Caller, tmp_path: Path) -> None:
+    """So everything is refused, in Aodh's words."""
+    said = programs.run([*command, caller.url, "alarm", "list"], home=tmp_path)
+
+    assert said.returncode != 0
+    assert "RBAC Authorization Failed (HTTP 403)" in said.stderr
