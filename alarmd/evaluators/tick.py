@@ -31,6 +31,8 @@ _ENTRIES_AT_ONCE = 500
 _DEFINITIONS_AT_ONCE = 5_000
 #: Transitions stored in one transaction. All of a tick, unless a storm would make the transaction too long.
 _TRANSITIONS_AT_ONCE = 10_000
+#: A pause between two ticks that is no longer than this holds nobody up, however little lateness is allowed for.
+_PAUSE_S = 2.0
 #: Series that have gone silent are forgotten this often.
 _EXPIRE_EVERY_S = 60.0
 
@@ -71,6 +73,8 @@ class Evaluation:
         self._families = families
         self._window_limits = window
         self._plan_options = plan
+        #: Between two ticks there is always a pause, however little lateness is allowed for.
+        self._longest_pause_s = max(plan.lateness_s, _PAUSE_S)
         self._clock = clock
         self._clock_offset_s = clock.time_s() - clock.monotonic_s()
         self._owned: frozenset[Shard] | None = None
@@ -147,7 +151,7 @@ class Evaluation:
             self._watching_since = now
         else:
             # A worker that was held up for longer than the lateness budget may have been held up with its pollers.
-            if self._clock.monotonic_s() - self._last_followed_s > self._plan_options.lateness_s:
+            if self._clock.monotonic_s() - self._last_followed_s > self._longest_pause_s:
                 self._watching_since = now
             self._last_followed_s = self._clock.monotonic_s()
         counts = self._window.counts
@@ -195,7 +199,7 @@ class Evaluation:
         """Compile an alarm into the plan; one that is disabled, elsewhere or unreadable is taken out of it."""
         try:
             family = self._families.get(alarm.type)
-            if alarm.enabled and family is not None and family.is_evaluated and alarm.shard in (self._owned or ()):
+            if alarm.enabled and family is not None and family.is_ticked and alarm.shard in (self._owned or ()):
                 self._plan.put(alarm, family.parse(alarm.rule, project_id=alarm.project_id), now=now)
             else:
                 self._plan.remove(alarm.alarm_id)

@@ -55,7 +55,12 @@ class Room:
     clock: ManualClock
 
     def evaluation(
-        self, *, membership: Membership | None = None, log: SampleLog | None = None, count_results: bool = False
+        self,
+        *,
+        membership: Membership | None = None,
+        log: SampleLog | None = None,
+        count_results: bool = False,
+        lateness_s: float = LATENESS_S,
     ) -> Evaluation:
         return Evaluation(
             database=self.database,
@@ -63,8 +68,8 @@ class Room:
             doorbell=self.doorbell,
             membership=membership or SoloMembership(index=0, count=1),
             families=FAMILIES,
-            window=WindowLimits(length_s=600, lateness_s=LATENESS_S),
-            plan=PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60, count_results=count_results),
+            window=WindowLimits(length_s=600, lateness_s=lateness_s),
+            plan=PlanOptions(lateness_s=lateness_s, repeat_interval_s=60, count_results=count_results),
             clock=self.clock,
             count_interval_s=10,
         )
@@ -442,6 +447,21 @@ def test_results_are_stored_at_their_interval_and_at_the_end(room: Room) -> None
     assert ([{}] * 10, [{alarm.alarm_id: (0, 11, 0)}] * 3) == (stored[:10], stored[10:])
     assert {alarm.alarm_id: (0, 13, 0)} == closed
     assert {alarm.alarm_id: (0, 14, 0)} == room.counts()
+
+
+def test_silence_is_believed_where_no_lateness_is_allowed_for(room: Room) -> None:
+    """The pause between two ticks is none that hides samples: alarms without data are evaluated, and counted."""
+    alarm = room.add(a_group_alarm())
+    evaluation = room.evaluation(count_results=True, lateness_s=0)
+    room.sample(97.0)
+    for _ in range(60):
+        evaluation.tick()
+        room.clock.advance(1)
+    evaluation.close()
+
+    assert State.INSUFFICIENT_DATA is room.get(alarm).state
+    ok, alarms, without_data = room.counts()[alarm.alarm_id]
+    assert (0, True, True) == (ok, alarms > 0, without_data > 30)
 
 
 def test_nothing_is_counted_unless_the_operator_wants_it(room: Room) -> None:
