@@ -23,6 +23,10 @@ _BACKLOG = 512
 #: How many connections are kept open for further requests.
 _KEPT_OPEN = 256
 _MAX_HEADER_BYTES = 64 * 1024
+#: Who is calling: what a proxy sets, and tokens.
+_IDENTITY = frozenset(
+    {b"X-User-Id", b"X-Project-Id", b"X-Tenant-Id", b"X-Roles", b"X-Role", b"X-Auth-Token", b"Authorization"}
+)
 #: For how long a connection may be silent.
 _SILENCE_S = 30
 #: How long requests under way may take once the process drains.
@@ -63,8 +67,30 @@ class ApiService(RoleService):
         self._server.stop()
 
 
+class _Once(dict[bytes, bytes]):
+    """Headers that tell who is calling, each there once: of two, one is the proxy's, and nobody knows which."""
+
+    def __setitem__(self, name: bytes, value: bytes) -> None:
+        if name in _IDENTITY and name in self:
+            raise ValueError("A header that tells who is calling is there twice.")
+        super().__setitem__(name, value)
+
+
 class _Headers(HeaderReader):
-    """Drops names with an underscore: WSGI would take a client's `X_Roles` for the `X-Roles` that a proxy has set."""
+    """Drops names with an underscore: WSGI would take a client's `X_Roles` for the `X-Roles` that a proxy has set.
+
+    For the same reason a blank before the colon is refused, as HTTP demands, and what tells who is calling twice.
+    """
+
+    def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = {} if hdict is None else hdict
+        found |= super().__call__(rfile, _Once())
+        return found
+
+    def _transform_key(self, key_name: bytes) -> bytes:
+        if key_name != key_name.strip():
+            raise ValueError("A header's name ends in a blank.")
+        return key_name.title()
 
     def _allow_header(self, key_name: bytes) -> bool:
         # The library has a reader for this too, which fails on the bytes that it is given.

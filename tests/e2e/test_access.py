@@ -4,7 +4,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 
 import requests
@@ -65,6 +66,29 @@ def test_a_header_spelt_with_underscores_is_none(tmp_path: Path) -> None:
         nobody = requests.get(f"{running.url}/v2/alarms", headers={"X_Roles": "admin"}, timeout=10)
 
     assert [403, 403] == [everything.status_code, nobody.status_code]
+
+
+def test_who_is_calling_is_said_once_and_plainly(tmp_path: Path) -> None:
+    """Of two headers one is the client's; and a name with a blank is one that a proxy may have passed over."""
+    forged = (("X-Roles", "reader"), ("X-Roles", "admin")), (("X-Roles", "reader"), ("X-Roles ", "admin"))
+    with daemon(tmp_path / "state", environ={"ALARMD_API__AUTH": "trusted-headers"}) as running:
+        answers = [_raw_status(running, (("X-Project-Id", "p1"), *headers)) for headers in forged]
+        plain = _raw_status(running, (("X-Project-Id", "p1"), ("X-Roles", "reader")))
+
+    assert [400, 400] == answers
+    assert 200 == plain
+
+
+def _raw_status(running: Daemon, headers: Iterable[tuple[str, str]]) -> int:
+    """Ask with headers just as they are, which clients' libraries would tidy up."""
+    connection = HTTPConnection(running.url.removeprefix("http://"), timeout=10)
+    connection.putrequest("GET", "/v2/alarms")
+    for name, value in headers:
+        connection.putheader(name, value)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def test_policy_and_limit_are_in_force(tmp_path: Path) -> None:
