@@ -7,7 +7,19 @@ from uuid import uuid4
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from alarmd.api import alarms, capabilities, deliveries, operations, queries, quotas, results, samples, series, version
+from alarmd.api import (
+    alarms,
+    capabilities,
+    deliveries,
+    events,
+    operations,
+    queries,
+    quotas,
+    results,
+    samples,
+    series,
+    version,
+)
 from alarmd.api.context import ApiContext, attach
 from alarmd.api.context import context as request_context
 from alarmd.api.errors import allowed_methods, register_errors
@@ -21,6 +33,8 @@ from alarmd.telemetry import HTTP_REQUESTS, HTTP_SECONDS
 _OPEN = (version.blueprint.name, operations.blueprint.name, capabilities.blueprint.name)
 #: Where the API proper is: its answers bear a request id, and how often it may be asked can be limited.
 _PROPER = ("/v2/", "/v3/")
+#: Methods that are counted by their names.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def create_app(context: ApiContext) -> Flask:
@@ -38,7 +52,19 @@ def create_app(context: ApiContext) -> Flask:
     app.before_request(_open_request)
     app.after_request(_close_request)
     register_errors(app)
-    for part in (version, alarms, queries, capabilities, quotas, results, samples, series, deliveries, operations):
+    for part in (
+        version,
+        alarms,
+        queries,
+        capabilities,
+        quotas,
+        results,
+        samples,
+        events,
+        series,
+        deliveries,
+        operations,
+    ):
         app.register_blueprint(part.blueprint)
     face_outside(app, cors_origins=context.cors_origins, proxy_headers=context.proxy_headers)
     app.extensions["alarmd.openapi"] = describe(context.rule_bodies)
@@ -77,6 +103,8 @@ def _close_request(response: Response) -> Response:
             # Flask would name HEAD too, which is refused here.
             response.headers["Allow"] = ", ".join(allowed_methods())
     route = request.url_rule.rule if request.url_rule is not None else "unknown"
-    HTTP_REQUESTS.labels(request.method, route, str(response.status_code)).inc()
+    # A client may call its method what it likes, and each name would be counted for good.
+    method = request.method if request.method in _METHODS else "other"
+    HTTP_REQUESTS.labels(method, route, str(response.status_code)).inc()
     HTTP_SECONDS.labels(route).observe(perf_counter() - g.started_s)
     return response

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from alarmd.telemetry import HTTP_REQUESTS
 from tests.support.rest import Door, rule_families
 
 
@@ -37,6 +38,16 @@ def test_metrics_are_passed_on_in_prometheus_format(door: Door) -> None:
 
     assert response.data == b"alarmd_alarms 3\n"
     assert response.content_type == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_made_up_methods_are_counted_as_one(door: Door) -> None:
+    """Anybody may send any, and each name of its own would stay in memory for good."""
+    for number in range(3):
+        door.send(f"MADEUP{number}", "/v2/alarms")
+    counted = {sample.labels.get("method") for metric in HTTP_REQUESTS.collect() for sample in metric.samples}
+
+    assert "other" in counted
+    assert not {"MADEUP0", "MADEUP1", "MADEUP2"} & counted
 
 
 def references(part: Any) -> Iterator[str]:
