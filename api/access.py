@@ -22,6 +22,10 @@ _IDENTITY = ("X-User-Id", "X-Project-Id", "X-Roles", "X-Role", "X-Tenant-Id")
 def loopback(request: Request) -> Caller:
     """Return whom the headers name, and the administrator when they name nobody: only this machine gets here."""
     _refuse_strangers(request.headers)
+    # A page whose own name leads to this machine can also say that a proxy has taken it for another.
+    came_as = request.environ.get("werkzeug.proxy_fix.orig", {}).get("HTTP_HOST")
+    if came_as:
+        _refuse_strangers(Headers({"Host": came_as}))
     return named_in(request.headers) or Caller(user_id="", project_id="", roles=frozenset({"admin"}))
 
 

@@ -40,6 +40,15 @@ def test_a_web_page_from_elsewhere_is_not(door: Door, headers: dict[str, str]) -
     assert "trusted-headers" in error_of(response)
 
 
+def test_a_web_page_cannot_pass_for_a_proxy(open_a_door: Callable[..., Door]) -> None:
+    """Whoever believes proxies on loopback still looks at the name that the browser has asked for."""
+    door = open_a_door(access=Access.LOOPBACK, proxy_headers=True)
+    headers = {"Host": "rebound.example:8042", "X-Forwarded-Host": "localhost"}
+
+    assert 403 == door.get("/v2/alarms", headers=headers).status_code
+    assert 200 == door.get("/v2/alarms", headers=headers | {"Host": "localhost:8042"}).status_code
+
+
 def test_behind_a_proxy_any_name_will_do(open_a_door: Callable[..., Door]) -> None:
     """With trusted headers the proxy has decided who may ask, under whichever name."""
     door = open_a_door(access=Access.TRUSTED_HEADERS)
