@@ -125,13 +125,13 @@ class _Matcher:
 
 
 def _written_out(pattern: str) -> int:
-    """Return a bound on how long a pattern is with its repeats written out: `(a{9}){9}` is 81 letters."""
+    """Return a bound on how long a pattern is with its repeats written out, 0 without any: `(a{9}){9}` is 81 letters."""
     if _VERBOSE.search(pattern):
         raise _no_pattern("the flag x is not taken")
-    repeats = sorted((int(times) for times in _REPEATS.findall(pattern)), reverse=True)
+    repeats = sorted(map(int, _REPEATS.findall(pattern)), reverse=True)
     # Repeats stand within each other at most as deep as there are groups.
     deepest = pattern.count("(") + pattern.count("}{") + 1
-    written_out = len(pattern)
+    written_out = len(pattern) if repeats else 0
     for times in repeats[:deepest]:
         written_out = min(written_out * max(times, 1), _MAX_WRITTEN_OUT + 1)
     return written_out
