@@ -125,7 +125,7 @@ class _Matcher:
 
 
 def _written_out(pattern: str) -> int:
-    """Return a bound on how long a pattern is with its repeats written out, 0 without any: `(a{9}){9}` is 81 letters."""
+    """Return a bound on how long a pattern is with its repeats written out (81 for `(a{9}){9}`); 0 without any."""
     if _VERBOSE.search(pattern):
         raise _no_pattern("the flag x is not taken")
     repeats = sorted(map(int, _REPEATS.findall(pattern)), reverse=True)
