@@ -32,6 +32,7 @@ class Action(StrEnum):
     GET_METRICS_OF_ALL_PROJECTS = "telemetry:get_metrics:all_projects"
     # alarmd's own.
     PUSH_SAMPLES = "alarmd:push_samples"
+    PUSH_EVENTS = "alarmd:push_events"
     GET_SERIES = "alarmd:get_series"
     GET_DELIVERIES = "alarmd:get_deliveries"
     RETRY_DELIVERY = "alarmd:retry_delivery"
@@ -64,6 +65,7 @@ _ROLES: Mapping[Action, str] = {
     Action.GET_METRICS: "reader",
     Action.GET_METRICS_OF_ALL_PROJECTS: "admin",
     Action.PUSH_SAMPLES: "member",
+    Action.PUSH_EVENTS: "member",
     Action.GET_SERIES: "reader",
     Action.GET_DELIVERIES: "reader",
     Action.RETRY_DELIVERY: "member",

@@ -26,6 +26,7 @@ from alarmd.cluster.local_doorbell import LocalDoorbell
 from alarmd.cluster.membership import Membership
 from alarmd.cluster.solo import SoloMembership
 from alarmd.errors import AlarmdError, SettingsError
+from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.schedule import normalise_constraints
@@ -293,6 +294,10 @@ class Runtime:
             clock=self.clock,
             count_interval_s=self.settings.evaluator.count_interval_s,
         )
+
+    def event_evaluation(self, *, database: Database, doorbell: Doorbell) -> EventEvaluation:
+        """Return what holds events against alarms, in whichever process they arrive."""
+        return EventEvaluation(database=database, doorbell=doorbell, clock=self.clock)
 
     def schemes(self) -> dict[str, Scheme]:
         """Return a notifier for each URL scheme. Raises `SettingsError`."""

@@ -91,6 +91,12 @@ TICKS = Counter(
 TRANSITIONS = Counter(
     "alarmd_transitions_total", "Changes of state that were committed, by the new state.", ["state"], registry=REGISTRY
 )
+EVENTS = Counter(
+    "alarmd_events_total",
+    "Events that were pushed, by what became of them (matched, unmatched, rejected).",
+    ["outcome"],
+    registry=REGISTRY,
+)
 
 # --- notifiers ---------------------------------------------------------------------------------------------------
 OUTBOX_DEPTH = _gauge("alarmd_outbox_depth", "Notifications that wait for delivery.")

@@ -14,6 +14,7 @@ from alarmd.api.rate_limit import RateLimit, Unlimited
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
+from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.model.caller import Caller
 from alarmd.policy import Policy
 from alarmd.store.database import Database
@@ -47,6 +48,8 @@ class ApiLimits:
     #: Items of a list at most, and when the client names no `limit`. Generous: Aodh's clients expect all there are.
     page_limit: int = 10_000
     max_samples_per_push: int = 100_000
+    max_events_per_push: int = 1_000
+    max_event_bytes: int = 65_536
     #: Samples older than this are refused: the retention of the sample log.
     sample_past_s: float = 7200.0
     #: Samples further ahead than this are refused.
@@ -63,6 +66,7 @@ class ApiContext:
     deliveries: DeliveryService
     quotas: QuotaService
     results: ResultService
+    events: EventEvaluation
     policy: Policy
     database: Database
     log: SampleLog

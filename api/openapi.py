@@ -41,6 +41,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     schemas.ComplexQueryBody,
     schemas.QuotasBody,
     schemas.PushBody,
+    schemas.EventPushBody,
 )
 
 _SECURITY: Mapping[str, Part] = {
@@ -59,7 +60,7 @@ def describe(rule_bodies: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
         "info": {
             "title": "alarmd",
             "version": version("alarmd"),
-            "description": "Autoscaling alarms: Aodh's API v2 for alarms, v3 for samples, series and deliveries.",
+            "description": "Autoscaling alarms: Aodh's API v2 for alarms, v3 for samples, events and deliveries.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": v2_paths(alarm_examples(rule_bodies)) | v3_paths() | operators_paths(),

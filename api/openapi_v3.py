@@ -8,6 +8,7 @@ from alarmd.api.openapi_terms import (
     answer,
     error,
     headers,
+    list_of,
     operation,
     operation_for_all,
     parameter,
@@ -27,7 +28,7 @@ _SERIES = [
 
 def v3_paths() -> Part:
     """Return the paths of v3."""
-    return _samples() | _deliveries()
+    return _samples() | _events() | _deliveries()
 
 
 def _samples() -> Part:
@@ -60,6 +61,27 @@ def _samples() -> Part:
                     parameter("resource_id", "its id", required=True),
                     *_SERIES,
                 ],
+            ),
+        },
+    }
+
+
+def _events() -> Part:
+    refused = error(400, headers(), schema={"anyOf": [ref("ErrorView"), ref("PushErrorView")]})
+    event = {
+        "event_type": "compute.instance.update",
+        "message_id": "6d3e9f0a-2a53-4a67-8b51-1f2b8a3f6f0c",
+        "generated": "2026-01-01T12:00:00",
+        "traits": [["instance_id", 1, "vm-1"], ["state", 1, "error"], {"name": "vcpus", "value": 2}],
+    }
+    return {
+        "/v3/events": {
+            "post": operation(
+                "push_events",
+                "Hold events against alarms; a bad one costs only itself. 202 means that what follows is committed.",
+                {202: answer(ref("PushView"), description="Done."), 400: refused},
+                body={"anyOf": [ref("EventPushBody"), list_of("EventBody"), ref("EventBody")]},
+                examples={"many": {"value": {"events": [event]}}, "bare": {"value": event}},
             ),
         },
     }

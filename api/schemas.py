@@ -216,8 +216,32 @@ class PushBody(_Shape):
     samples: list[SampleBody]
 
 
+class TraitBody(_Shape):
+    """One trait of an event; without a type it is what JSON makes of its value."""
+
+    name: str = Field(min_length=1, max_length=255)
+    type: int | str | None = Field(default=None, description="0 none, 1 text, 2 integer, 3 float, 4 datetime")
+    value: str | float | bool | None
+
+
+class EventBody(BaseModel):
+    """One event; it may have any other attributes."""
+
+    event_type: str = Field(min_length=1, max_length=255)
+    message_id: str = Field(min_length=1, max_length=255)
+    generated: str | None = Field(default=None, description="when it happened, ISO 8601")
+    project_id: str | None = Field(default=None, max_length=255, description="where no trait says whose it is")
+    traits: list[tuple[str, int | str, str | float | bool | None] | TraitBody] | None = None
+
+
+class EventPushBody(_Shape):
+    """Events, any number up to `api.max_events_per_push`."""
+
+    events: list[EventBody]
+
+
 class RejectionView(_Shape):
-    """One sample that was not accepted."""
+    """One sample or event that was not accepted."""
 
     index: int
     reason: str
@@ -231,7 +255,7 @@ class PushView(_Shape):
 
 
 class PushErrorView(PushView, ErrorView):
-    """No sample of a push was accepted."""
+    """Nothing of a push was accepted."""
 
 
 class PointView(_Shape):

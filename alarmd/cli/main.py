@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": ("alarmd.cli.demo.command:demo", "Show the whole loop on this machine, then clean up."),
     "alarm": ("alarmd.cli.alarm:alarm", "Create, watch and change alarms."),
     "samples": ("alarmd.cli.samples:samples", "Push samples and look at them."),
+    "events": ("alarmd.cli.events:events", "Tell alarms that wait for events."),
     "quota": ("alarmd.cli.quota:quota", "See and set how many alarms projects may have."),
     "delivery": ("alarmd.cli.delivery:delivery", "See what was sent where, and send it again."),
     "token": ("alarmd.cli.token:token", "Make and revoke tokens for the API."),

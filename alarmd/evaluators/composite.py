@@ -31,6 +31,7 @@ class CompositeFamily:
     name = "composite"
     body = CompositeRuleBody
     is_evaluated = False
+    is_ticked = False
     fits_composite = False
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:

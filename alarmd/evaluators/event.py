@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `event` family: an event of a type has come, and its traits meet every condition."""
+"""The `event` family: an event of a type has come, and what it says meets every condition."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from alarmd.complaints import in_words, shown
-from alarmd.evaluators.rule_body import MAX_CONDITIONS, KeptFamily, LongText, Name, RuleBody
-from alarmd.model.rule import Comparison
+from alarmd.errors import InvalidInput
+from alarmd.evaluators.event_matching import BOOLEANS, EventRule, compile_rule
+from alarmd.evaluators.rule_body import MAX_CONDITIONS, KeptFamily, LongText, Name, RuleBody, read_rule
+from alarmd.model.rule import Comparison, ThresholdRule
 
 #: Means any type of event; so does an empty one.
 _ANY: Final = "*"
 _FIELD: Final = "^[a-zA-Z.',0-9_-]*$"
-#: What counts as a boolean in text.
-_BOOLEANS: Final = frozenset(["1", "t", "true", "on", "y", "yes", "0", "f", "false", "off", "n", "no"])
 
 
 def _field(value: str) -> str:
@@ -42,11 +42,11 @@ def _is_float(text: str) -> bool:
         return False
 
 
-#: Whether a text can be taken for a value of a type. Without a type it is guessed, which always succeeds.
+#: Whether a text can be taken for a value of a type. Without a type it is taken for what the event has.
 _CONVERTS: Final[Mapping[str, Callable[[str], bool]]] = {
     "integer": _is_integer,
     "float": _is_float,
-    "boolean": lambda text: text.strip().lower() in _BOOLEANS,
+    "boolean": lambda text: text.strip().lower() in BOOLEANS,
     "string": lambda _text: True,
     "": lambda _text: True,
 }
@@ -88,13 +88,23 @@ class EventRuleBody(RuleBody):
 
 
 class EventFamily(KeptFamily):
-    """Checks and words `event` rules."""
+    """Checks and words `event` rules; what comes is held against them as soon as it comes, and not by the tick."""
 
     name = "event"
     body = EventRuleBody
+    is_evaluated = True
 
     def describe(self, rule: Mapping[str, Any]) -> str:
         return f"Alarm when {rule['event_type']} event occurred."
+
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+        del rule, project_id
+        raise InvalidInput("Alarms of type event wait for events; no samples are evaluated for them.")
+
+
+def read_event_rule(rule: Mapping[str, Any]) -> EventRule:
+    """Return a stored rule, ready for events. Raises `InvalidInput` when it is none that would be accepted today."""
+    return compile_rule(read_rule(EventRuleBody, rule, type_=EventFamily.name).model_dump(mode="json"))
 
 
 PLUGIN = EventFamily

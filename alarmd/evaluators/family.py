@@ -32,6 +32,10 @@ class RuleFamily(RuleType, Protocol):
         """The shape of what clients send under ``<type>_rule``, for those who describe the API."""
 
     @property
+    def is_ticked(self) -> bool:
+        """Whether the tick evaluates such rules; others are not evaluated, or as soon as something comes."""
+
+    @property
     def fits_composite(self) -> bool:
         """Whether a composite rule may hold rules of this family."""
 

@@ -73,11 +73,12 @@ def not_evaluated(type_: str) -> InvalidInput:
 
 
 class KeptFamily:
-    """Base of the families whose rules are checked, kept and shown, but not evaluated."""
+    """Base of the families whose rules are checked, kept and shown, but not evaluated by the tick."""
 
     name: str
     body: type[RuleBody]
     is_evaluated = False
+    is_ticked = False
     fits_composite = False
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:

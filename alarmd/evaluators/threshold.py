@@ -59,6 +59,7 @@ class ThresholdFamily:
     name = "threshold"
     body = ThresholdRuleBody
     is_evaluated = True
+    is_ticked = True
     fits_composite = True
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:

@@ -27,6 +27,8 @@ class Transition:
     #: Aodh's `reason_data`, sent with the notification.
     reason_data: Mapping[str, Any]
     at: datetime
+    #: Whether it stands in the history though the state stays: each event that an alarm is hit by is news.
+    is_news: bool = False
 
     @property
     def is_repeat(self) -> bool:

@@ -80,6 +80,8 @@ class ApiSettings(_Section):
     series_limit: PositiveInt = 10_000
     max_samples_per_push: PositiveInt = 100_000
     sample_future_s: Seconds = 60.0
+    max_events_per_push: PositiveInt = 1_000
+    max_event_bytes: PositiveInt = 65_536
     requests_per_second_per_project: NonNegativeInt = 0
     max_actions: NonNegativeInt = 100
     max_composite_depth: PositiveInt = 8

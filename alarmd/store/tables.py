@@ -45,6 +45,8 @@ alarms = Table(
     # Lists are newest first, of one project or of all.
     Index("ix_alarms_project_id_timestamp", "project_id", "timestamp", "alarm_id"),
     Index("ix_alarms_timestamp", "timestamp", "alarm_id"),
+    # Events ask for the event alarms of their project.
+    Index("ix_alarms_project_id_type", "project_id", "type"),
     # People and engines look alarms up by name; quotas count those of a user.
     Index("ix_alarms_name", "name"),
     Index("ix_alarms_user_id", "user_id"),

@@ -3,7 +3,8 @@
 
 What each of them moves: the state version by one (repeats included, so of two evaluators that decide on the same repeat
 only one sends it), and the sequence by one if the alarm has an action to take. A repeat changes nothing else and leaves
-no history. The definition is never written, so an edit cannot be undone from here.
+no history, unless it is news (`Transition.is_news`). The definition is never written, so an edit cannot be undone from
+here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,7 +86,7 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Ap
         )
         result.applied.append(done)
         states.append(_state_values(alarm, transition, done))
-        if not transition.is_repeat:
+        if transition.is_news or not transition.is_repeat:
             changes.append(_change(alarm, transition))
     update_rows(unit.connection, alarms, key="alarm_id", rows=states)
     unit.history.add_all(changes)

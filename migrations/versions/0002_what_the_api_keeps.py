@@ -17,6 +17,7 @@ MOMENT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     op.add_column("alarms", sa.Column("confined", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("alarms", sa.Column("trust_id", sa.Text(), nullable=False, server_default=""))
+    op.create_index("ix_alarms_project_id_type", "alarms", ["project_id", "type"])
     op.create_index("ix_alarms_name", "alarms", ["name"])
     op.create_index("ix_alarms_user_id", "alarms", ["user_id"])
     op.create_index(

@@ -103,6 +103,16 @@ def test_a_transition_moves_state_history_and_outbox(database: Database) -> None
     } == queued[0].body
 
 
+@pytest.mark.parametrize("is_news", [False, True])
+def test_a_repeat_leaves_history_only_where_it_is_news(database: Database, is_news: bool) -> None:
+    """Whichever it is, state, reason and moment stay."""
+    [alarm] = store(database, an_alarm(state=State.ALARM))
+    applied(database, a_transition(alarm, is_news=is_news))
+
+    assert int(is_news) == history_length(database)
+    assert replace(alarm, state_version=1, sequence=1) == alarm_in(database, alarm)
+
+
 def test_a_transition_without_actions_uses_no_sequence(database: Database) -> None:
     """The state version counts every transition, the sequence only those that send something."""
     [alarm] = store(database, an_alarm(alarm_actions=(), sequence=4))

@@ -23,6 +23,7 @@ from alarmd.api.tokens import Tokens
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.clock import Clock, ManualClock
 from alarmd.cluster.doorbell import Bell, Doorbell, Listener
+from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.policy import Policy, TablePolicy
@@ -186,6 +187,7 @@ def open_door(
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
         "quotas": quotas,
         "results": ResultService(database=database, policy=policy, is_enabled=count_results),
+        "events": EventEvaluation(database=database, doorbell=doorbell, clock=clock),
         "policy": policy,
         "database": database,
         "log": log,

@@ -144,6 +144,15 @@ _TABLE = [
         foreign_with_role=400,
     ),
     Endpoint(
+        rule="push_events",
+        method="POST",
+        path="/v3/events",
+        allowed=_WRITERS,
+        success=202,
+        body={"events": [{"event_type": "e", "message_id": "m", "project_id": "{project_id}"}]},
+        foreign_with_role=401,
+    ),
+    Endpoint(
         rule="get_series",
         method="GET",
         path="/v3/series?project_id={project_id}",

@@ -23,6 +23,7 @@ WRITES = {
     "POST /v2/quotas": 201,
     "DELETE /v2/quotas/{project_id}": 204,
     "POST /v3/samples": 202,
+    "POST /v3/events": 202,
 }
 
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from alarmd.cli.alarm import alarm
 from alarmd.cli.delivery import delivery
+from alarmd.cli.events import events
 from alarmd.cli.quota import quota
 from alarmd.cli.samples import samples
 from tests.support.rest import Door, open_door
@@ -26,7 +27,7 @@ def commands() -> None:
     """The client commands."""
 
 
-for command in (alarm, samples, quota, delivery):
+for command in (alarm, samples, events, quota, delivery):
     commands.add_command(command)
 
 

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events as they come: held against the event alarms of their projects, and what follows is stored at once.
+
+The alarms are read from the store for each push, so one that was just created or changed counts. An event only ever
+moves alarms to `alarm`; one that is there already takes its actions again if it says `repeat_actions`, and else is left
+alone. Time constraints do not count.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+
+import structlog
+
+from alarmd import telemetry
+from alarmd.clock import Clock
+from alarmd.cluster.doorbell import Bell, Doorbell
+from alarmd.errors import InvalidInput
+from alarmd.evaluators.event import EventFamily, read_event_rule
+from alarmd.evaluators.event_matching import EventRule, is_of_type
+from alarmd.model.alarm import Alarm, AlarmId, State
+from alarmd.model.event import Event
+from alarmd.model.transition import Transition
+from alarmd.store.alarms import AlarmQuery
+from alarmd.store.database import Database, UnitOfWork
+from alarmd.store.transitions import apply
+
+_logger = structlog.get_logger()
+
+#: Hits stored in one transaction. All of a push, unless that would make the transaction too long.
+_HITS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReport:
+    """What became of a push."""
+
+    #: Alarms that went to `alarm`.
+    transitions: int
+    #: How often alarms that were there took their actions again.
+    repeats: int
+    notifications: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """An alarm, and the events that meet its rule; the first of them that has not been stored yet comes first."""
+
+    alarm: Alarm
+    rule: EventRule
+    events: Sequence[Event]
+
+    def transition(self, now: datetime) -> Transition:
+        event = self.events[0]
+        return Transition(
+            alarm_id=self.alarm.alarm_id,
+            revision=self.alarm.revision,
+            state_version=self.alarm.state_version,
+            previous=self.alarm.state,
+            current=State.ALARM,
+            reason=f"Event <id={event.message_id},event_type={event.event_type}> "
+            f"hits the query <query={self.rule.query}>.",
+            reason_data={"type": "event", "event": event.document},
+            at=now,
+            is_news=True,
+        )
+
+    def behind(self, *, state_version: int) -> "_Hit | None":
+        """Return what is left once the first event has been stored."""
+        if not (self.alarm.repeat_actions and self.events[1:]):
+            return None
+        after = replace(self.alarm, state=State.ALARM, state_version=state_version)
+        return replace(self, alarm=after, events=self.events[1:])
+
+
+class EventEvaluation:
+    """Holds events against alarms. Safe to use from several threads, and in several processes at once."""
+
+    def __init__(self, *, database: Database, doorbell: Doorbell, clock: Clock) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._clock = clock
+
+    def take(self, events: Sequence[Event]) -> EventReport:
+        """Act on events, in their order; when this returns, whatever follows from them has been committed.
+
+        Raises `StoreUnavailable`; then nothing has happened, unless there were more hits than go into one transaction.
+        An alarm whose rule cannot be read is logged and passed over.
+        """
+        incoming = _Incoming(events)
+        hits = self._hits(incoming)
+        transitions = repeats = notifications = 0
+        for part in _in_parts(hits):
+            with self._database.write() as unit:
+                stored, queued = _store(unit, part, incoming, self._clock.now())
+            _tell(stored)
+            transitions += sum(not each.is_repeat for each in stored)
+            repeats += sum(each.is_repeat for each in stored)
+            notifications += queued
+        if notifications:
+            self._doorbell.ring(Bell.OUTBOX)
+        matched = len({id(event) for hit in hits for event in hit.events})
+        telemetry.EVENTS.labels("matched").inc(matched)
+        telemetry.EVENTS.labels("unmatched").inc(len(events) - matched)
+        return EventReport(transitions=transitions, repeats=repeats, notifications=notifications)
+
+    def _hits(self, incoming: "_Incoming") -> list[_Hit]:
+        """Return what is hit, by the ids of the alarms: locks are taken in that order everywhere."""
+        found: list[_Hit] = []
+        with self._database.read() as unit:
+            for project_id in incoming.projects:
+                query = AlarmQuery(project_id=project_id, type=EventFamily.name, enabled=True, sort=())
+                found += filter(None, map(incoming.hit, unit.alarms.find(query)))
+        return sorted(found, key=lambda hit: hit.alarm.alarm_id)
+
+
+class _Incoming:
+    """The events of a push, looked up by project and type."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._by_project: dict[str, list[Event]] = {}
+        for event in events:
+            self._by_project.setdefault(event.project_id, []).append(event)
+        #: By project and wildcard: alarms share few of them.
+        self._by_type: dict[tuple[str, str], list[Event]] = {}
+
+    @property
+    def projects(self) -> list[str]:
+        """The projects that the events concern."""
+        return sorted(self._by_project)
+
+    def hit(self, alarm: Alarm) -> _Hit | None:
+        """Return an alarm with the events that it has to be told of; None when there are none."""
+        is_watching = alarm.enabled and alarm.type == EventFamily.name
+        if not is_watching or (alarm.state is State.ALARM and not alarm.repeat_actions):
+            return None
+        try:
+            rule = read_event_rule(alarm.rule)
+        except InvalidInput as error:
+            _logger.warning("event_alarm_passed_over", alarm_id=alarm.alarm_id, error=error.message)
+            return None
+        met = (event for event in self._of_type(alarm.project_id, rule.event_type) if rule.conditions_hold(event))
+        told = list(met if alarm.repeat_actions else islice(met, 1))
+        return _Hit(alarm, rule, told) if told else None
+
+    def _of_type(self, project_id: str, wildcard: str) -> list[Event]:
+        key = (project_id, wildcard)
+        if key not in self._by_type:
+            events = self._by_project.get(project_id, [])
+            self._by_type[key] = [event for event in events if is_of_type(event.event_type, wildcard)]
+        return self._by_type[key]
+
+
+def _in_parts(hits: Sequence[_Hit]) -> Iterator[list[_Hit]]:
+    """Yield hits in parts that each fit into one transaction; those of one alarm stay together."""
+    part: list[_Hit] = []
+    size = 0
+    for hit in hits:
+        if part and size + len(hit.events) > _HITS_AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(hit)
+        size += len(hit.events)
+    if part:
+        yield part
+
+
+def _store(unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, now: datetime) -> tuple[list[Transition], int]:
+    """Make true what follows from hits, alarm by alarm in the order of the events.
+
+    Return the transitions that took effect, and how many notifications they have queued.
+    """
+    stored: list[Transition] = []
+    queued = 0
+    waiting: dict[AlarmId, _Hit] = {hit.alarm.alarm_id: hit for hit in part}
+    seen_again: set[AlarmId] = set()
+    while waiting:
+        wanted = {alarm_id: hit.transition(now) for alarm_id, hit in waiting.items()}
+        outcome = apply(unit, list(wanted.values()))
+        following: dict[AlarmId, _Hit | None] = {}
+        for one in outcome.applied:
+            stored.append(wanted[one.alarm_id])
+            queued += one.notifications
+            following[one.alarm_id] = waiting[one.alarm_id].behind(state_version=one.state_version)
+        # Changed since they were read. They are locked by now, so they are decided anew as they are, and only once.
+        for alarm_id in set(outcome.stale) - seen_again:
+            alarm = unit.alarms.get(alarm_id, for_update=True)
+            following[alarm_id] = None if alarm is None else incoming.hit(alarm)
+        seen_again.update(outcome.stale)
+        waiting = {alarm_id: hit for alarm_id, hit in following.items() if hit is not None}
+    return stored, queued
+
+
+def _tell(stored: Sequence[Transition]) -> None:
+    for transition in stored:
+        if not transition.is_repeat:
+            telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()
+            _logger.info(
+                "alarm_transitioned",
+                alarm_id=transition.alarm_id,
+                previous=str(transition.previous),
+                current=str(transition.current),
+                reason=transition.reason,
+            )

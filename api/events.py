@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`POST /v3/events`: events from whoever sees something happen, for the alarms that wait for them."""
+
+from typing import Any
+
+from flask import Blueprint, request
+
+from alarmd.alarms.reach import refuse_others
+from alarmd.api.access import permitted
+from alarmd.api.arguments import only_arguments
+from alarmd.api.context import context
+from alarmd.api.errors import error_body
+from alarmd.api.event_body import EventRules, read_events
+from alarmd.api.json_body import BodyTooLarge, read_json
+from alarmd.api.sample_body import Rejection
+from alarmd.api.wire import shown
+from alarmd.errors import InvalidInput
+from alarmd.policy import Action
+from alarmd.telemetry import EVENTS
+
+blueprint = Blueprint("events", __name__)
+
+
+@blueprint.post("/v3/events")
+def push_events() -> tuple[dict[str, Any], int]:
+    """Hold events against alarms; what follows from those that are accepted is committed with the answer 202.
+
+    A bad event costs only itself. When nothing at all can be taken the answer is 400; when one belongs to another
+    project than the pusher's, 401, and nothing has happened.
+    """
+    only_arguments()
+    given, who = context(), permitted(Action.PUSH_EVENTS)
+    items = _items(read_json(request, max_bytes=given.limits.max_body_bytes))
+    if len(items) > given.limits.max_events_per_push:
+        raise BodyTooLarge(
+            f"{len(items)} events are more than the {given.limits.max_events_per_push} allowed in a push "
+            "(setting api.max_events_per_push): send them in smaller parts."
+        )
+    rules = EventRules(project_id=who.project_id, max_bytes=given.limits.max_event_bytes)
+    events, rejected = read_events(items, rules)
+    for event in events:
+        refuse_others(given.policy, who, project_id=event.project_id)
+    if events:
+        given.events.take(events)
+    EVENTS.labels("rejected").inc(len(rejected))
+    return _answer(len(events), rejected)
+
+
+def _answer(accepted: int, rejected: list[Rejection]) -> tuple[dict[str, Any], int]:
+    body: dict[str, Any] = {
+        "accepted": accepted,
+        "rejected": [{"index": each.index, "reason": each.reason} for each in rejected],
+    }
+    if accepted or not rejected:
+        return body, 202
+    first = rejected[0]
+    return {**error_body(f"No event was accepted; event {first.index}: {first.reason}", 400), **body}, 400
+
+
+def _items(body: Any) -> list[Any]:
+    """Return the events of a push: a list of them under `events`, or as Ceilometer has it, bare, or only one."""
+    if isinstance(body, list):
+        return body
+    remedy = 'send {"events": [{"event_type": …, "message_id": …, "traits": […]}]}'
+    if not isinstance(body, dict):
+        raise InvalidInput(f"The body must be an object with a list of events: {remedy}")
+    if "events" not in body:
+        return [body]
+    for key in body:
+        if key != "events":
+            raise InvalidInput(f"Unknown attribute for argument data: {shown(key)}; {remedy}")
+    if not isinstance(body["events"], list):
+        raise InvalidInput(f"The events must be a list: {remedy}")
+    items: list[Any] = body["events"]
+    return items
