@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from alarmd.errors import InvalidInput, Unauthorized
+from alarmd.errors import Forbidden, InvalidInput, Unauthorized
 from alarmd.model.alarm import Alarm
 from alarmd.model.caller import Caller
 from alarmd.policy import Policy, is_admin
@@ -63,14 +63,22 @@ def needs_trust(alarm: Alarm) -> bool:
     return bool(_in_somebodys_name(alarm))
 
 
-def needs_new_trust(alarm: Alarm, *, before: Alarm | None = None) -> bool:
-    """Return whether an alarm has such an action that the trust it had before was not made for.
+def needs_new_trust(alarm: Alarm, *, before: Alarm, caller: Caller) -> bool:
+    """Return whether a changed alarm has such an action that the trust it had before was not made for.
 
     A trust is good for the receivers that its maker knew of, no others: else whoever may change an alarm could have a
-    token of its maker's sent anywhere.
+    token of its maker's sent anywhere. For the same reason somebody from another project (an admin) never gives a
+    trust to an alarm that others have made; raises `Forbidden` when such a caller names a new receiver.
     """
-    covered = _in_somebodys_name(before) if before is not None and before.trust_id else set()
-    return not _in_somebodys_name(alarm) <= covered
+    wanted, there = _in_somebodys_name(alarm), _in_somebodys_name(before)
+    if caller.project_id != before.project_id:
+        if wanted - there:
+            raise Forbidden(
+                "A new trust+ action is taken in the name of whoever adds it, so only somebody of the alarm's own "
+                f"project may: use the plain scheme, or a token of project {before.project_id}."
+            )
+        return False
+    return not wanted <= (there if before.trust_id else set())
 
 
 def _in_somebodys_name(alarm: Alarm) -> set[str]:

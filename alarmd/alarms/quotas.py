@@ -53,16 +53,19 @@ class QuotaService:
         with self._database.write() as unit:
             unit.quotas.remove(project_id)
 
-    def hold(self, unit: UnitOfWork, alarm: Alarm) -> None:
+    def hold(self, unit: UnitOfWork, alarm: Alarm, *, before: Alarm | None = None) -> None:
         """Raise `Forbidden` when an alarm that has just been stored is one too many for its project or its user.
 
-        Where a limit applies, whoever else stores an alarm for the same owner waits until this unit of work ends, so
-        two at once cannot both take the last place. First the project, then the user, so that nobody waits in a ring.
+        An owner whom it belonged to before has no more alarms than it had, and is not asked about. Where a limit
+        applies, whoever else stores an alarm for the same owner waits until this unit of work ends, so two at once
+        cannot both take the last place. First the project, then the user, so that nobody waits in a ring.
         """
-        for owner, limit in (
-            (AlarmQuery(project_id=alarm.project_id), self._limit_of(unit, alarm.project_id)),
-            (AlarmQuery(user_id=alarm.user_id), self._defaults.user_alarms),
-        ):
+        limits: list[tuple[AlarmQuery, int]] = []
+        if before is None or alarm.project_id != before.project_id:
+            limits.append((AlarmQuery(project_id=alarm.project_id), self._limit_of(unit, alarm.project_id)))
+        if before is None or alarm.user_id != before.user_id:
+            limits.append((AlarmQuery(user_id=alarm.user_id), self._defaults.user_alarms))
+        for owner, limit in limits:
             if limit == UNLIMITED:
                 continue
             unit.quotas.lock(project_id=owner.project_id, user_id=owner.user_id)

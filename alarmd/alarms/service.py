@@ -115,12 +115,12 @@ class AlarmService:
         # Before the row is locked: what plugins and other servers say may take a while.
         wanted = self._drafting.changed(before, draft, caller, now)
         self._drafting.actions.check_targets(wanted, before=before)
-        new_trust = self._trusts.create(caller) if needs_new_trust(wanted, before=before) else ""
+        new_trust = self._trusts.create(caller) if needs_new_trust(wanted, before=before, caller=caller) else ""
         try:
             with self._database.write() as unit:
                 before = self._changeable(unit, alarm_id, caller, Action.CHANGE_ALARM, versions)
                 alarm = self._drafting.changed(before, draft, caller, now)
-                alarm = replace(alarm, trust_id=_trust_of(alarm, before, new_trust))
+                alarm = replace(alarm, trust_id=_trust_of(alarm, before, new_trust, caller))
                 alarm = self._store(unit, before, alarm, caller, now)
         except AlarmdError:
             self._end_trust(new_trust, caller)
@@ -199,8 +199,7 @@ class AlarmService:
         if not changed and unseen:
             return before
         alarm = unit.alarms.replace(alarm)
-        if alarm.project_id != before.project_id:
-            self._quotas.hold(unit, alarm)
+        self._quotas.hold(unit, alarm, before=before)
         if changed:
             severity = alarm.severity if "severity" in changed else None
             _record(unit, alarm, caller, ChangeType.RULE_CHANGE, detail=changed, at=now, severity=severity)
@@ -211,9 +210,9 @@ class AlarmService:
             self._trusts.delete(trust_id, caller)
 
 
-def _trust_of(alarm: Alarm, before: Alarm, new_trust: str) -> str:
+def _trust_of(alarm: Alarm, before: Alarm, new_trust: str, caller: Caller) -> str:
     """Return the trust for an alarm's actions: the one it had where that will do, else the new one, made beforehand."""
-    if not needs_new_trust(alarm, before=before):
+    if not needs_new_trust(alarm, before=before, caller=caller):
         return before.trust_id if needs_trust(alarm) else ""
     if not new_trust:
         raise Outdated(f"Alarm {alarm.alarm_id} was changed by somebody else just now; read it again.")

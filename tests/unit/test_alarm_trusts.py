@@ -24,6 +24,7 @@ DOWN = "trust+http://heat:8004/v1/p1/stacks/s/1/resources/down/signal?a=b%2F"
 PLAIN = "http://scaler/hook"
 
 ANN = Caller(project_id="p1", user_id="ann", roles=frozenset({"member", "reader"}))
+ADA = Caller(project_id="ops", user_id="ada", roles=frozenset({"admin"}))
 BEN = Caller(project_id="p1", user_id="ben", roles=frozenset({"member", "reader"}))
 
 
@@ -120,6 +121,20 @@ def test_a_new_receiver_needs_a_trust_of_whoever_names_it(house: House) -> None:
     changed = house.change(house.create(UP), UP, DOWN, caller=BEN)
 
     assert ("trust2", "ben", {"trust2"}) == (changed.trust_id, house.ledger.makers["trust2"], house.ledger.alive)
+
+
+def test_an_admin_of_another_project_lends_its_name_to_nobody(house: House) -> None:
+    """What an admin changes about a tenant's alarm never makes a token of the admin's go to the tenant's receiver."""
+    alarm = house.create(UP)
+    with house.database.write() as unit:
+        stored = unit.alarms.get(alarm.alarm_id)
+        assert stored is not None
+        unit.alarms.replace(replace(stored, trust_id=""))
+    changed = house.change(alarm, UP, caller=ADA, enabled=False)
+    with pytest.raises(Forbidden, match="only somebody of the alarm's own project may"):
+        house.change(alarm, UP, DOWN, caller=ADA)
+
+    assert ("", False, {"trust1": "ann"}) == (changed.trust_id, changed.enabled, house.ledger.makers)
 
 
 def test_a_trust_ends_with_the_last_action_that_needs_it(house: House) -> None:

@@ -153,6 +153,18 @@ def test_s1_7_a_user_quota_counts_the_users_alarms_in_all_projects(open_a_door: 
     assert 201 == create(door, BOB | {"X-Project-Id": "p1"})
 
 
+def test_s1_7_an_alarm_that_changes_hands_needs_room_at_its_new_user(open_a_door: Callable[..., Door]) -> None:
+    """A change makes its user the alarm's own, so it is refused when that user has no room; the owner's is fine."""
+    door = with_defaults(open_a_door, user_alarms=1)
+    cleo = ANN | {"X-User-Id": "cleo"}
+    alarm = door.post("/v2/alarms", ALARM, headers=ANN).get_json()
+    create(door, cleo)
+    path = f"/v2/alarms/{alarm['alarm_id']}"
+
+    assert 403 == door.put(path, ALARM | {"severity": "critical"}, headers=cleo).status_code
+    assert 200 == door.put(path, ALARM | {"severity": "critical"}, headers=ANN).status_code
+
+
 def test_s1_7_refusal_is_403_in_known_words(proxied: Door) -> None:
     """The text that clients compare; room is made by deleting, or by another quota."""
     proxied.post("/v2/quotas", quotas_of("p1", 1), headers=ADMIN)
