@@ -30,6 +30,8 @@ _logger = structlog.get_logger()
 
 #: Hits stored in one transaction. All of a push, unless that would make the transaction too long.
 _HITS_AT_ONCE = 10_000
+#: Stands for any moment among texts. No text that is pushed holds it.
+_MOMENTS = "\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,8 @@ class _Incoming:
             self._by_project.setdefault(event.project_id, []).append(event)
         #: By project and wildcard: alarms share few of them.
         self._by_type: dict[tuple[str, str], list[Event]] = {}
+        #: By project, wildcard and field: by what stands there. Most alarms want the name of one machine.
+        self._by_text: dict[tuple[str, str, str], dict[str, list[Event]]] = {}
 
     @property
     def projects(self) -> list[str]:
@@ -140,9 +144,21 @@ class _Incoming:
         except InvalidInput as error:
             _logger.warning("event_alarm_passed_over", alarm_id=alarm.alarm_id, error=error.message)
             return None
-        met = (event for event in self._of_type(alarm.project_id, rule.event_type) if rule.conditions_hold(event))
+        met = (event for event in self._candidates(alarm.project_id, rule) if rule.conditions_hold(event))
         told = list(met if alarm.repeat_actions else islice(met, 1))
         return _Hit(alarm, rule, told) if told else None
+
+    def _candidates(self, project_id: str, rule: EventRule) -> list[Event]:
+        """Return at least those events that meet a rule, in their order."""
+        events = self._of_type(project_id, rule.event_type)
+        if rule.key is None:
+            return events
+        field, text = rule.key
+        place = (project_id, rule.event_type, field)
+        if place not in self._by_text:
+            self._by_text[place] = _by_text(events, field)
+        found = self._by_text[place]
+        return events if _MOMENTS in found else found.get(text, [])
 
     def _of_type(self, project_id: str, wildcard: str) -> list[Event]:
         key = (project_id, wildcard)
@@ -150,6 +166,18 @@ class _Incoming:
             events = self._by_project.get(project_id, [])
             self._by_type[key] = [event for event in events if is_of_type(event.event_type, wildcard)]
         return self._by_type[key]
+
+
+def _by_text(events: Sequence[Event], field: str) -> dict[str, list[Event]]:
+    """Return events by the text that stands in a field, and under `_MOMENTS` those that have a moment there."""
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        match event.value_of(field):
+            case str() as text:
+                found.setdefault(text, []).append(event)
+            case datetime():
+                found.setdefault(_MOMENTS, []).append(event)
+    return found
 
 
 def _in_parts(hits: Sequence[_Hit]) -> Iterator[list[_Hit]]:

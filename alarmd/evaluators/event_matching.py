@@ -49,6 +49,8 @@ class _Condition:
     field: str
     type: str
     compare: Callable[[Any, Any], bool]
+    #: The text that it wants, and no other; None when more than one text will do, or none.
+    text: str | None
     #: What the condition's value means beside a value of each kind; a kind that is not there it cannot be held against.
     wanted: Mapping[_Kind, Value]
 
@@ -70,6 +72,11 @@ class EventRule:
     #: The conditions as JSON, for the reason.
     query: str
     conditions: tuple[_Condition, ...]
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """A field and the one text that it must have, where the rule wants that; moments may be written otherwise."""
+        return next(((each.field, each.text) for each in self.conditions if each.text is not None), None)
 
     def is_met_by(self, event: Event) -> bool:
         """Return whether an event is of the rule's type and meets every condition."""
@@ -94,6 +101,7 @@ def compile_rule(rule: Mapping[str, Any]) -> EventRule:
         _Condition(
             field=each["field"],
             type=each["type"],
+            text=each["value"] if each["op"] == Comparison.EQ and each["type"] == "string" else None,
             compare=_COMPARE[Comparison(each["op"])],
             wanted=_readings(each["value"], each["type"]),
         )

@@ -2,6 +2,7 @@
 """Events against the alarms of a database, on every database (aodh-api 4.7)."""
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from alarmd.store.history import HistoryQuery
 from alarmd.store.outbox import OutboxQuery
 from alarmd.store.tables import alarms
 from tests.support.alarms import an_alarm
-from tests.support.events import an_event
+from tests.support.events import a_push, an_event, as_event, meets
 from tests.support.rest import CountingDoorbell
 from tests.support.threads import run_together
 
@@ -194,6 +195,41 @@ def test_pushes_that_race_never_fire_an_alarm_twice_for_one_event(house: House, 
     assert ["insufficient data"] == [
         each.body["previous"] for each in house.outbox() if each.body["previous"] != "alarm"
     ]
+
+
+def test_whoever_is_to_be_told_is_told(house: House) -> None:
+    """Many events and alarms at random, moments among them: each alarm of each event that meets its rule."""
+    draw = Random(4)
+    values = ["a", "b", "c", 5]
+    moments = ["2026-01-01T12:00:00", "2026-01-01T13:00:00+01:00"]
+    watching = []
+    for _ in range(60):
+        fields = draw.sample(["traits.x", "traits.y", "traits.at", "priority"], draw.randint(0, 2))
+        query = [
+            {
+                "field": field,
+                "op": draw.choice(["eq", "eq", "ne", "ge"]),
+                "value": draw.choice(moments if field == "traits.at" else ["a", "b", "c", "5"]),
+                "type": draw.choice(["string", "string", ""]),
+            }
+            for field in fields
+        ]
+        rule = {"event_type": draw.choice(["*", "a*", "a.b", "c"]), "query": query}
+        watching.append(house.add(rule=rule, repeat_actions=True))
+    pushes = []
+    for number in range(60):
+        at = draw.choice([["at", 4, draw.choice(moments)], ["at", 1, moments[0]], ["z", 1, "a"]])
+        traits = [["x", 1, draw.choice(["a", "b"])], ["y", 0, draw.choice(values)], at]
+        more = {"event_type": draw.choice(["a.b", "a.c", "c"]), "priority": draw.choice(["a", None])}
+        pushes.append(a_push(*traits, message_id=f"m-{number}", **more))
+    for start in range(0, 60, 20):
+        house.take(*[as_event(push) for push in pushes[start : start + 20]])
+    expected = {
+        alarm.alarm_id: [push["message_id"] for push in pushes if meets(dict(alarm.rule), push)] for alarm in watching
+    }
+
+    assert expected == {alarm.alarm_id: house.told(alarm) for alarm in watching}
+    assert 100 < sum(map(len, expected.values())) < 3_000
 
 
 class _Late(Database):

@@ -21,10 +21,15 @@ def a_push(*traits: Any, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def as_event(pushed: dict[str, Any], *, project_id: str = "p1") -> Event:
+    """Return a pushed event as alarms see it."""
+    [event], [] = read_events([pushed], EventRules(project_id=project_id, max_bytes=65_536))
+    return event
+
+
 def an_event(*traits: Any, project_id: str = "p1", **more: Any) -> Event:
     """Return an event as alarms see it."""
-    [event], [] = read_events([a_push(*traits, **more)], EventRules(project_id=project_id, max_bytes=65_536))
-    return event
+    return as_event(a_push(*traits, **more), project_id=project_id)
 
 
 def meets(rule: dict[str, Any], pushed: dict[str, Any]) -> bool:

@@ -38,7 +38,11 @@ EXPECTED_DIFFERENCES: Final = (
         "`state_reason` of a new alarm",
         r'(\d+\.|\d+\.detail\.as text\.)?state_reason: "Not evaluated yet" → "Not evaluated yet: alarms of type .*',
     ),
-    Expected(row="`state_reason` of a new alarm", cases="query state_reason", reads=r"body: \[\{.* → \[\]"),
+    Expected(
+        row="`state_reason` of a new alarm",
+        cases="query state_reason",
+        reads=r'body: \[\{.*"description": "composite .* → \[\{.*"description": "Alarm when .*',
+    ),
     _everywhere(
         "The query of `gnocchi_aggregation_by_resources_threshold`",
         r'(\d+\.|\d+\.detail\.as text\.)?(gnocchi_aggregation_by_resources_threshold_)?rule\.query: "\{\\"and\\": .*',
