@@ -114,7 +114,7 @@ def test_every_error_is_described_as_an_object(door: Door) -> None:
     for path, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             schema = resolved(document, answer).get("content", {}).get("application/json", {}).get("schema")
-            if status >= "400" and path not in {"/readyz", "/v3/samples"}:
+            if status >= "400" and path not in {"/readyz", "/v3/samples", "/v3/events"}:
                 assert (path, status, view) == (path, status, schema)
 
 
