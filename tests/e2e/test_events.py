@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.support.daemon import Daemon, daemon
+from tests.support.daemon import Daemon, daemon, wait_until
 from tests.support.events import a_push
 from tests.support.receivers import Receiver
 
@@ -50,7 +50,8 @@ def test_pushed_event_ends_in_a_webhook(alarmd: Daemon, webhooks: Receiver) -> N
     ]
     assert [{"type": "event", "event": event} for event in events] == [body["reason_data"] for body in bodies]
     assert {alarm_id} == {body["alarm_id"] for body in bodies}
-    assert 'alarmd_events_total{outcome="matched",process="api[' in alarmd.metrics
+    counted = 'alarmd_events_total{outcome="matched",process="api['
+    wait_until(lambda: counted in alarmd.metrics, what="the processes to show their counts to each other")
 
 
 def test_accepted_event_survives_the_death_of_everything(tmp_path: Path, webhooks: Receiver) -> None:
