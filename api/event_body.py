@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from alarmd.api.json_body import refuse_unstorable
-from alarmd.api.sample_body import Rejection
+from alarmd.api.pushes import Rejection
 from alarmd.api.wire import shown
 from alarmd.errors import InvalidInput
 from alarmd.model.event import Event, Value, read_moment

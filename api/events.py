@@ -9,10 +9,9 @@ from alarmd.alarms.reach import refuse_others
 from alarmd.api.access import permitted
 from alarmd.api.arguments import only_arguments
 from alarmd.api.context import context
-from alarmd.api.errors import error_body
 from alarmd.api.event_body import EventRules, read_events
-from alarmd.api.json_body import BodyTooLarge, read_json
-from alarmd.api.sample_body import Rejection
+from alarmd.api.json_body import read_json
+from alarmd.api.pushes import answer_push, bound_push
 from alarmd.api.wire import shown
 from alarmd.errors import InvalidInput
 from alarmd.policy import Action
@@ -31,11 +30,7 @@ def push_events() -> tuple[dict[str, Any], int]:
     only_arguments()
     given, who = context(), permitted(Action.PUSH_EVENTS)
     items = _items(read_json(request, max_bytes=given.limits.max_body_bytes))
-    if len(items) > given.limits.max_events_per_push:
-        raise BodyTooLarge(
-            f"{len(items)} events are more than the {given.limits.max_events_per_push} allowed in a push "
-            "(setting api.max_events_per_push): send them in smaller parts."
-        )
+    bound_push(items, thing="event", maximum=given.limits.max_events_per_push)
     rules = EventRules(project_id=who.project_id, max_bytes=given.limits.max_event_bytes)
     events, rejected = read_events(items, rules)
     for event in events:
@@ -43,18 +38,7 @@ def push_events() -> tuple[dict[str, Any], int]:
     if events:
         given.events.take(events)
     EVENTS.labels("rejected").inc(len(rejected))
-    return _answer(len(events), rejected)
-
-
-def _answer(accepted: int, rejected: list[Rejection]) -> tuple[dict[str, Any], int]:
-    body: dict[str, Any] = {
-        "accepted": accepted,
-        "rejected": [{"index": each.index, "reason": each.reason} for each in rejected],
-    }
-    if accepted or not rejected:
-        return body, 202
-    first = rejected[0]
-    return {**error_body(f"No event was accepted; event {first.index}: {first.reason}", 400), **body}, 400
+    return answer_push(len(events), rejected, thing="event")
 
 
 def _items(body: Any) -> list[Any]:

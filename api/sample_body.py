@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alarmd.api.json_body import is_text
+from alarmd.api.pushes import Rejection
 from alarmd.api.wire import read_time_s, shown, wire_time_s
 from alarmd.model.samples import Kind, Metric, Resource, Sample, labels_of
 
@@ -34,16 +35,6 @@ class SampleRules:
     user_id: str
     #: Whether samples may name any project, or the caller's own only.
     any_project: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """One sample that was not taken."""
-
-    index: int
-    reason: str
-    #: ``timestamp``, ``project`` or ``malformed``; what rejections are counted by.
-    kind: str
 
 
 def read_samples(items: Sequence[Any], rules: SampleRules) -> tuple[list[Sample], list[Rejection]]:

@@ -8,9 +8,9 @@ from flask import Blueprint, request
 from alarmd.api.access import permitted
 from alarmd.api.arguments import only_arguments
 from alarmd.api.context import context
-from alarmd.api.errors import error_body
-from alarmd.api.json_body import BodyTooLarge, read_json
-from alarmd.api.sample_body import Rejection, SampleRules, read_samples
+from alarmd.api.json_body import read_json
+from alarmd.api.pushes import answer_push, bound_push
+from alarmd.api.sample_body import SampleRules, read_samples
 from alarmd.api.wire import shown
 from alarmd.cluster.doorbell import Bell
 from alarmd.errors import InvalidInput
@@ -31,11 +31,7 @@ def push_samples() -> tuple[dict[str, Any], int]:
     only_arguments()
     given, who = context(), permitted(Action.PUSH_SAMPLES)
     items = _items(read_json(request, max_bytes=given.limits.max_body_bytes))
-    if len(items) > given.limits.max_samples_per_push:
-        raise BodyTooLarge(
-            f"{len(items)} samples are more than the {given.limits.max_samples_per_push} allowed in a push "
-            "(setting api.max_samples_per_push): send them in smaller parts."
-        )
+    bound_push(items, thing="sample", maximum=given.limits.max_samples_per_push)
     rules = SampleRules(
         now_s=given.clock.time_s(),
         past_s=given.limits.sample_past_s,
@@ -50,18 +46,7 @@ def push_samples() -> tuple[dict[str, Any], int]:
         given.doorbell.ring(Bell.SAMPLES)
     for rejection in rejected:
         SAMPLES_REJECTED.labels(rejection.kind).inc()
-    return _answer(len(samples), rejected)
-
-
-def _answer(accepted: int, rejected: list[Rejection]) -> tuple[dict[str, Any], int]:
-    body: dict[str, Any] = {
-        "accepted": accepted,
-        "rejected": [{"index": each.index, "reason": each.reason} for each in rejected],
-    }
-    if accepted or not rejected:
-        return body, 202
-    first = rejected[0]
-    return {**error_body(f"No sample was accepted; sample {first.index}: {first.reason}", 400), **body}, 400
+    return answer_push(len(samples), rejected, thing="sample")
 
 
 def _items(body: Any) -> list[Any]:

@@ -58,6 +58,17 @@ class Client:
         """Delete; raises `RequestRefused`."""
         self._request("DELETE", path)
 
+    def push(self, path: str, body: Any) -> dict[str, Any]:
+        """Push; that nothing is accepted is an answer like any other. Raises `RequestRefused` for all else."""
+        response = self.send("POST", path, body)
+        answer: Any = None
+        is_json = response.headers.get("Content-Type", "").startswith("application/json")
+        if response.status_code in {202, 400} and is_json:
+            answer = response.json()
+        if isinstance(answer, dict) and "rejected" in answer:
+            return answer
+        raise self.refusal(response)
+
     def send(self, method: str, path: str, body: Any) -> requests.Response:
         """Return whatever the server answers; raises `RequestRefused` only when it does not."""
         return self._exchange(method, path, arguments=(), body=body)

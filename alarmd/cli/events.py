@@ -72,7 +72,7 @@ def push_events(
         pushed = {"events": [event | ({"project_id": project_id} if project_id else {})]}
     else:
         raise click.UsageError("Missing --type: name the type of the event, or push many with --file.")
-    answer = _send(client, pushed)
+    answer = client.push("/v3/events", pushed)
     for rejection in answer["rejected"]:
         click.echo(f"event {rejection['index']}: {rejection['reason']}", err=True)
     output.item({"accepted": answer["accepted"], "rejected": len(answer["rejected"])})
@@ -96,14 +96,3 @@ def _document(source: TextIO) -> Any:
         return json.load(source)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{getattr(source, 'name', 'the file')} is not JSON: {error}") from error
-
-
-def _send(client: Client, pushed: Any) -> dict[str, Any]:
-    """Push; that nothing is accepted is an answer like any other."""
-    response = client.send("POST", "/v3/events", pushed)
-    answer: Any = None
-    if response.status_code in {202, 400} and response.headers.get("Content-Type", "").startswith("application/json"):
-        answer = response.json()
-    if isinstance(answer, dict) and "rejected" in answer:
-        return answer
-    raise client.refusal(response)

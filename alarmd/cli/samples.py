@@ -165,7 +165,7 @@ def _push(client: Client, lines: Iterable[tuple[int, Any]]) -> tuple[int, list[s
             good = [(number, sample) for number, sample in chunk if not isinstance(sample, _BrokenLine)]
             complaints += [f"line {number}: {bad.reason}" for number, bad in chunk if isinstance(bad, _BrokenLine)]
             if good:
-                answer = _send(client, [sample for _, sample in good])
+                answer = client.push("/v3/samples", {"samples": [sample for _, sample in good]})
                 accepted += answer["accepted"]
                 for rejection in answer["rejected"]:
                     number = good[rejection["index"]][0]
@@ -173,17 +173,6 @@ def _push(client: Client, lines: Iterable[tuple[int, Any]]) -> tuple[int, list[s
                     complaints.append(f"{place}{rejection['reason']}")
             progress.update(task, advance=len(chunk))
     return accepted, complaints
-
-
-def _send(client: Client, chunk: list[Any]) -> dict[str, Any]:
-    """Push one chunk. That nothing in it is accepted is an answer like any other: the rest of the file goes on."""
-    response = client.send("POST", "/v3/samples", {"samples": chunk})
-    answer: Any = None
-    if response.status_code in {202, 400} and response.headers.get("Content-Type", "").startswith("application/json"):
-        answer = response.json()
-    if isinstance(answer, dict) and "rejected" in answer:
-        return answer
-    raise client.refusal(response)
 
 
 class _BrokenLine:
