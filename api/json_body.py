@@ -3,7 +3,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from alarmd.complaints import shown
 from alarmd.errors import InvalidInput
-
-#: Text that PostgreSQL cannot store (NUL), or that is no text at all (half of a surrogate pair).
-_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+from alarmd.store.columns import is_storable
 
 
 class UnsupportedBody(InvalidInput):
@@ -78,13 +75,13 @@ def refuse_unstorable(data: Any) -> None:
             raise InvalidInput(f"The body holds more than {MAX_PARTS} keys and values; this takes far fewer.")
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidInput(f"{place} is not a finite number; send a number between -1.79e308 and 1.79e308.")
-        if isinstance(value, str) and _NOT_TEXT.search(value):
+        if isinstance(value, str) and not is_storable(value):
             raise InvalidInput(f"{place} holds a character that is not text (NUL or half of a surrogate pair).")
 
 
 def is_text(value: object) -> bool:
     """Return whether a value is text that every database and log can keep."""
-    return isinstance(value, str) and ((value.isascii() and "\x00" not in value) or not _NOT_TEXT.search(value))
+    return isinstance(value, str) and is_storable(value)
 
 
 class _ConstantFound(ValueError):

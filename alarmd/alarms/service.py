@@ -195,8 +195,8 @@ class AlarmService:
             for key, value in new.items()
             if old[key] != value and key not in {"timestamp", "state_timestamp"}
         }
-        unseen = (alarm.evaluate_timestamp, alarm.trust_id) == (before.evaluate_timestamp, before.trust_id)
-        if not changed and unseen:
+        is_same_unseen = (alarm.evaluate_timestamp, alarm.trust_id) == (before.evaluate_timestamp, before.trust_id)
+        if not changed and is_same_unseen:
             return before
         alarm = unit.alarms.replace(alarm)
         self._quotas.hold(unit, alarm, before=before)

@@ -44,6 +44,7 @@ PlainText = Text().with_variant(Text(collation="C"), "postgresql")
 BigCounter = BigInteger().with_variant(Integer(), "sqlite")
 
 
+#: What PostgreSQL cannot store (NUL), or what is no text at all (half of a surrogate pair).
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 

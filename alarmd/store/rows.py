@@ -10,6 +10,7 @@ from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, EventId, Notification
 from alarmd.model.shard import Shard
+from alarmd.model.token import Token
 
 
 def alarm_values(alarm: Alarm) -> dict[str, Any]:
@@ -142,6 +143,34 @@ def notification_of(row: RowMapping) -> Notification:
         last_status=row["last_status"],
         last_error=row["last_error"],
         finished_at=row["finished_at"],
+    )
+
+
+def token_values(token: Token) -> dict[str, Any]:
+    """Return a token as column values."""
+    return {
+        "token_id": token.token_id,
+        "digest": token.digest,
+        "description": token.description,
+        "project_id": token.project_id,
+        "user_id": token.user_id,
+        "roles": list(token.roles),
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+    }
+
+
+def token_of(row: RowMapping) -> Token:
+    """Return the token of a row."""
+    return Token(
+        token_id=row["token_id"],
+        digest=row["digest"],
+        description=row["description"],
+        project_id=row["project_id"],
+        user_id=row["user_id"],
+        roles=tuple(row["roles"]),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
     )
 
 
