@@ -19,12 +19,13 @@ from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.event import EventFamily, read_event_rule
 from alarmd.evaluators.event_matching import EventRule, is_of_type
+from alarmd.evaluators.telling import tell
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.event import Event
 from alarmd.model.transition import Transition
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database, UnitOfWork
-from alarmd.store.transitions import apply
+from alarmd.store.transitions import AppliedTransition, apply
 
 _logger = structlog.get_logger()
 
@@ -95,11 +96,12 @@ class EventEvaluation:
         transitions = repeats = notifications = 0
         for part in _in_parts(hits):
             with self._database.write() as unit:
-                stored, queued = _store(unit, part, incoming, self._clock.now())
-            _tell(stored)
-            transitions += sum(not each.is_repeat for each in stored)
-            repeats += sum(each.is_repeat for each in stored)
-            notifications += queued
+                stored = _store(unit, part, incoming, self._clock.now())
+            for transition, applied in stored:
+                tell(transition, sequence=applied.sequence)
+                transitions += not transition.is_repeat
+                repeats += transition.is_repeat
+                notifications += applied.notifications
         if notifications:
             self._doorbell.ring(Bell.OUTBOX)
         matched = len({id(event) for hit in hits for event in hit.events})
@@ -194,13 +196,11 @@ def _in_parts(hits: Sequence[_Hit]) -> Iterator[list[_Hit]]:
         yield part
 
 
-def _store(unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, now: datetime) -> tuple[list[Transition], int]:
-    """Make true what follows from hits, alarm by alarm in the order of the events.
-
-    Return the transitions that took effect, and how many notifications they have queued.
-    """
-    stored: list[Transition] = []
-    queued = 0
+def _store(
+    unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, now: datetime
+) -> list[tuple[Transition, AppliedTransition]]:
+    """Make true what follows from hits, alarm by alarm in the order of the events; return what took effect."""
+    stored: list[tuple[Transition, AppliedTransition]] = []
     waiting: dict[AlarmId, _Hit] = {hit.alarm.alarm_id: hit for hit in part}
     seen_again: set[AlarmId] = set()
     while waiting:
@@ -208,8 +208,7 @@ def _store(unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, now: dat
         outcome = apply(unit, list(wanted.values()))
         following: dict[AlarmId, _Hit | None] = {}
         for one in outcome.applied:
-            stored.append(wanted[one.alarm_id])
-            queued += one.notifications
+            stored.append((wanted[one.alarm_id], one))
             following[one.alarm_id] = waiting[one.alarm_id].behind(state_version=one.state_version)
         # Changed since they were read. They are locked by now, so they are decided anew as they are, and only once.
         for alarm_id in set(outcome.stale) - seen_again:
@@ -217,17 +216,4 @@ def _store(unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, now: dat
             following[alarm_id] = None if alarm is None else incoming.hit(alarm)
         seen_again.update(outcome.stale)
         waiting = {alarm_id: hit for alarm_id, hit in following.items() if hit is not None}
-    return stored, queued
-
-
-def _tell(stored: Sequence[Transition]) -> None:
-    for transition in stored:
-        if not transition.is_repeat:
-            telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()
-            _logger.info(
-                "alarm_transitioned",
-                alarm_id=transition.alarm_id,
-                previous=str(transition.previous),
-                current=str(transition.current),
-                reason=transition.reason,
-            )
+    return stored

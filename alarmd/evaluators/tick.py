@@ -17,6 +17,7 @@ from alarmd.errors import LogUnavailable
 from alarmd.evaluators.family import RuleFamily
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.tally import Tally
+from alarmd.evaluators.telling import tell
 from alarmd.model.alarm import Alarm, AlarmId
 from alarmd.model.shard import Shard
 from alarmd.model.transition import Transition
@@ -234,14 +235,5 @@ class Evaluation:
         for one in outcome.applied:
             transition = by_id[one.alarm_id]
             self._plan.enter(one.alarm_id, state=transition.current, state_version=one.state_version, at=transition.at)
-            if not transition.is_repeat:
-                telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()
-                _logger.info(
-                    "alarm_transitioned",
-                    alarm_id=one.alarm_id,
-                    previous=str(transition.previous),
-                    current=str(transition.current),
-                    reason=transition.reason,
-                    sequence=one.sequence,
-                )
+            tell(transition, sequence=one.sequence)
         self._read_again(outcome.stale, self._clock.now())
