@@ -18,7 +18,7 @@ from alarmd.cache.window import Window, WindowLimits
 from alarmd.clock import Clock
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
-from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
+from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import Resource
 from alarmd.model.shard import shard_of
 from benchmarks.fleet import INTERVAL_S, METRIC, Fleet
@@ -174,15 +174,10 @@ def _fill(plan: Plan, fleet: Fleet, numbers: range, *, user_id: str | None = Non
             tell(f"compiled {number + 1:,} alarms")
 
 
-def _rule(selector: Selector, threshold: float) -> ThresholdRule:
-    return ThresholdRule(
-        selector=selector,
-        statistic=Statistic.AVG,
-        period_s=PERIOD_S,
-        evaluation_periods=PERIODS,
-        comparison=Comparison.GT,
-        threshold=threshold,
-        exclude_outliers=False,
+def _rule(selector: Selector, threshold: float) -> WindowRule:
+    return WindowRule(
+        reading=Reading(selector=selector, period_s=PERIOD_S, over_time=Statistic.AVG),
+        judgement=Judgement(comparison=Comparison.GT, threshold=threshold, evaluation_periods=PERIODS),
     )
 
 

@@ -14,9 +14,8 @@ from pydantic import RootModel
 from alarmd import plugins
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.family import FindFamily, RuleFamily, RuleLimits
+from alarmd.evaluators.family import FindFamily, RuleFamily, RuleLimits, TickedRule
 from alarmd.evaluators.rule_body import not_evaluated
-from alarmd.model.rule import ThresholdRule
 
 _OPERATORS = ("and", "or")
 
@@ -61,7 +60,7 @@ class CompositeFamily:
         family = self._leaf_family(node["type"])
         return family.reads_project(_without_type(node), project_id=project_id)
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
         del rule, project_id
         raise not_evaluated(self.name)
 

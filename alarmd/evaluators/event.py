@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from alarmd.complaints import in_words, shown
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.event_matching import BOOLEANS, EventRule, compile_rule
+from alarmd.evaluators.family import TickedRule
 from alarmd.evaluators.rule_body import MAX_CONDITIONS, KeptFamily, LongText, Name, RuleBody, read_rule
-from alarmd.model.rule import Comparison, ThresholdRule
+from alarmd.model.rule import Comparison
 
 #: Means any type of event; so does an empty one.
 _ANY: Final = "*"
@@ -97,7 +98,7 @@ class EventFamily(KeptFamily):
     def describe(self, rule: Mapping[str, Any]) -> str:
         return f"Alarm when {rule['event_type']} event occurred."
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
         del rule, project_id
         raise InvalidInput("Alarms of type event wait for events; no samples are evaluated for them.")
 

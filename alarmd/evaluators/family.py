@@ -3,11 +3,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from alarmd.model.rule import RuleType, ThresholdRule
+from alarmd.evaluators.asking import AskedRule
+from alarmd.model.rule import CompositeRule, RuleType, WindowRule
+
+#: What the tick can evaluate.
+TickedRule: TypeAlias = WindowRule | AskedRule | CompositeRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class RuleFamily(RuleType, Protocol):
     def fits_composite(self) -> bool:
         """Whether a composite rule may hold rules of this family."""
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
         """Return what is to be evaluated for a normalised rule of an alarm that `project_id` owns.
 
         Raises `InvalidInput` when the rule is none that `normalise` would have returned.

@@ -21,7 +21,7 @@ from alarmd.evaluators.transition_table import STATE_CODES, STATES
 from alarmd.evaluators.units import Layer, Units
 from alarmd.evaluators.wording import reason_of
 from alarmd.model.alarm import Alarm, AlarmId, State
-from alarmd.model.rule import ThresholdRule
+from alarmd.model.rule import WindowRule
 from alarmd.model.transition import Transition
 
 
@@ -37,14 +37,14 @@ class PlanOptions:
     count_results: bool = False
 
 
-def look_back_periods(rule: ThresholdRule, *, lateness_s: float) -> int:
+def look_back_periods(rule: WindowRule, *, lateness_s: float) -> int:
     """Return how many periods before its `evaluation_periods` a rule may use when some are empty.
 
     Aodh's rule looked back one period, or once more over all of them to judge outliers. Short periods look back over
     the lateness budget, so that a poller's restart leaves no alarm without data.
     """
-    gap = max(1, ceil(lateness_s / rule.period_s))
-    return max(gap, rule.evaluation_periods) if rule.exclude_outliers else gap
+    gap = max(1, ceil(lateness_s / rule.reading.period_s))
+    return max(gap, rule.judgement.evaluation_periods) if rule.reading.exclude_outliers else gap
 
 
 class Plan:
@@ -66,7 +66,7 @@ class Plan:
     def __contains__(self, alarm_id: object) -> bool:
         return alarm_id in self._places
 
-    def put(self, alarm: Alarm, rule: ThresholdRule, *, now: datetime) -> None:
+    def put(self, alarm: Alarm, rule: WindowRule, *, now: datetime) -> None:
         """Add an alarm, or replace what was known of it.
 
         Raises `InvalidInput` for time constraints that cannot be read here.
@@ -74,14 +74,21 @@ class Plan:
         schedule = Schedule.of(alarm.time_constraints) if alarm.time_constraints else None
         self.remove(alarm.alarm_id)
         look_back = look_back_periods(rule, lateness_s=self._options.lateness_s)
-        layer = self._units.layer(period_s=rule.period_s, periods=rule.evaluation_periods + look_back)
-        key = CellKey(rule.period_s, rule.statistic, rule.evaluation_periods, rule.exclude_outliers, rule.comparison)
+        reading, judgement = rule.reading, rule.judgement
+        layer = self._units.layer(period_s=reading.period_s, periods=judgement.evaluation_periods + look_back)
+        key = CellKey(
+            reading.period_s,
+            reading.over_time,
+            judgement.evaluation_periods,
+            reading.exclude_outliers,
+            judgement.comparison,
+        )
         cells = self._cells.setdefault(layer, {})
         cell = cells.get(key) or cells.setdefault(key, Cell(key, counts_results=self._options.count_results))
         row = cell.add(
             alarm.alarm_id,
-            unit=self._units.join(rule.selector, layer, rule.statistic),
-            threshold=rule.threshold,
+            unit=self._units.join(reading.selector, layer, reading.over_time),
+            threshold=judgement.threshold,
             state=STATE_CODES[alarm.state],
             revision=alarm.revision,
             state_version=alarm.state_version,

@@ -13,8 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from alarmd.complaints import complaint
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.family import FindFamily, RuleLimits
-from alarmd.model.rule import ThresholdRule
+from alarmd.evaluators.family import FindFamily, RuleLimits, TickedRule
 
 #: How many conditions a query may have.
 MAX_CONDITIONS = 32
@@ -99,7 +98,7 @@ class KeptFamily:
         del rule
         return project_id
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
         """Refuse: there is nothing that would evaluate it."""
         del rule, project_id
         raise not_evaluated(self.name)

@@ -14,7 +14,7 @@ from alarmd.errors import InvalidInput
 from alarmd.evaluators.family import FindFamily, RuleLimits
 from alarmd.evaluators.plan import look_back_periods
 from alarmd.evaluators.rule_body import MAX_CONDITIONS, Number, RuleBody, Whole, read_rule
-from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
+from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import labels_of
 
 #: Query fields and the resource attributes they mean; ``labels.<name>`` and ``metadata.…<name>`` mean labels.
@@ -70,10 +70,10 @@ class ThresholdFamily:
         body = read_rule(ThresholdRuleBody, rule, type_=self.name)
         parsed = _compile(body, project_id)
         look_back = look_back_periods(parsed, lateness_s=self._limits.lateness_s)
-        reach_s = parsed.period_s * (parsed.evaluation_periods + look_back)
+        reach_s = body.period * (parsed.judgement.reach_periods + look_back)
         if reach_s > self._limits.window_s:
             raise InvalidInput(
-                f"The rule looks back {reach_s} s ({parsed.evaluation_periods} periods of {parsed.period_s} s and "
+                f"The rule looks back {reach_s} s ({parsed.judgement.reach_periods} periods of {body.period} s and "
                 f"{look_back} to bridge gaps), but the window holds {self._limits.window_s:g} s. Use shorter or fewer "
                 "periods, or ask the operator to raise window.length_s."
             )
@@ -89,12 +89,12 @@ class ThresholdFamily:
         named = [term["value"] for term in rule["query"] if _FIELDS.get(term["field"]) == "project_id"]
         return named[-1] if named else project_id
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> ThresholdRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> WindowRule:
         return _compile(read_rule(ThresholdRuleBody, rule, type_=self.name), project_id)
 
 
-def _compile(body: ThresholdRuleBody, project_id: str) -> ThresholdRule:
-    attributes: dict[str, str] = {}
+def _compile(body: ThresholdRuleBody, project_id: str) -> WindowRule:
+    attributes: dict[str, Any] = {}
     labels: dict[str, str] = {}
     for term in body.query:
         label = next((term.field.removeprefix(p) for p in _LABEL_PREFIXES if term.field.startswith(p)), None)
@@ -106,14 +106,18 @@ def _compile(body: ThresholdRuleBody, project_id: str) -> ThresholdRule:
             raise InvalidInput(f"Two conditions of the query ask {term.field} to be different things; none can match.")
         into[key] = term.value
     attributes.setdefault("project_id", project_id)
-    return ThresholdRule(
-        selector=Selector(metric=body.meter_name, labels=labels_of(labels.items()), **attributes),
-        statistic=body.statistic,
-        period_s=body.period,
-        evaluation_periods=body.evaluation_periods,
-        comparison=body.comparison_operator,
-        threshold=body.threshold,
-        exclude_outliers=body.exclude_outliers,
+    return WindowRule(
+        reading=Reading(
+            selector=Selector(metric=body.meter_name, labels=labels_of(labels.items()), **attributes),
+            period_s=body.period,
+            over_time=body.statistic,
+            exclude_outliers=body.exclude_outliers,
+        ),
+        judgement=Judgement(
+            comparison=body.comparison_operator,
+            threshold=body.threshold,
+            evaluation_periods=body.evaluation_periods,
+        ),
     )
 
 

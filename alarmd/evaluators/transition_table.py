@@ -19,6 +19,7 @@ _NEXT = {
         Outcome.NONE_OUTSIDE: State.OK,
         Outcome.MIXED_LATEST_OUTSIDE: State.OK,
         Outcome.MIXED_LATEST_INSIDE: State.OK,
+        Outcome.UNDECIDED: State.OK,
     },
     State.ALARM: {
         Outcome.UNKNOWN: State.INSUFFICIENT_DATA,
@@ -26,6 +27,7 @@ _NEXT = {
         Outcome.NONE_OUTSIDE: State.OK,
         Outcome.MIXED_LATEST_OUTSIDE: State.ALARM,
         Outcome.MIXED_LATEST_INSIDE: State.ALARM,
+        Outcome.UNDECIDED: State.ALARM,
     },
     State.INSUFFICIENT_DATA: {
         Outcome.UNKNOWN: State.INSUFFICIENT_DATA,
@@ -33,6 +35,7 @@ _NEXT = {
         Outcome.NONE_OUTSIDE: State.OK,
         Outcome.MIXED_LATEST_OUTSIDE: State.ALARM,
         Outcome.MIXED_LATEST_INSIDE: State.OK,
+        Outcome.UNDECIDED: State.INSUFFICIENT_DATA,
     },
 }
 

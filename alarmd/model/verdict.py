@@ -15,3 +15,5 @@ class Outcome(IntEnum):
     MIXED_LATEST_OUTSIDE = 3
     #: Some periods are outside, the latest is not.
     MIXED_LATEST_INSIDE = 4
+    #: Nothing can be said yet, or nothing has changed enough: the state stays.
+    UNDECIDED = 5

@@ -12,7 +12,7 @@ from math import ceil, sqrt
 from typing import Any
 
 from alarmd.model.alarm import State
-from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
+from alarmd.model.rule import Comparison, Selector, Statistic, WindowRule
 from alarmd.model.samples import Resource
 from tests.support.aodh_schedule import is_open_in_aodh
 
@@ -72,32 +72,32 @@ def is_selected(selector: Selector, series: ReferenceSeries) -> bool:
     return all(label in resource.labels for label in selector.labels)
 
 
-def points_of(rule: ThresholdRule, series: list[ReferenceSeries], *, lateness_s: float) -> tuple[list[float], int]:
+def points_of(rule: WindowRule, series: list[ReferenceSeries], *, lateness_s: float) -> tuple[list[float], int]:
     """Return the values that count, oldest first, and the time of the newest sample (0: there is none)."""
-    samples = [(t, v) for one in series if is_selected(rule.selector, one) for t, v in one.samples.items()]
+    samples = [(t, v) for one in series if is_selected(rule.reading.selector, one) for t, v in one.samples.items()]
     if not samples:
         return [], 0
     watermark = max(t for t, _ in samples)
-    length = rule.period_s * 1000
-    look_back = max(1, ceil(lateness_s / rule.period_s))
-    if rule.exclude_outliers:
-        look_back = max(look_back, rule.evaluation_periods)
+    length = rule.reading.period_s * 1000
+    look_back = max(1, ceil(lateness_s / rule.reading.period_s))
+    if rule.reading.exclude_outliers:
+        look_back = max(look_back, rule.judgement.evaluation_periods)
     periods = []
-    for k in range(rule.evaluation_periods + look_back):
+    for k in range(rule.judgement.evaluation_periods + look_back):
         values = [v for t, v in samples if watermark - (k + 1) * length < t <= watermark - k * length]
         if values:
             periods.append(values)
-    if rule.exclude_outliers and periods:
+    if rule.reading.exclude_outliers and periods:
         counts = [len(values) for values in periods]
         mean = sum(counts) / len(counts)
         deviation = sqrt(sum((count - mean) ** 2 for count in counts) / len(counts))
         periods = [values for values in periods if abs(len(values) - mean) <= 2 * deviation]
-    kept = periods[: rule.evaluation_periods]
-    return [float(STATISTIC[rule.statistic](values)) for values in reversed(kept)], watermark
+    kept = periods[: rule.judgement.evaluation_periods]
+    return [float(STATISTIC[rule.reading.over_time](values)) for values in reversed(kept)], watermark
 
 
 def evaluate(
-    rule: ThresholdRule,
+    rule: WindowRule,
     state: State,
     series: list[ReferenceSeries],
     *,
@@ -111,16 +111,24 @@ def evaluate(
         return ReferenceVerdict(state)
     values, watermark_ms = points_of(rule, series, lateness_s=lateness_s)
     latest = values[-1] if values else None
-    if len(values) < rule.evaluation_periods or now_s - watermark_ms / 1000 > rule.period_s + lateness_s:
+    if (
+        len(values) < rule.judgement.evaluation_periods
+        or now_s - watermark_ms / 1000 > rule.reading.period_s + lateness_s
+    ):
         watched_s = now_s - watching_since_s
-        if watched_s <= rule.period_s * rule.evaluation_periods + lateness_s:
+        if watched_s <= rule.reading.period_s * rule.judgement.evaluation_periods + lateness_s:
             return ReferenceVerdict(state)
         if state is State.INSUFFICIENT_DATA:
             return ReferenceVerdict(state, counted=State.INSUFFICIENT_DATA)
-        data = {"type": "threshold", "disposition": "unknown", "count": rule.evaluation_periods, "most_recent": latest}
-        reason = f"{rule.evaluation_periods} datapoints are unknown"
+        data = {
+            "type": "threshold",
+            "disposition": "unknown",
+            "count": rule.judgement.evaluation_periods,
+            "most_recent": latest,
+        }
+        reason = f"{rule.judgement.evaluation_periods} datapoints are unknown"
         return ReferenceVerdict(State.INSUFFICIENT_DATA, reason, data, State.INSUFFICIENT_DATA)
-    outside = [COMPARE[rule.comparison](value, rule.threshold) for value in values]
+    outside = [COMPARE[rule.judgement.comparison](value, rule.judgement.threshold) for value in values]
     counted = None
     if all(outside):
         new = counted = State.ALARM

@@ -2,7 +2,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from alarmd.errors import InvalidInput
 from alarmd.evaluators.cell import COUNTS
 from alarmd.evaluators.plan import Plan, PlanOptions, look_back_periods
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
-from alarmd.model.rule import Comparison, Selector, Statistic, ThresholdRule
+from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import Resource
 from tests.support.reference import ReferenceSeries, evaluate
 from tests.support.samples import a_batch, a_resource
@@ -26,17 +26,24 @@ LATENESS_S = 4.0
 LONG_AGO = START - timedelta(days=1)
 
 
-def a_rule(**changes: Any) -> ThresholdRule:
-    rule = ThresholdRule(
-        selector=Selector(metric="cpu_util", project_id="", resource_id="vm-1"),
-        statistic=Statistic.AVG,
-        period_s=10,
-        evaluation_periods=1,
-        comparison=Comparison.GT,
-        threshold=50.0,
-        exclude_outliers=False,
+#: What the statistics of the legacy rule are.
+LEGACY = [Statistic.AVG, Statistic.MIN, Statistic.MAX, Statistic.SUM, Statistic.COUNT]
+
+
+def a_rule(
+    *,
+    selector: Selector = Selector(metric="cpu_util", project_id="", resource_id="vm-1"),  # noqa: B008  # frozen
+    statistic: Statistic = Statistic.AVG,
+    period_s: int = 10,
+    evaluation_periods: int = 1,
+    comparison: Comparison = Comparison.GT,
+    threshold: float = 50.0,
+    exclude_outliers: bool = False,
+) -> WindowRule:
+    return WindowRule(
+        reading=Reading(selector=selector, period_s=period_s, over_time=statistic, exclude_outliers=exclude_outliers),
+        judgement=Judgement(comparison=comparison, threshold=threshold, evaluation_periods=evaluation_periods),
     )
-    return replace(rule, **changes)
 
 
 def watched(
@@ -82,7 +89,7 @@ class Bench:
     window: Window
     plan: Plan
 
-    def put(self, alarm: Alarm, rule: ThresholdRule) -> None:
+    def put(self, alarm: Alarm, rule: WindowRule) -> None:
         self.plan.put(alarm, rule, now=START)
 
     def sample(self, at_s: float, value: float, resource: Resource | str = "vm-1", metric: str = "cpu_util") -> None:
@@ -425,9 +432,9 @@ SELECTORS = st.builds(
     user_id=st.sampled_from([None, "u"]),
 )
 RULES = st.builds(
-    ThresholdRule,
+    a_rule,
     selector=SELECTORS,
-    statistic=st.sampled_from(Statistic),
+    statistic=st.sampled_from(LEGACY),
     period_s=st.sampled_from([1, 2, 5, 13]),
     evaluation_periods=st.integers(1, 4),
     comparison=st.sampled_from(Comparison),
@@ -478,7 +485,7 @@ def _naming(what: object) -> Iterator[None]:
 )
 def test_the_plan_agrees_with_the_reference(
     *,
-    rules: list[ThresholdRule],
+    rules: list[WindowRule],
     arrivals: list[tuple[int, int, Resource, float]],
     every: int,
     pause_ms: int,
