@@ -60,8 +60,8 @@ class CompositeFamily:
         family = self._leaf_family(node["type"])
         return family.reads_project(_without_type(node), project_id=project_id)
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
-        del rule, project_id
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
+        del rule, project_id, confined
         raise not_evaluated(self.name)
 
     def _read(self, node: object, *, project_id: str, level: int, projects: list[str]) -> dict[str, Any]:

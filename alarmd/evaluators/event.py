@@ -98,8 +98,8 @@ class EventFamily(KeptFamily):
     def describe(self, rule: Mapping[str, Any]) -> str:
         return f"Alarm when {rule['event_type']} event occurred."
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
-        del rule, project_id
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
+        del rule, project_id, confined
         raise InvalidInput("Alarms of type event wait for events; no samples are evaluated for them.")
 
 

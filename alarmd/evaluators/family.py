@@ -43,8 +43,10 @@ class RuleFamily(RuleType, Protocol):
     def fits_composite(self) -> bool:
         """Whether a composite rule may hold rules of this family."""
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
         """Return what is to be evaluated for a normalised rule of an alarm that `project_id` owns.
+
+        `confined` says whether other people's servers are asked about that project only (`Alarm.confined`).
 
         Raises `InvalidInput` when the rule is none that `normalise` would have returned.
         """

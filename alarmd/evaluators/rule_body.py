@@ -98,7 +98,7 @@ class KeptFamily:
         del rule
         return project_id
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> TickedRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
         """Refuse: there is nothing that would evaluate it."""
-        del rule, project_id
+        del rule, project_id, confined
         raise not_evaluated(self.name)

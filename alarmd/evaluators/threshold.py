@@ -89,7 +89,8 @@ class ThresholdFamily:
         named = [term["value"] for term in rule["query"] if _FIELDS.get(term["field"]) == "project_id"]
         return named[-1] if named else project_id
 
-    def parse(self, rule: Mapping[str, Any], *, project_id: str) -> WindowRule:
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> WindowRule:
+        del confined  # the selector names the project anyway
         return _compile(read_rule(ThresholdRuleBody, rule, type_=self.name), project_id)
 
 

@@ -46,7 +46,7 @@ def test_s3_6_a_rule_may_name_the_project_that_it_reads(terms: tuple[tuple[str, 
     kept = normalised("threshold", query=a_query(*terms))
 
     assert project_id == FAMILY.reads_project(kept, project_id="p1")
-    assert project_id == FAMILY.parse(kept, project_id="p1").selector.project_id
+    assert project_id == FAMILY.parse(kept, project_id="p1").reading.selector.project_id
 
 
 @pytest.mark.parametrize(
