@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the values of one alarm are held against its threshold, and what would have to happen for its state to change.
+
+The same as `judging` says of columns; for values that came one alarm at a time, and for people who ask why. Values
+stand newest first, None where a period has none.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from alarmd.evaluators.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES, STATES
+from alarmd.model.alarm import State
+from alarmd.model.rule import Comparison, Judgement, MissingData
+from alarmd.model.verdict import Outcome
+
+_COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
+    Comparison.LT: operator.lt,
+    Comparison.LE: operator.le,
+    Comparison.EQ: operator.eq,
+    Comparison.NE: operator.ne,
+    Comparison.GE: operator.ge,
+    Comparison.GT: operator.gt,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How the values of one alarm stand to its threshold."""
+
+    outcome: Outcome
+    #: How many of the newest values are outside, those included that count as outside because there are none.
+    outside: int
+    #: The value of the newest period, None when it has none.
+    latest: float | None
+
+
+def judge(values: Sequence[float | None], judgement: Judgement, *, state: State) -> Judged:
+    """Return how values stand to the threshold of an alarm in a state; those beyond the last are without data."""
+    threshold = threshold_of(judgement, state=state)
+    compare = _COMPARE[judgement.comparison]
+    sides = [None if value is None else compare(value, threshold) for value in values]
+    return Judged(
+        outcome=_outcome(sides, judgement, state=state),
+        outside=_window(sides, judgement, ago=0).count(True),
+        latest=values[0] if values else None,
+    )
+
+
+def threshold_of(judgement: Judgement, *, state: State) -> float:
+    """Return what values are held against while the alarm is in a state."""
+    if state is State.ALARM and judgement.recovery_threshold is not None:
+        return judgement.recovery_threshold
+    return judgement.threshold
+
+
+def next_state(state: State, outcome: Outcome) -> State:
+    """Return the state that follows from an outcome."""
+    return STATES[int(NEXT_STATE[STATE_CODES[state] * OUTCOMES + outcome])]
+
+
+def _outcome(sides: Sequence[bool | None], judgement: Judgement, *, state: State) -> Outcome:
+    found = _window_outcome(sides, judgement, ago=0)
+    if judgement.hold_periods and found is Outcome.MIXED_LATEST_OUTSIDE:
+        return Outcome.UNDECIDED  # a trend is no condition that has held
+    if found is Outcome.ALL_OUTSIDE:
+        held = (_holds(sides, judgement, ago=ago) for ago in range(1, judgement.hold_periods + 1))
+        return found if all(held) else Outcome.UNDECIDED
+    if found is Outcome.NONE_OUTSIDE and state is State.ALARM:
+        held = (_holds(sides, judgement, ago=ago) for ago in range(1, judgement.keep_periods + 1))
+        return Outcome.UNDECIDED if any(held) else found
+    return found
+
+
+def _holds(sides: Sequence[bool | None], judgement: Judgement, *, ago: int) -> bool:
+    return _window_outcome(sides, judgement, ago=ago) is Outcome.ALL_OUTSIDE
+
+
+def _window(sides: Sequence[bool | None], judgement: Judgement, *, ago: int) -> list[bool | None]:
+    """Return the sides of the periods that are looked at together, those without data on the side they count for."""
+    chosen = list(sides[ago : ago + judgement.evaluation_periods])
+    chosen += [None] * (judgement.evaluation_periods - len(chosen))
+    if judgement.missing in {MissingData.BREACHING, MissingData.NOT_BREACHING}:
+        stand_in = judgement.missing is MissingData.BREACHING
+        return [stand_in if side is None else side for side in chosen]
+    return chosen
+
+
+def _window_outcome(sides: Sequence[bool | None], judgement: Judgement, *, ago: int) -> Outcome:
+    """Return how the periods stand that were the newest ones so many periods ago."""
+    window = _window(sides, judgement, ago=ago)
+    outside, gaps = window.count(True), window.count(None)
+    if gaps and judgement.missing is MissingData.MISSING:
+        return Outcome.UNKNOWN
+    if outside >= (judgement.datapoints_to_alarm or len(window)):
+        return Outcome.ALL_OUTSIDE
+    if outside + gaps < (judgement.datapoints_to_alarm or 1):
+        return Outcome.NONE_OUTSIDE
+    if gaps:
+        return Outcome.UNDECIDED
+    return Outcome.MIXED_LATEST_OUTSIDE if window[0] else Outcome.MIXED_LATEST_INSIDE
