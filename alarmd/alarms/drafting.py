@@ -119,7 +119,10 @@ class Drafting:
         **kept: Any,
     ) -> Alarm:
         _check_texts(name=draft.name, description=draft.description, project_id=project_id, user_id=user_id)
-        rule_type, rule = self._rule(draft, project_id)
+        # A rule may read one project only, unless an admin makes an alarm for itself; one that is left as it is keeps
+        # its reach.
+        confined = not (is_admin(self.policy, caller) and project_id == caller.project_id)
+        rule_type, rule = self._rule(draft, project_id, confined=confined and (before is None or before.confined))
         reads = rule_type.reads_project(rule, project_id=project_id)
         if reads != project_id:
             refuse_others(self.policy, caller, project_id=reads)
@@ -135,7 +138,7 @@ class Drafting:
             enabled=True if draft.enabled is None else draft.enabled,
             type=draft.type,
             rule=rule,
-            confined=before.confined if before and same_rule else self._is_confined(caller, project_id),
+            confined=before.confined if before and same_rule else confined,
             project_id=project_id,
             user_id=user_id,
             severity=draft.severity or Severity.LOW,
@@ -150,11 +153,11 @@ class Drafting:
             **kept,
         )
 
-    def _rule(self, draft: AlarmDraft, project_id: str) -> tuple[RuleType, dict[str, Any]]:
+    def _rule(self, draft: AlarmDraft, project_id: str, *, confined: bool) -> tuple[RuleType, dict[str, Any]]:
         rule_type = self.rule_types.get(draft.type)
         if rule_type is None:
             raise invalid("type", draft.type, f"Value should be one of: {', '.join(sorted(self.rule_types))}")
-        rule = rule_type.normalise(draft.rule, project_id=project_id)
+        rule = rule_type.normalise(draft.rule, project_id=project_id, confined=confined)
         if not is_storable(rule):
             raise invalid(f"{draft.type}_rule", dict(draft.rule), _NO_TEXT)
         return rule_type, rule
@@ -164,11 +167,12 @@ class Drafting:
         rule_type = self.rule_types.get(type_)
         if rule_type is None or rule_type.is_evaluated:
             return NOT_EVALUATED_REASON
+        if rule_type.needs:
+            return (
+                f"{NOT_EVALUATED_REASON}: alarms of type {type_} are kept, and evaluated once the operator has set "
+                f"{rule_type.needs}"
+            )
         return f"{NOT_EVALUATED_REASON}: alarms of type {type_} are kept, but this version does not evaluate them"
-
-    def _is_confined(self, caller: Caller, project_id: str) -> bool:
-        """Whether the rule may read one project only: always, unless an admin makes an alarm for itself."""
-        return not (is_admin(self.policy, caller) and project_id == caller.project_id)
 
 
 def _check_texts(*, description: str | None, **keys: str) -> None:

@@ -31,15 +31,16 @@ class CompositeFamily:
     body = CompositeRuleBody
     is_evaluated = False
     is_ticked = False
+    needs = ""
     fits_composite = False
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
         self._limits = limits
         self._find = find
 
-    def normalise(self, rule: Mapping[str, Any], *, project_id: str) -> dict[str, Any]:
+    def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
         projects: list[str] = []
-        tree = self._read(rule, project_id=project_id, level=1, projects=projects)
+        tree = self._read(rule, project_id=project_id, confined=confined, level=1, projects=projects)
         if len(set(projects)) > 1:
             named = ", ".join(sorted(set(projects)))
             raise InvalidInput(
@@ -64,7 +65,9 @@ class CompositeFamily:
         del rule, project_id, confined
         raise not_evaluated(self.name)
 
-    def _read(self, node: object, *, project_id: str, level: int, projects: list[str]) -> dict[str, Any]:
+    def _read(
+        self, node: object, *, project_id: str, confined: bool, level: int, projects: list[str]
+    ) -> dict[str, Any]:
         """Return a node complete, and note the project that each of its leaves reads."""
         if level > self._limits.composite_depth:
             raise InvalidInput(
@@ -74,14 +77,21 @@ class CompositeFamily:
         if not isinstance(node, Mapping):
             raise invalid("composite_rule", node, "Value should be an object: a rule with its type, or rules combined")
         if "type" in node:
-            return self._read_leaf(node, project_id=project_id, projects=projects)
+            return self._read_leaf(node, project_id=project_id, confined=confined, projects=projects)
         operator = _operator_of(node)
         nodes = node[operator]
         if not isinstance(nodes, list) or not nodes:
             raise invalid(operator, nodes, "Value should be a list of at least one rule")
-        return {operator: [self._read(one, project_id=project_id, level=level + 1, projects=projects) for one in nodes]}
+        return {
+            operator: [
+                self._read(one, project_id=project_id, confined=confined, level=level + 1, projects=projects)
+                for one in nodes
+            ]
+        }
 
-    def _read_leaf(self, leaf: Mapping[str, Any], *, project_id: str, projects: list[str]) -> dict[str, Any]:
+    def _read_leaf(
+        self, leaf: Mapping[str, Any], *, project_id: str, confined: bool, projects: list[str]
+    ) -> dict[str, Any]:
         if len(projects) == self._limits.composite_leaves:
             raise InvalidInput(
                 f"The composite rule holds more than {self._limits.composite_leaves} rules: use fewer, or ask the "
@@ -90,7 +100,7 @@ class CompositeFamily:
         family = self._leaf_family(leaf["type"])
         number = len(projects) + 1
         try:
-            rule = family.normalise(_without_type(leaf), project_id=project_id)
+            rule = family.normalise(_without_type(leaf), project_id=project_id, confined=confined)
         except InvalidInput as error:
             raise InvalidInput(f"{error.message} (in rule{number} of composite_rule)", **error.facts) from error
         projects.append(family.reads_project(rule, project_id=project_id))

@@ -21,7 +21,7 @@ MAX_CONDITIONS = 32
 _LONGEST_TEXT = 65_536
 
 
-def _whole(value: object) -> object:
+def whole_number(value: object) -> object:
     """Take 60.5 and "60" as 60, as Aodh does; what is no number is left for the complaint."""
     if isinstance(value, str):
         with suppress(ValueError):
@@ -30,7 +30,7 @@ def _whole(value: object) -> object:
 
 
 #: A whole number, from whatever clients send for one.
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole_number)]
 #: A finite number, exactly as sent however big.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 #: An id or a name, possibly empty.
@@ -78,14 +78,15 @@ class KeptFamily:
     body: type[RuleBody]
     is_evaluated = False
     is_ticked = False
+    needs = ""
     fits_composite = False
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
         del limits, find  # a body bounds itself, and holds no other rules
 
-    def normalise(self, rule: Mapping[str, Any], *, project_id: str) -> dict[str, Any]:
+    def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
         """Check a rule and return it complete."""
-        del project_id  # these rules read their alarm's project, whichever that is
+        del project_id, confined  # these rules read their alarm's project, whichever that is
         return read_rule(self.body, rule, type_=self.name).model_dump(mode="json")
 
     def describe(self, rule: Mapping[str, Any]) -> str:

@@ -60,13 +60,15 @@ class ThresholdFamily:
     body = ThresholdRuleBody
     is_evaluated = True
     is_ticked = True
+    needs = ""
     fits_composite = True
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
         del find  # these rules hold no others
         self._limits = limits
 
-    def normalise(self, rule: Mapping[str, Any], *, project_id: str) -> dict[str, Any]:
+    def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
+        del confined  # the selector names the project anyway
         body = read_rule(ThresholdRuleBody, rule, type_=self.name)
         parsed = _compile(body, project_id)
         look_back = look_back_periods(parsed, lateness_s=self._limits.lateness_s)

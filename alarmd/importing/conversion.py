@@ -54,7 +54,8 @@ class Conversion:
         if rule_type is None:
             raise InvalidInput(f"alarmd has no alarms of the type {type_!r}")
         raw, confined = _rule_of(record, type_, project_id)
-        rule = rule_type.normalise(raw, project_id=project_id)
+        confined = confined or not self.shows_confinement
+        rule = rule_type.normalise(raw, project_id=project_id, confined=confined)
         actions, trusts = _actions_of(record)
         timestamp = _moment(record, "timestamp") or now
         alarm = Alarm(
@@ -64,7 +65,7 @@ class Conversion:
             enabled=record.get("enabled") is not False,
             type=type_,
             rule=rule,
-            confined=confined or not self.shows_confinement,
+            confined=confined,
             project_id=project_id,
             user_id=_text(record, "user_id"),
             severity=_choice(Severity, record, Severity.LOW),

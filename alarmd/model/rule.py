@@ -222,11 +222,16 @@ class RuleType(Protocol):
     def is_evaluated(self) -> bool:
         """Whether this alarmd evaluates such rules, or only keeps them."""
 
-    def normalise(self, rule: Mapping[str, Any], *, project_id: str) -> dict[str, Any]:
+    @property
+    def needs(self) -> str:
+        """The setting that would have such rules evaluated where they are not; empty when none would."""
+
+    def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
         """Check a rule as a client sent it and return it complete, in wire form, every default filled in.
 
-        Raises `InvalidInput` in Aodh's words. The result is what is stored and shown; it must survive
-        being normalised again unchanged.
+        Raises `InvalidInput` in Aodh's words, also for a rule that other people's servers cannot be asked about one
+        project only where it is `confined` to that. The result is what is stored and shown; it must survive being
+        normalised again unchanged.
         """
 
     def describe(self, rule: Mapping[str, Any]) -> str:
