@@ -5,15 +5,14 @@ All of it may be left out, and what is left out is not shown: clients compare th
 is kept.
 """
 
-from collections.abc import Mapping
 from math import ceil
 from typing import Annotated, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field
 
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.rule_body import Number, RuleBody, Whole
+from alarmd.evaluators.rule_body import Number, RuleBody, whole_number
 from alarmd.model.rule import Comparison, Judgement, MissingData
 
 #: How many periods a rule may look at.
@@ -23,21 +22,24 @@ _UPWARD = frozenset({Comparison.GT, Comparison.GE})
 _DOWNWARD = frozenset({Comparison.LT, Comparison.LE})
 
 
+def _optional() -> Any:
+    """Return what a member is that is shown only when somebody has said it."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
+#: What is checked stands before how it is read, so that those who describe the API see it.
+_Seconds = Annotated[int, Field(ge=0), BeforeValidator(whole_number)]
+
+
 class JudgementBody(RuleBody):
     """Base of rules over periods: what they may say beyond Aodh's attributes."""
 
-    datapoints_to_alarm: Annotated[Whole, Field(ge=1, le=MAX_PERIODS)] | None = None
-    treat_missing_data: MissingData | None = None
-    recovery_threshold: Number | None = None
-    #: Seconds, as `keep_for`.
-    hold_for: Annotated[Whole, Field(ge=0)] | None = None
-    keep_for: Annotated[Whole, Field(ge=0)] | None = None
-    minimum_coverage: Annotated[Number, Field(gt=0, le=1)] | None = None
-
-    @model_serializer(mode="wrap")
-    def _show_what_is_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        shown: Mapping[str, Any] = handler(self)
-        return {key: value for key, value in shown.items() if value is not None}
+    datapoints_to_alarm: Annotated[int, Field(ge=1, le=MAX_PERIODS), BeforeValidator(whole_number)] | None = _optional()
+    treat_missing_data: MissingData | None = _optional()
+    recovery_threshold: Number | None = _optional()
+    hold_for: _Seconds | None = _optional()
+    keep_for: _Seconds | None = _optional()
+    minimum_coverage: Annotated[Number, Field(gt=0, le=1)] | None = _optional()
 
     @property
     def coverage(self) -> float:
