@@ -168,6 +168,9 @@ class WindowRule:
 
     reading: Reading
     judgement: Judgement
+    #: How many periods before those that are judged may be used when some are empty. None: as many as bridge the
+    #: lateness budget.
+    look_back_periods: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composite alarms as arrays: the truth of all their leaves at once, level by level up to their roots.
+
+Every node, leaves included, has a slot. A node says "at least so many of those below me", so counting is all there is
+to do: how many of the nodes below are in alarm, and how many are ok. A leaf that is neither leaves that open.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarmd.evaluators.roster import Found, Roster
+from alarmd.evaluators.transition_table import OUTCOMES, STATE_CODES, STATES
+from alarmd.evaluators.wording import composite_reason
+from alarmd.model.alarm import AlarmId, State
+from alarmd.model.rule import AlarmReference, Branch, CompositeRule, Leaf, Node
+from alarmd.model.verdict import Outcome
+
+#: Columns of nodes, by slot, and their types.
+_NODES: dict[str, type[np.generic]] = {
+    #: Slot of the node above; a root is above itself.
+    "parent": np.int32,
+    #: How far below the root, 0 for the root; `_FREE` for slots that nobody uses.
+    "level": np.int8,
+    #: How many of the nodes below must be in alarm; 0 for a leaf.
+    "at_least": np.int32,
+    #: How many nodes stand below.
+    "below": np.int32,
+    "negated": np.bool_,
+    #: What its rule says, of leaves.
+    "outcome": np.int8,
+    #: Slot of the root.
+    "root": np.int32,
+    #: Code of the composite's state, of roots.
+    "state": np.int8,
+}
+_FREE = -1
+
+#: What the leaves of a composite count for: neither, alarm, ok, or not known yet.
+_NEITHER, _ALARM, _OK, _OPEN = range(4)
+
+
+def _truth_table() -> NDArray[np.int8]:
+    """Return what an outcome counts for, by ``state of the composite * OUTCOMES + outcome``.
+
+    Values on both sides of the threshold keep the composite where it is; when nothing is known of it, the latest value
+    decides.
+    """
+    table = np.full((len(STATES), OUTCOMES), _NEITHER, np.int8)
+    table[:, Outcome.ALL_OUTSIDE] = _ALARM
+    table[:, Outcome.NONE_OUTSIDE] = _OK
+    table[:, Outcome.UNDECIDED] = _OPEN
+    for mixed in (Outcome.MIXED_LATEST_OUTSIDE, Outcome.MIXED_LATEST_INSIDE):
+        table[STATE_CODES[State.ALARM], mixed] = _ALARM
+        table[STATE_CODES[State.OK], mixed] = _OK
+    table[STATE_CODES[State.INSUFFICIENT_DATA], Outcome.MIXED_LATEST_OUTSIDE] = _ALARM
+    table[STATE_CODES[State.INSUFFICIENT_DATA], Outcome.MIXED_LATEST_INSIDE] = _OK
+    return table.ravel()
+
+
+_TRUTH = _truth_table()
+
+#: What the outcome of a leaf is that stands for another alarm, by the state of that.
+_OF_STATE = {
+    State.OK: Outcome.NONE_OUTSIDE,
+    State.ALARM: Outcome.ALL_OUTSIDE,
+    State.INSUFFICIENT_DATA: Outcome.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedLeaf:
+    """A leaf and where its outcome goes."""
+
+    slot: int
+    #: Slot of the root of its composite.
+    root: int
+    leaf: Leaf
+    #: Whether an odd number of negations stands above it: then its alarm is a reason for ok.
+    is_negated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Composite:
+    """What is known of one composite beside its columns."""
+
+    slots: tuple[int, ...]
+    #: In the order of their names: rule1, rule2, …
+    leaves: tuple[PlacedLeaf, ...]
+    form: str
+
+
+class Composites:
+    """All composite alarms of a plan. Not safe for use by several threads."""
+
+    def __init__(self, *, counts_results: bool = False) -> None:
+        self.roster = Roster({"root": np.int32}, counts_results=counts_results, repeats_unknown=False)
+        self._nodes: dict[str, NDArray[Any]] = {name: np.zeros(0, kind) for name, kind in _NODES.items()}
+        self._free: list[int] = []
+        self._composites: dict[int, _Composite] = {}
+        #: Slots of the leaves that stand for an alarm, by that alarm.
+        self._referring: dict[AlarmId, set[int]] = {}
+        #: Whether the state of an alarm that others refer to has changed since the last look.
+        self.has_news = False
+
+    @property
+    def outcomes(self) -> NDArray[np.int8]:
+        """Outcomes of leaves, by slot: whoever evaluates a leaf puts them here."""
+        return self._nodes["outcome"]
+
+    @property
+    def states(self) -> NDArray[np.int8]:
+        """States of composites, by the slots of their roots."""
+        return self._nodes["state"]
+
+    def add(self, alarm_id: AlarmId, rule: CompositeRule, values: Mapping[str, Any]) -> int:
+        """Add an alarm; return its row."""
+        slots: list[int] = []
+        leaves: list[PlacedLeaf] = []
+        root = self._plant(rule.root, slots, leaves)
+        self._nodes["state"][root] = values["state"]
+        self._composites[root] = _Composite(slots=tuple(slots), leaves=tuple(leaves), form=rule.form)
+        for one in leaves:
+            if isinstance(one.leaf.rule, AlarmReference):
+                self._referring.setdefault(AlarmId(one.leaf.rule.alarm_id), set()).add(one.slot)
+        return self.roster.add(alarm_id, {**values, "root": root})
+
+    def leaves(self, row: int) -> tuple[PlacedLeaf, ...]:
+        """Return the leaves of the alarm in a row."""
+        return self._composites[self._root(row)].leaves
+
+    def drop(self, row: int) -> AlarmId | None:
+        """Remove the alarm in a row, its leaves with it; return the alarm that has moved into this row, if one has."""
+        gone = self._composites.pop(self._root(row))
+        for one in gone.leaves:
+            if isinstance(one.leaf.rule, AlarmReference):
+                referred = AlarmId(one.leaf.rule.alarm_id)
+                self._referring[referred].discard(one.slot)
+                if not self._referring[referred]:
+                    del self._referring[referred]
+        for slot in gone.slots:
+            self._nodes["level"][slot] = _FREE
+            self._free.append(slot)
+        return self.roster.drop(row)
+
+    def enter(self, row: int, *, state: int) -> None:
+        """Note the state that a composite is in from now on."""
+        self._nodes["state"][self._root(row)] = state
+
+    def refers_to(self, alarm_id: AlarmId) -> bool:
+        """Whether a leaf stands for an alarm."""
+        return alarm_id in self._referring
+
+    def unheard_of(self) -> list[AlarmId]:
+        """Return the alarms that leaves stand for and of whose state nothing has been told."""
+        outcome = self._nodes["outcome"]
+        return [
+            alarm_id
+            for alarm_id, slots in self._referring.items()
+            if any(outcome[slot] == Outcome.UNDECIDED for slot in slots)
+        ]
+
+    def note(self, alarm_id: AlarmId, state: State | None) -> None:
+        """Note the state of an alarm that leaves may stand for; None: there is no such alarm."""
+        outcome = Outcome.UNKNOWN if state is None else _OF_STATE[state]
+        for slot in self._referring.get(alarm_id, ()):
+            if self._nodes["outcome"][slot] != outcome:
+                self._nodes["outcome"][slot] = outcome
+                self.has_news = True
+
+    def find(self, evidence: Any, *, now_ms: float) -> list[Found]:
+        """Return the alarms of which something is to be said, from the outcomes of their leaves.
+
+        `evidence` returns what the outcome of a placed leaf was found from.
+        """
+        self.has_news = False
+        if not len(self.roster):
+            return []
+        rows = slice(0, len(self.roster))
+        truth = self._truth()
+        root = truth[self.roster.column("root")[rows]]
+        outcome = _OUTCOME_OF[root]
+        return [
+            self._found(turn.row, turn, evidence)
+            for turn in self.roster.turns(rows, outcome, None, now_ms=now_ms)
+        ]
+
+    def _found(self, row: int, turn: Any, evidence: Any) -> Found:
+        root = self._root(row)
+        composite = self._composites[root]
+        current = STATES[turn.current]
+        wanted = {State.ALARM: _ALARM, State.OK: _OK}.get(current, _NEITHER)
+        truth = {one.slot: self._leaf_truth(one) for one in composite.leaves}
+        causative = [
+            (f"rule{number}", one.leaf.wire)
+            for number, one in enumerate(composite.leaves, 1)
+            if truth[one.slot] == (_NEGATION[wanted] if one.is_negated else wanted)
+        ]
+        words = composite_reason(composite.form, STATES[turn.previous], current, causative)
+        seen = {
+            f"rule{number}": {"counts_for": _NAMES[truth[one.slot]], **evidence(one)}
+            for number, one in enumerate(composite.leaves, 1)
+        }
+        return self.roster.found(turn, words, {"rules": seen})
+
+    def _leaf_truth(self, one: PlacedLeaf) -> int:
+        nodes = self._nodes
+        return int(_TRUTH[int(nodes["state"][one.root]) * OUTCOMES + int(nodes["outcome"][one.slot])])
+
+    def _truth(self) -> NDArray[np.int8]:
+        """Return what each node counts for, by slot."""
+        nodes = self._nodes
+        level, parent = nodes["level"], nodes["parent"]
+        truth: NDArray[np.int8] = _TRUTH[nodes["state"][nodes["root"]] * np.int8(OUTCOMES) + nodes["outcome"]]
+        for depth in range(int(level.max(initial=0)), 0, -1):
+            below = np.flatnonzero(level == depth)
+            above = np.flatnonzero((level == depth - 1) & (nodes["below"] > 0))
+            counts = [
+                np.bincount(parent[below[truth[below] == kind]], minlength=len(level))[above]
+                for kind in (_ALARM, _OK, _OPEN)
+            ]
+            at_least = nodes["at_least"][above]
+            found = np.where(counts[2] > 0, np.int8(_OPEN), np.int8(_NEITHER))
+            found[counts[0] >= at_least] = _ALARM
+            found[counts[1] > nodes["below"][above] - at_least] = _OK
+            truth[above] = np.where(nodes["negated"][above], _NEGATION[found], found)
+        return truth
+
+    def _root(self, row: int) -> int:
+        return int(self.roster.column("root")[row])
+
+    def _plant(self, top: Node, slots: list[int], leaves: list[PlacedLeaf]) -> int:
+        """Give a slot to a node and to all below it, depth first."""
+        for slot, node, parent, level, is_negated in self._walk(top):
+            slots.append(slot)
+            root = slots[0]
+            branch = node if isinstance(node, Branch) else None
+            values = {
+                "parent": slot if parent is None else parent,
+                "level": level,
+                "at_least": branch.at_least if branch else 0,
+                "below": len(branch.nodes) if branch else 0,
+                "negated": bool(branch and branch.is_negated),
+                "outcome": Outcome.UNDECIDED,
+                "root": root,
+            }
+            for name, value in values.items():
+                self._nodes[name][slot] = value
+            if isinstance(node, Leaf):
+                leaves.append(PlacedLeaf(slot=slot, root=root, leaf=node, is_negated=is_negated))
+        return slots[0]
+
+    def _walk(self, top: Node) -> Iterator[tuple[int, Node, int | None, int, bool]]:
+        """Yield each node with a slot of its own, the slot above, its level, and whether negations above turn it."""
+        waiting: list[tuple[Node, int | None, int, bool]] = [(top, None, 0, False)]
+        while waiting:
+            node, parent, level, is_negated = waiting.pop()
+            slot = self._free_slot()
+            yield slot, node, parent, level, is_negated
+            if isinstance(node, Branch):
+                turned = is_negated ^ node.is_negated
+                waiting += [(one, slot, level + 1, turned) for one in reversed(node.nodes)]
+
+    def _free_slot(self) -> int:
+        if not self._free:
+            size = len(self._nodes["level"])
+            grown = max(size * 9 // 8, size + 64)
+            self._nodes = {name: np.resize(column, grown) for name, column in self._nodes.items()}
+            self._nodes["level"][size:] = _FREE
+            self._nodes["root"][size:] = 0
+            self._free = list(range(grown - 1, size - 1, -1))
+        return self._free.pop()
+
+
+#: What the outcome of a composite is, by what its root counts for.
+_OUTCOME_OF = np.array(
+    [Outcome.UNKNOWN, Outcome.ALL_OUTSIDE, Outcome.NONE_OUTSIDE, Outcome.UNDECIDED], np.int8
+)
+#: What a node counts for that is negated.
+_NEGATION = np.array([_NEITHER, _OK, _ALARM, _OPEN], np.int8)
+_NAMES = ("neither", "alarm", "ok", "not known yet")
