@@ -2,7 +2,6 @@
 """The rules over the window: of alarms and of leaves of composites, in cells over layers of units."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.window import Window
-from alarmd.evaluators.cell import Cell, CellKey, LeafCell, Sight, rule_columns
+from alarmd.evaluators.cell import Cell, CellKey, LeafCell, Seat, Sight, rule_columns
 from alarmd.evaluators.judging import Shape
 from alarmd.evaluators.roster import Found
 from alarmd.evaluators.units import Layer, Method, Units
 from alarmd.model.alarm import AlarmId
-from alarmd.model.rule import Reading, WindowRule
+from alarmd.model.rule import WindowRule
 
 #: For so many alarms a tick it is told in full what a change was found from; a storm of more would take too long.
 _EVIDENCE_A_TICK = 1_000
@@ -39,15 +38,6 @@ def periods_read(rule: WindowRule, *, lateness_s: float) -> int:
     return rule.judgement.reach_periods + look_back_periods(rule, lateness_s=lateness_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seat:
-    """Where a rule was put."""
-
-    layer: Layer
-    reading: Reading
-    key: CellKey
-
-
 class WindowRules:
     """All rules of a plan that read the window. Not safe for use by several threads."""
 
@@ -59,8 +49,8 @@ class WindowRules:
         self._units = Units(window, lateness_s=lateness_s, member_memory_s=member_memory_s)
         self._cells: dict[tuple[Layer, CellKey], Cell] = {}
         self._leaf_cells: dict[tuple[Layer, CellKey], LeafCell] = {}
-        self._alarms: dict[AlarmId, _Seat] = {}
-        self._leaves: dict[int, tuple[_Seat, int]] = {}
+        #: Where each leaf is, by its slot.
+        self._leaves: dict[int, tuple[LeafCell, int]] = {}
         self._evidence_left = 0
 
     @property
@@ -73,18 +63,15 @@ class WindowRules:
         seat, unit = self._join(rule)
         cell = self._cells.get((seat.layer, seat.key))
         if cell is None:
-            cell = self._cells[seat.layer, seat.key] = Cell(seat.key, counts_results=self._counts_results)
-        self._alarms[alarm_id] = seat
+            cell = self._cells[seat.layer, seat.key] = Cell(seat, counts_results=self._counts_results)
         return cell, cell.roster.add(alarm_id, {**values, **rule_columns(rule, unit=unit)})
 
-    def drop(self, alarm_id: AlarmId, row: int) -> AlarmId | None:
+    def drop(self, cell: Cell, row: int) -> AlarmId | None:
         """Remove an alarm from its row; return the alarm that has moved into this row, if one has."""
-        seat = self._alarms.pop(alarm_id)
-        cell = self._cells[seat.layer, seat.key]
-        self._units.leave(seat.layer, cell.unit(row), seat.reading, periods=seat.key.periods)
+        self._leave(cell.seat, cell.unit(row))
         moved = cell.roster.drop(row)
         if not len(cell.roster):
-            del self._cells[seat.layer, seat.key]
+            del self._cells[cell.seat.layer, cell.seat.key]
         return moved
 
     def add_leaf(self, slot: int, rule: WindowRule, *, root: int) -> None:
@@ -92,19 +79,18 @@ class WindowRules:
         seat, unit = self._join(rule)
         cell = self._leaf_cells.get((seat.layer, seat.key))
         if cell is None:
-            cell = self._leaf_cells[seat.layer, seat.key] = LeafCell(seat.key)
-        self._leaves[slot] = seat, cell.add(slot, root=root, columns=rule_columns(rule, unit=unit))
+            cell = self._leaf_cells[seat.layer, seat.key] = LeafCell(seat)
+        self._leaves[slot] = cell, cell.add(slot, root=root, columns=rule_columns(rule, unit=unit))
 
     def drop_leaf(self, slot: int) -> None:
         """Remove a leaf."""
-        seat, row = self._leaves.pop(slot)
-        cell = self._leaf_cells[seat.layer, seat.key]
-        self._units.leave(seat.layer, cell.unit(row), seat.reading, periods=seat.key.periods)
+        cell, row = self._leaves.pop(slot)
+        self._leave(cell.seat, cell.unit(row))
         moved = cell.drop(row)
         if moved is not None:
-            self._leaves[moved] = self._leaves[moved][0], row
+            self._leaves[moved] = cell, row
         if not len(cell):
-            del self._leaf_cells[seat.layer, seat.key]
+            del self._leaf_cells[cell.seat.layer, cell.seat.key]
 
     def compute(self, *, now: datetime) -> None:
         """Bring everything up to the window as it is now."""
@@ -116,41 +102,41 @@ class WindowRules:
     def find(self, *, now: datetime, watched_s: float) -> list[Found]:
         """Return the alarms of which something is to be said; it has been watched for so long."""
         found: list[Found] = []
-        for (layer, key), cell in self._cells.items():
-            found += cell.find(self._sight(layer, key, watched_s), now_ms=now.timestamp() * 1000)
+        for cell in self._cells.values():
+            found += cell.find(self._sight(cell.seat, watched_s), now_ms=now.timestamp() * 1000)
         return found
 
     def fill_leaves(self, into: NDArray[np.int8], states: NDArray[np.int8], *, watched_s: float) -> None:
         """Put the outcome of each leaf into its slot; `states` are those of the composites, by slots of their roots."""
-        for (layer, key), cell in self._leaf_cells.items():
-            cell.fill(into, states, self._sight(layer, key, watched_s))
+        for cell in self._leaf_cells.values():
+            cell.fill(into, states, self._sight(cell.seat, watched_s))
 
     def leaf_evidence(self, slot: int) -> Mapping[str, Any]:
         """Return what the outcome of a leaf was found from."""
-        seat, row = self._leaves[slot]
-        cell = self._leaf_cells[seat.layer, seat.key]
-        return self._evidence(seat.layer, seat.key, cell.unit(row))
+        cell, row = self._leaves[slot]
+        return self._evidence(cell.seat, cell.unit(row))
 
-    def _join(self, rule: WindowRule) -> tuple[_Seat, int]:
+    def _join(self, rule: WindowRule) -> tuple[Seat, int]:
         periods = periods_read(rule, lateness_s=self._lateness_s)
         layer, unit = self._units.join(rule.reading, periods=periods)
-        key = CellKey(Method.of(rule.reading), periods, Shape.of(rule.judgement))
-        return _Seat(layer=layer, reading=rule.reading, key=key), unit
+        return Seat(layer, CellKey(Method.of(rule.reading), periods, Shape.of(rule.judgement)), rule.reading), unit
 
-    def _sight(self, layer: Layer, key: CellKey, watched_s: float) -> Sight:
-        points = layer.points(key.method, periods=key.periods, wanted=key.shape.reach, missing=key.shape.missing)
+    def _leave(self, seat: Seat, unit: int) -> None:
+        self._units.leave(seat.layer, unit, seat.reading, periods=seat.key.periods)
+
+    def _sight(self, seat: Seat, watched_s: float) -> Sight:
+        layer, (method, periods, shape), _ = seat
         # Where periods stand on a grid, the one that has begun comes on top.
-        patience_s = layer.period_s * (key.shape.evaluation_periods + layer.is_aligned) + self._lateness_s
+        patience_s = layer.period_s * (shape.evaluation_periods + layer.is_aligned) + self._lateness_s
         return Sight(
-            points=points,
-            evidence=lambda unit: self._evidence(layer, key, unit),
+            points=layer.points(method, periods=periods, wanted=shape.reach, missing=shape.missing),
+            evidence=lambda unit: self._evidence(seat, unit),
             believe_silence=watched_s > patience_s,
         )
 
-    def _evidence(self, layer: Layer, key: CellKey, unit: int) -> Mapping[str, Any]:
+    def _evidence(self, seat: Seat, unit: int) -> Mapping[str, Any]:
         if not self._evidence_left:
             return {}
         self._evidence_left -= 1
-        return layer.evidence(
-            unit, key.method, periods=key.periods, wanted=key.shape.reach, missing=key.shape.missing
-        )
+        layer, (method, periods, shape), _ = seat
+        return layer.evidence(unit, method, periods=periods, wanted=shape.reach, missing=shape.missing)
