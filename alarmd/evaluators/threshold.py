@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `threshold` family: a statistic over the last periods of the cache's samples, held against a threshold.
 
-Attributes are those of Aodh's legacy `threshold_rule`.
+Attributes are those of Aodh's legacy `threshold_rule`, and after them those that alarmd adds.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,11 @@ from pydantic import BeforeValidator, Field
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.family import FindFamily, RuleLimits
+from alarmd.evaluators.judgement_body import MAX_PERIODS, JudgementBody
+from alarmd.evaluators.measure import CHANGES, OverMembers, OverTime, measure_of
 from alarmd.evaluators.plan import look_back_periods
 from alarmd.evaluators.rule_body import MAX_CONDITIONS, Number, RuleBody, Whole, read_rule
-from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
+from alarmd.model.rule import Comparison, Differences, Measure, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import labels_of
 
 #: Query fields and the resource attributes they mean; ``labels.<name>`` and ``metadata.…<name>`` mean labels.
@@ -39,18 +41,28 @@ class QueryTerm(RuleBody):
     type: Literal["string", "integer", "float", "boolean", ""] | None = Field(default=None, exclude=True)
 
 
-class ThresholdRuleBody(RuleBody):
-    """A `threshold_rule` on the wire."""
+class _LegacyRuleBody(RuleBody):
+    """Aodh's attributes, all of which are always shown."""
 
     meter_name: str = Field(min_length=1, max_length=255)
     query: list[QueryTerm] = Field(default=[], max_length=MAX_CONDITIONS)
-    statistic: Statistic = Statistic.AVG
+    statistic: OverTime = "avg"
     #: Seconds.
     period: Whole = Field(default=60, ge=1)
-    evaluation_periods: Whole = Field(default=1, ge=1, le=1000)
+    evaluation_periods: Whole = Field(default=1, ge=1, le=MAX_PERIODS)
     comparison_operator: Comparison = Comparison.EQ
     threshold: Number
     exclude_outliers: bool = False
+
+
+class _GroupBody(RuleBody):
+    #: Over members; absent: the samples of all of them are taken together.
+    group_statistic: OverMembers | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+# Pydantic takes the fields of the last base first.
+class ThresholdRuleBody(JudgementBody, _GroupBody, _LegacyRuleBody):
+    """A `threshold_rule` on the wire."""
 
 
 class ThresholdFamily:
@@ -76,14 +88,14 @@ class ThresholdFamily:
         if reach_s > self._limits.window_s:
             raise InvalidInput(
                 f"The rule looks back {reach_s} s ({parsed.judgement.reach_periods} periods of {body.period} s and "
-                f"{look_back} to bridge gaps), but the window holds {self._limits.window_s:g} s. Use shorter or fewer "
-                "periods, or ask the operator to raise window.length_s."
+                f"{look_back} to bridge gaps), but the window holds {self._limits.window_s:g} s. "
+                f"{_remedy(body)}, or ask the operator to raise window.length_s."
             )
         return body.model_dump(mode="json")
 
     def describe(self, rule: Mapping[str, Any]) -> str:
         return (
-            f"Alarm when {rule['meter_name']} is {rule['comparison_operator']} a {rule['statistic']} of "
+            f"Alarm when {rule['meter_name']} is {rule['comparison_operator']} a {_statistic_in_words(rule)} of "
             f"{rule['threshold']:g} over {rule['period']} seconds"
         )
 
@@ -109,19 +121,50 @@ def _compile(body: ThresholdRuleBody, project_id: str) -> WindowRule:
             raise InvalidInput(f"Two conditions of the query ask {term.field} to be different things; none can match.")
         into[key] = term.value
     attributes.setdefault("project_id", project_id)
+    selector = Selector(metric=body.meter_name, labels=labels_of(labels.items()), **attributes)
     return WindowRule(
-        reading=Reading(
-            selector=Selector(metric=body.meter_name, labels=labels_of(labels.items()), **attributes),
-            period_s=body.period,
-            over_time=body.statistic,
-            exclude_outliers=body.exclude_outliers,
-        ),
-        judgement=Judgement(
+        reading=_reading(body, selector),
+        judgement=body.judgement(
             comparison=body.comparison_operator,
             threshold=body.threshold,
             evaluation_periods=body.evaluation_periods,
+            period_s=body.period,
         ),
     )
+
+
+def _reading(body: ThresholdRuleBody, selector: Selector) -> Reading:
+    over_members = None if body.group_statistic is None else measure_of(body.group_statistic)
+    over_time: Measure
+    differences = Differences.NONE
+    if body.statistic in CHANGES:
+        # A change belongs to one member: those of several are never taken together by themselves.
+        over_time = Statistic.RATE if body.statistic == "rate" else Statistic.SUM
+        over_members = over_members or Statistic.AVG
+        differences = Differences.RESET_SAFE
+    else:
+        over_time = measure_of(body.statistic)
+    return Reading(
+        selector=selector,
+        period_s=body.period,
+        over_time=over_time,
+        over_members=over_members,
+        differences=differences,
+        exclude_outliers=body.exclude_outliers,
+        minimum_coverage=body.coverage,
+    )
+
+
+def _remedy(body: ThresholdRuleBody) -> str:
+    """Return what somebody can change who has a rule that looks back too far."""
+    longer = {"hold_for": body.hold_for, "keep_for": body.keep_for}
+    named = " or ".join(name for name, seconds in longer.items() if seconds)
+    return f"Use shorter or fewer periods, or a shorter {named}" if named else "Use shorter or fewer periods"
+
+
+def _statistic_in_words(rule: Mapping[str, Any]) -> str:
+    over_members = rule.get("group_statistic")
+    return f"{over_members} over members of the {rule['statistic']}" if over_members else str(rule["statistic"])
 
 
 PLUGIN = ThresholdFamily
