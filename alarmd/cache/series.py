@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from alarmd.model.rule import Selector
 from alarmd.model.samples import Metric, Resource
@@ -19,13 +20,17 @@ class Series:
 
 def selects(selector: Selector, series: Series) -> bool:
     """Return whether a selector means a series."""
-    resource = series.resource
+    resource, name = series.resource, series.metric.name
+    if selector.project_id != resource.project_id:
+        return False
+    if selector.any_of:
+        return (resource.id, name) in selector.any_of
     return (
-        selector.metric == series.metric.name
-        and selector.project_id == resource.project_id
+        (fnmatchcase(name, selector.metric) if selector.is_pattern else name == selector.metric)
         and selector.resource_id in {None, resource.id}
         and selector.user_id in {None, resource.user_id}
         and set(selector.labels) <= set(resource.labels)
+        and (selector.condition is None or selector.condition.holds(resource))
     )
 
 
@@ -34,7 +39,8 @@ class SeriesDirectory:
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[str, str, str], int] = {}
-        self._by_metric: dict[tuple[str, str], dict[int, None]] = {}
+        #: By project and metric.
+        self._by_metric: dict[str, dict[str, dict[int, None]]] = {}
         self._series: list[Series | None] = []
         self._free: list[int] = []
         self._changed: dict[int, tuple[Series | None, Series | None]] = {}
@@ -76,7 +82,7 @@ class SeriesDirectory:
         if number == len(self._series):
             self._series.append(None)
         self._by_key[key] = number
-        self._by_metric.setdefault((resource.project_id, metric.name), {})[number] = None
+        self._by_metric.setdefault(resource.project_id, {}).setdefault(metric.name, {})[number] = None
         self._set(number, Series(number, metric, resource))
         return number, True
 
@@ -85,28 +91,41 @@ class SeriesDirectory:
         series = self.get(number)
         project_id, metric = series.resource.project_id, series.metric.name
         del self._by_key[project_id, series.resource.id, metric]
-        members = self._by_metric[project_id, metric]
-        del members[number]
-        if not members:
-            del self._by_metric[project_id, metric]
+        metrics = self._by_metric[project_id]
+        del metrics[metric][number]
+        if not metrics[metric]:
+            del metrics[metric]
+        if not metrics:
+            del self._by_metric[project_id]
         self._set(number, None)
         self._free.append(number)
         self.generation += 1
 
     def select(self, selector: Selector) -> list[int]:
         """Return the numbers of all series that a selector means."""
-        if selector.resource_id is not None:
-            number = self.find(selector.project_id, selector.resource_id, selector.metric)
-            candidates = [] if number is None else [number]
-        else:
-            candidates = list(self._by_metric.get((selector.project_id, selector.metric), ()))
-        return [number for number in candidates if selects(selector, self.get(number))]
+        if selector.any_of:
+            named = (self.find(selector.project_id, *pair) for pair in dict.fromkeys(selector.any_of))
+            return [number for number in named if number is not None]
+        return [number for number in self._candidates(selector) if selects(selector, self.get(number))]
 
     def take_changes(self) -> list[tuple[int, Series | None, Series | None]]:
         """Return what changed since the last call: number, series as it was, series as it is (None: did not exist)."""
         changes = [(number, was, now) for number, (was, now) in self._changed.items()]
         self._changed = {}
         return changes
+
+    def _candidates(self, selector: Selector) -> Iterator[int]:
+        """Yield the numbers of all series with the metrics, and the resource, that a selector names."""
+        by_metric = self._by_metric.get(selector.project_id, {})
+        if selector.is_pattern:
+            metrics = [name for name in by_metric if fnmatchcase(name, selector.metric)]
+        else:
+            metrics = [selector.metric]
+        for metric in metrics:
+            if selector.resource_id is None:
+                yield from by_metric.get(metric, ())
+            elif (number := self.find(selector.project_id, selector.resource_id, metric)) is not None:
+                yield number
 
     def _set(self, number: int, series: Series | None) -> None:
         was = self._series[number]

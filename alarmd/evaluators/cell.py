@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alarmd.evaluators.method import Method
 from alarmd.evaluators.points import Points
 from alarmd.evaluators.transition_table import NEXT_STATE, OUTCOMES
 from alarmd.model.alarm import AlarmId
-from alarmd.model.rule import Comparison, Statistic
+from alarmd.model.rule import Comparison
 from alarmd.model.verdict import Outcome
 
 #: Alarms looked at at once; keeps the intermediate arrays inside the processor's caches.
@@ -31,9 +32,9 @@ class CellKey(NamedTuple):
     """What all alarms of a cell have in common."""
 
     period_s: int
-    statistic: Statistic
+    method: Method
+    periods: int
     evaluation_periods: int
-    exclude_outliers: bool
     comparison: Comparison
 
 

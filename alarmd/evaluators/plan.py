@@ -18,10 +18,10 @@ from alarmd.evaluators.schedule import Schedule
 from alarmd.evaluators.tally import Counted
 from alarmd.evaluators.timetable import Timetable
 from alarmd.evaluators.transition_table import STATE_CODES, STATES
-from alarmd.evaluators.units import Layer, Units
+from alarmd.evaluators.units import Layer, Method, Units
 from alarmd.evaluators.wording import reason_of
 from alarmd.model.alarm import Alarm, AlarmId, State
-from alarmd.model.rule import WindowRule
+from alarmd.model.rule import MissingData, Reading, WindowRule
 from alarmd.model.transition import Transition
 
 
@@ -53,9 +53,10 @@ class Plan:
     def __init__(self, window: Window, options: PlanOptions) -> None:
         self._window = window
         self._options = options
-        self._units = Units(window)
+        self._units = Units(window, lateness_s=options.lateness_s)
         self._cells: dict[Layer, dict[CellKey, Cell]] = {}
         self._places: dict[AlarmId, tuple[Layer, Cell, int]] = {}
+        self._readings: dict[AlarmId, Reading] = {}
         self._timetable = Timetable()
         #: What was counted of alarms that have been taken out since.
         self._left: dict[AlarmId, dict[str, int]] = {}
@@ -75,19 +76,20 @@ class Plan:
         self.remove(alarm.alarm_id)
         look_back = look_back_periods(rule, lateness_s=self._options.lateness_s)
         reading, judgement = rule.reading, rule.judgement
-        layer = self._units.layer(period_s=reading.period_s, periods=judgement.evaluation_periods + look_back)
+        periods = judgement.evaluation_periods + look_back
+        layer, unit = self._units.join(reading, periods=periods)
         key = CellKey(
             reading.period_s,
-            reading.over_time,
+            Method.of(reading),
+            periods,
             judgement.evaluation_periods,
-            reading.exclude_outliers,
             judgement.comparison,
         )
         cells = self._cells.setdefault(layer, {})
         cell = cells.get(key) or cells.setdefault(key, Cell(key, counts_results=self._options.count_results))
         row = cell.add(
             alarm.alarm_id,
-            unit=self._units.join(reading.selector, layer, reading.over_time),
+            unit=unit,
             threshold=judgement.threshold,
             state=STATE_CODES[alarm.state],
             revision=alarm.revision,
@@ -97,6 +99,7 @@ class Plan:
             **self._left.pop(alarm.alarm_id, {}),
         )
         self._places[alarm.alarm_id] = (layer, cell, row)
+        self._readings[alarm.alarm_id] = reading
 
     def remove(self, alarm_id: AlarmId) -> None:
         """Forget an alarm, if it is known."""
@@ -108,7 +111,7 @@ class Plan:
         counts = cell.counts(row)
         if counts:
             self._left[alarm_id] = counts
-        self._units.leave(cell.unit(row), layer, cell.key.statistic)
+        self._units.leave(layer, cell.unit(row), self._readings.pop(alarm_id), periods=cell.key.periods)
         moved = cell.drop(row)
         if moved is not None:
             self._places[moved] = place
@@ -129,16 +132,15 @@ class Plan:
         now_ms = now.timestamp() * 1000
         transitions: list[Transition] = []
         for layer, cells in self._cells.items():
-            layer.compute(self._window)
+            layer.compute(now_ms=round(now_ms))
             for key, cell in cells.items():
                 points = layer.points(
-                    key.statistic, wanted=key.evaluation_periods, exclude_outliers=key.exclude_outliers
+                    key.method, periods=key.periods, wanted=key.evaluation_periods, missing=MissingData.MISSING
                 )
-                fresh = layer.fresh(since_ms=now_ms - (key.period_s + self._options.lateness_s) * 1000)
                 patience_s = key.period_s * key.evaluation_periods + self._options.lateness_s
                 found = cell.find(
                     points,
-                    points.enough & fresh,
+                    points.known & (points.held >= key.evaluation_periods),
                     now_ms=now_ms,
                     believe_silence=(now - watching_since).total_seconds() > patience_s,
                 )

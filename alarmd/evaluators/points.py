@@ -17,14 +17,13 @@ class Points:
     values: list[Floats]
     #: How many each group has, at most N, shape (G,).
     held: NDArray[np.int64]
-
-    @property
-    def enough(self) -> NDArray[np.bool_]:
-        """Whether a group has all N, shape (G,)."""
-        return np.equal(self.held, len(self.values))
+    #: Whether what there is, or is not, is fresh enough to say something, shape (G,).
+    known: NDArray[np.bool_]
 
 
-def latest_points(values: Floats, count: Counts, *, wanted: int, exclude_outliers: bool) -> Points:
+def latest_points(
+    values: Floats, count: Counts, *, wanted: int, exclude_outliers: bool
+) -> tuple[list[Floats], NDArray[np.int64]]:
     """Choose the newest `wanted` periods that have samples, from arrays of shape (G, P), newest period first.
 
     Empty periods are passed over, so values need not be adjacent (as in Aodh). With `exclude_outliers` a period whose
@@ -34,12 +33,12 @@ def latest_points(values: Floats, count: Counts, *, wanted: int, exclude_outlier
     if exclude_outliers:
         usable &= ~_outliers(count, usable)
     if usable[:, :wanted].all():
-        return Points(values=[values[:, k] for k in range(wanted)], held=np.full(len(values), wanted))
+        return [values[:, k] for k in range(wanted)], np.full(len(values), wanted)
     # A stable sort of "unusable" brings the usable periods to the front and leaves them newest first.
     order = np.argsort(~usable, axis=1, kind="stable")[:, :wanted]
     chosen = np.where(np.take_along_axis(usable, order, axis=1), np.take_along_axis(values, order, axis=1), np.nan)
     held = np.minimum(usable.sum(axis=1), wanted)
-    return Points(values=[np.ascontiguousarray(chosen[:, k]) for k in range(wanted)], held=held)
+    return [np.ascontiguousarray(chosen[:, k]) for k in range(wanted)], held
 
 
 def _outliers(count: Counts, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
