@@ -8,7 +8,11 @@ stand newest first, None where a period has none.
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import nan
 
+import numpy as np
+
+from alarmd.evaluators.judging import Shape, outcomes
 from alarmd.evaluators.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES, STATES
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Judgement, MissingData
@@ -22,6 +26,23 @@ _COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.GE: operator.ge,
     Comparison.GT: operator.gt,
 }
+#: A comparison as people write it, and the one that is true where it is not.
+_SIGNS = {
+    Comparison.LT: "<",
+    Comparison.LE: "<=",
+    Comparison.EQ: "==",
+    Comparison.NE: "!=",
+    Comparison.GE: ">=",
+    Comparison.GT: ">",
+}
+_OPPOSITE = {
+    Comparison.LT: Comparison.GE,
+    Comparison.LE: Comparison.GT,
+    Comparison.EQ: Comparison.NE,
+    Comparison.NE: Comparison.EQ,
+    Comparison.GE: Comparison.LT,
+    Comparison.GT: Comparison.LE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +54,26 @@ class Judged:
     outside: int
     #: The value of the newest period, None when it has none.
     latest: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """One way in which the state of an alarm would change."""
+
+    becomes: State
+    #: What values would have to be like, None where there would have to be none.
+    comparison: Comparison | None
+    bound: float
+    #: How many further periods would have to be like that; 0 when it is enough that the newest one were.
+    periods: int
+
+    @property
+    def needs(self) -> str:
+        """What it takes in words, e.g. ``2 more periods > 80``."""
+        what = f"{_SIGNS[self.comparison]} {self.bound!r}".removesuffix(".0") if self.comparison else "without data"
+        if not self.periods:
+            return f"the newest value {what}"
+        return f"{self.periods} more {'period' if self.periods == 1 else 'periods'} {what}"
 
 
 def judge(values: Sequence[float | None], judgement: Judgement, *, state: State) -> Judged:
@@ -57,6 +98,48 @@ def threshold_of(judgement: Judgement, *, state: State) -> float:
 def next_state(state: State, outcome: Outcome) -> State:
     """Return the state that follows from an outcome."""
     return STATES[int(NEXT_STATE[STATE_CODES[state] * OUTCOMES + outcome])]
+
+
+def what_would_flip(values: Sequence[float | None], judgement: Judgement, *, state: State) -> tuple[Flip, ...]:
+    """Return the shortest ways out of the state that an alarm has with these values: by values outside, inside, none.
+
+    What would have to be of the newest period is told rather than of further ones. Where periods without data are
+    passed over, they are no way out by themselves, only silence is.
+    """
+    state = next_state(state, judge(values, judgement, state=state).outcome)
+    bound = threshold_of(judgement, state=state)
+    compare = _COMPARE[judgement.comparison]
+    sides = [nan if value is None else float(compare(value, bound)) for value in values]
+    ways: list[tuple[float, Comparison | None]] = [
+        (1.0, judgement.comparison),
+        (0.0, _OPPOSITE[judgement.comparison]),
+        (nan, None),
+    ]
+    if judgement.missing is MissingData.MISSING:
+        ways.pop()
+    flips = []
+    for side, comparison in ways:
+        first, *further = _states_after(side, sides, judgement, state=state)
+        # Data that is there does not become missing.
+        states = [state if comparison is None or not sides else first, *further]
+        changed = next((count for count, after in enumerate(states) if after is not state), None)
+        if changed is not None:
+            flips.append(Flip(becomes=states[changed], comparison=comparison, bound=bound, periods=changed))
+    return tuple(flips)
+
+
+def _states_after(side: float, sides: Sequence[float], judgement: Judgement, *, state: State) -> list[State]:
+    """Return the states that would follow if the newest period were on a side, or 1, 2, … further ones were.
+
+    Sides are 1 outside, 0 inside, NaN without data. After as many further periods as are looked at, nothing changes.
+    """
+    shape = Shape.of(judgement)._replace(comparison=Comparison.GT)
+    courses = [[side, *sides[1:]], *([side] * count + [*sides] for count in range(1, shape.reach + 1))]
+    table = np.array([(course + [nan] * shape.reach)[: shape.reach] for course in courses])
+    ages = [np.ascontiguousarray(column) for column in table.T]
+    is_alarm = np.full(len(courses), state is State.ALARM)
+    found, _ = outcomes(shape, ages, np.full(len(courses), 0.5), is_alarm)
+    return [next_state(state, Outcome(code)) for code in found.tolist()]
 
 
 def _outcome(sides: Sequence[bool | None], judgement: Judgement, *, state: State) -> Outcome:

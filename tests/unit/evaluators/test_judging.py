@@ -9,7 +9,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from alarmd.evaluators.judgement import judge, next_state, threshold_of
+from alarmd.evaluators.judgement import judge, next_state, threshold_of, what_would_flip
 from alarmd.evaluators.judging import Shape, outcomes
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Judgement, MissingData
@@ -152,6 +152,82 @@ def test_how_values_stand_to_a_threshold(
 
     assert expected is judge(values, judgement, state=state).outcome
     assert [expected] == [outcome for outcome, _ in column_outcomes(judgement, [(values, state)])]
+
+
+#: Beyond all thresholds that are drawn, on either side, and on each of them.
+_ANYTHING = [-9.0, 0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 9.0, None]
+
+
+@settings(max_examples=500, deadline=None)
+@given(judgement=judgements(), values=st.one_of(VALUES, RUNS), state=STATES)
+def test_flips_are_the_shortest_ways_to_another_state(
+    judgement: Judgement, values: list[float | None], state: State
+) -> None:
+    """Going a way leads where it says and going it less far does not; sides without a way lead nowhere."""
+
+    def after(course: list[float | None]) -> State:
+        return reference.next_of(reference.said_of(course, judgement, settled)[0], settled)
+
+    settled = state
+    settled = after(values)
+    bound = judgement.threshold
+    if settled is State.ALARM and judgement.recovery_threshold is not None:
+        bound = judgement.recovery_threshold
+    flips = {flip.comparison: flip for flip in what_would_flip(values, judgement, state=state)}
+    for value in _ANYTHING:
+        if value is None and judgement.missing is MissingData.MISSING:
+            continue
+        meant = [
+            flip
+            for comparison, flip in flips.items()
+            if (value is None and comparison is None)
+            or (value is not None and comparison is not None and reference.COMPARE[comparison](value, flip.bound))
+        ]
+        ways = [after([value, *values[1:]]) if value is not None and values else settled]
+        ways += [after([value] * count + values) for count in range(1, 2 * judgement.reach_periods)]
+        changes = [count for count, state_then in enumerate(ways) if state_then is not settled]
+
+        assert [flip.periods for flip in meant] == changes[:1]
+        assert [flip.becomes for flip in meant] == [ways[count] for count in changes[:1]]
+        assert {bound} >= {flip.bound for flip in meant}
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "state", "expected"),
+    [
+        ([70, 90, 90], {}, State.OK, [("the newest value > 80", State.ALARM)]),
+        ([90, 70, 70], {}, State.OK, [("2 more periods > 80", State.ALARM)]),
+        ([90, 90, 90], {}, State.ALARM, [("3 more periods <= 80", State.OK)]),
+        (
+            [75, 72],
+            {"recovery_threshold": 72.5, "evaluation_periods": 1},
+            State.ALARM,
+            [("the newest value <= 72.5", State.OK)],
+        ),
+        ([], {}, State.OK, [("3 more periods > 80", State.ALARM), ("3 more periods <= 80", State.OK)]),
+        (
+            [70, 70, 70],
+            {"missing": MissingData.BREACHING},
+            State.OK,
+            [("3 more periods > 80", State.ALARM), ("3 more periods without data", State.ALARM)],
+        ),
+        ([90, 90, 90], {"hold_periods": 2}, State.OK, [("2 more periods > 80", State.ALARM)]),
+        ([90, 90, 90], {"keep_periods": 5}, State.ALARM, [("6 more periods <= 80", State.OK)]),
+        (
+            [90, 90, 90],
+            {"datapoints_to_alarm": 1, "comparison": Comparison.NE, "threshold": 90.0},
+            State.OK,
+            [("the newest value != 90", State.ALARM)],
+        ),
+    ],
+)
+def test_what_would_flip_an_alarm_is_told_in_words(
+    values: list[float | None], changes: dict[str, object], state: State, expected: list[tuple[str, State]]
+) -> None:
+    """Each way says what it needs and where it leads."""
+    flips = what_would_flip(values, replace(GT_80, **changes), state=state)  # type: ignore[arg-type]  # by name
+
+    assert expected == [(flip.needs, flip.becomes) for flip in flips]
 
 
 def test_whoever_judges_by_the_state_has_to_be_told_it() -> None:
