@@ -159,7 +159,7 @@ class Judgement:
     @property
     def depends_on_state(self) -> bool:
         """Whether the outcome depends on the state that the alarm is in."""
-        return self.recovery_threshold is not None
+        return self.recovery_threshold is not None or self.keep_periods > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,16 @@ from typing import Any
 import pytest
 
 from alarmd.errors import InvalidInput
+from alarmd.model.rule import (
+    Comparison,
+    Differences,
+    Judgement,
+    Measure,
+    MissingData,
+    Percentile,
+    Statistic,
+    WindowRule,
+)
 from tests.support.rules import FAMILIES, normalised
 
 FAMILY = FAMILIES["threshold"]
@@ -35,6 +45,9 @@ def test_s3_6_the_description_is_a_sentence() -> None:
     kept = normalised("threshold", comparison_operator="gt", statistic="max", threshold=80.5)
 
     assert "Alarm when cpu_util is gt a max of 80.5 over 60 seconds" == FAMILY.describe(kept)
+    assert "Alarm when cpu_util is gt a p95 over members of the max of 80.5 over 60 seconds" == FAMILY.describe(
+        kept | {"group_statistic": "p95"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +59,74 @@ def test_s3_6_a_rule_may_name_the_project_that_it_reads(terms: tuple[tuple[str, 
     kept = normalised("threshold", query=a_query(*terms))
 
     assert project_id == FAMILY.reads_project(kept, project_id="p1")
-    assert project_id == FAMILY.parse(kept, project_id="p1").reading.selector.project_id
+    assert project_id == FAMILY.parse(kept, project_id="p1").reading.selector.project_id  # type: ignore[union-attr]  # a window rule
+
+
+BEYOND: dict[str, Any] = {
+    "group_statistic": "p99.9",
+    "datapoints_to_alarm": 2,
+    "treat_missing_data": "not_breaching",
+    "recovery_threshold": 70.0,
+    "hold_for": 61,
+    "keep_for": 180,
+    "minimum_coverage": 0.5,
+}
+
+
+def test_what_goes_beyond_aodh_is_shown_only_where_it_was_said() -> None:
+    """Attributes of alarmd's own stand behind Aodh's, and null or nothing leaves them out."""
+    sent = {"comparison_operator": "gt", "evaluation_periods": 3}
+    legacy = list(normalised("threshold", **sent))
+    kept = normalised("threshold", **BEYOND, **sent)
+
+    assert [*legacy, *BEYOND] == list(kept)
+    assert BEYOND == {key: kept[key] for key in BEYOND}
+    assert legacy == list(normalised("threshold", **dict.fromkeys(BEYOND), **sent))
+    assert kept == FAMILY.normalise(kept, project_id="p1")
+
+
+def test_what_goes_beyond_aodh_is_judged() -> None:
+    """Seconds become whole periods, begun ones counting; the rest is taken as it is."""
+    rule = FAMILY.parse(
+        normalised("threshold", **BEYOND, comparison_operator="gt", evaluation_periods=3), project_id="p1"
+    )
+
+    assert isinstance(rule, WindowRule)
+    assert Percentile(99.9) == rule.reading.over_members
+    assert 0.5 == rule.reading.minimum_coverage
+    assert (
+        Judgement(
+            comparison=Comparison.GT,
+            threshold=80.0,
+            evaluation_periods=3,
+            datapoints_to_alarm=2,
+            missing=MissingData.NOT_BREACHING,
+            recovery_threshold=70.0,
+            hold_periods=2,
+            keep_periods=3,
+        )
+        == rule.judgement
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"statistic": "avg"}, (Statistic.AVG, None, Differences.NONE)),
+        ({"statistic": "p95", "group_statistic": "max"}, (Percentile(95.0), Statistic.MAX, Differences.NONE)),
+        ({"statistic": "rate"}, (Statistic.RATE, Statistic.AVG, Differences.RESET_SAFE)),
+        ({"statistic": "delta", "group_statistic": "sum"}, (Statistic.SUM, Statistic.SUM, Differences.RESET_SAFE)),
+        ({"statistic": "last", "group_statistic": "p0"}, (Statistic.LAST, Percentile(0.0), Differences.NONE)),
+    ],
+)
+def test_statistics_are_over_time_and_over_members(
+    changes: dict[str, Any], expected: tuple[Measure, Measure | None, Differences]
+) -> None:
+    """What changed is that of one member, so members' changes are averaged where nothing else is said."""
+    rule = FAMILY.parse(normalised("threshold", **changes), project_id="p1")
+
+    assert isinstance(rule, WindowRule)
+    assert expected == (rule.reading.over_time, rule.reading.over_members, rule.reading.differences)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +143,32 @@ def test_s3_6_a_rule_may_name_the_project_that_it_reads(terms: tuple[tuple[str, 
         ({"query": a_query(("user_id", "a")) * 33}, "Invalid input for field/attribute query. "),
         ({"query": [{"field": "user_id", "value": "a", "colour": 1}]}, "argument data.threshold_rule.query: colour"),
         ({"meter_name": ""}, "Invalid input for field/attribute meter_name. Value: ''. Value should have at least 1"),
-        ({"statistic": "median"}, "Value should be one of: 'avg', 'min', 'max', 'sum' or 'count'"),
+        ({"statistic": "median"}, "'rate', 'delta', or a percentile from 'p0' to 'p100', e.g. 'p99.9'"),
+        ({"statistic": "p100.5"}, "Value should be one of: 'avg', 'min'"),
+        ({"statistic": "sample_stddev"}, "Value should be one of: 'avg', 'min'"),
+        ({"group_statistic": "rate"}, "Value: 'rate'. Value should be one of: 'avg', 'min', 'max', 'sum', 'count', "),
         ({"exclude_outliers": "perhaps"}, "Invalid input for field/attribute exclude_outliers. Value: 'perhaps'. "),
+        ({"datapoints_to_alarm": 0}, "Value should be greater or equal to 1"),
+        (
+            {"datapoints_to_alarm": 3, "evaluation_periods": 2},
+            "attribute datapoints_to_alarm. Value: '3'. Value should be lower or equal to evaluation_periods, which is 2",
+        ),
+        ({"treat_missing_data": "zero"}, "Value should be one of: 'missing', 'ignore', 'breaching' or 'not_breaching'"),
+        ({"recovery_threshold": 70}, "It goes with the comparison_operator lt, le, gt or ge only; leave it out"),
+        ({"recovery_threshold": 80.5, "comparison_operator": "gt"}, "lower or equal to threshold, which is 80"),
+        ({"recovery_threshold": 79.5, "comparison_operator": "le"}, "greater or equal to threshold, which is 80"),
+        (
+            {"recovery_threshold": "inf", "comparison_operator": "gt"},
+            "field/attribute recovery_threshold. Value: 'inf'",
+        ),
+        ({"hold_for": -1}, "Invalid input for field/attribute hold_for. Value: '-1'. Value should be greater or equal"),
+        ({"minimum_coverage": 0}, "field/attribute minimum_coverage. Value: '0'. Value should be greater than 0"),
+        ({"minimum_coverage": 1.1}, "Value should be lower or equal to 1"),
+        (
+            {"period": 1, "hold_for": 600, "keep_for": 401},
+            "The rule looks at 1002 periods of 1 s, 600 of them for hold_for and 401 for keep_for, but 1000 is the most. ",
+        ),
+        ({"period": 600, "hold_for": 3600}, "Use shorter or fewer periods, or a shorter hold_for, or ask the operator"),
         ({"period": 3600}, "but the window holds 3600 s. Use shorter or fewer periods, or ask the operator to raise"),
     ],
 )
