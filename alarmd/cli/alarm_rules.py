@@ -19,6 +19,13 @@ _FLAGS = {
     "period": "--period",
     "evaluation_periods": "--evaluation-periods",
     "exclude_outliers": "--exclude-outliers",
+    "group_statistic": "--group-statistic",
+    "datapoints_to_alarm": "--datapoints-to-alarm",
+    "treat_missing_data": "--treat-missing-data",
+    "recovery_threshold": "--recovery-threshold",
+    "hold_for": "--hold-for",
+    "keep_for": "--keep-for",
+    "minimum_coverage": "--minimum-coverage",
     "queries": "--query",
     "aggregation_method": "--aggregation-method",
     "granularity": "--granularity",
@@ -75,10 +82,20 @@ def _json_query(texts: Sequence[str]) -> str:
     return query
 
 
-_GNOCCHI = ("threshold", "comparison_operator", "aggregation_method", "granularity", "evaluation_periods")
+#: What rules over periods may say beyond Aodh's attributes.
+_BEYOND = (
+    "datapoints_to_alarm",
+    "treat_missing_data",
+    "recovery_threshold",
+    "hold_for",
+    "keep_for",
+    "minimum_coverage",
+)
+_LEGACY = ("threshold", "comparison_operator", "statistic", "period", "evaluation_periods", "exclude_outliers")
+_GNOCCHI = ("threshold", "comparison_operator", "aggregation_method", "granularity", "evaluation_periods", *_BEYOND)
 _SHAPES = {
     "threshold": _Shape(
-        plain=("threshold", "comparison_operator", "statistic", "period", "evaluation_periods", "exclude_outliers"),
+        plain=(*_LEGACY, "group_statistic", *_BEYOND),
         metric="meter_name",
         read_metrics=_one("--metric"),
         read_queries=lambda texts: [condition for text in texts for condition in conditions_of(text)],
@@ -137,6 +154,20 @@ def rule_of(type_: str, options: Mapping[str, Any], *, into: Mapping[str, Any]) 
     if "queries" in given and shape.read_queries:
         rule["query"] = shape.read_queries(given["queries"])
     return rule
+
+
+def without(rule: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return a rule without some attributes, which are spelt as in the rule or as options are.
+
+    Raises `click.UsageError` for those that it has not.
+    """
+    kept = dict(rule)
+    for name in names:
+        attribute = name.strip("-").replace("-", "_")
+        if attribute not in kept:
+            raise click.UsageError(f"The rule has no attribute {attribute} to --unset; it has {', '.join(rule)}.")
+        del kept[attribute]
+    return kept
 
 
 def missing_of(type_: str, rule: Mapping[str, Any]) -> list[str]:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands with so many options that their help needs headings."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _REST = "Options"
 
@@ -14,6 +17,11 @@ class SectionOption(click.Option):
     def __init__(self, *args: Any, section: str = _REST, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
+
+
+def in_section(section: str, *names: str, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Return the decorator that gives a command an option under a heading."""
+    return click.option(*names, cls=SectionOption, section=section, **attributes)
 
 
 class SectionedCommand(click.Command):

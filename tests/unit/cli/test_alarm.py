@@ -91,6 +91,20 @@ def test_an_update_changes_what_is_named_only(terminal: Terminal) -> None:
     assert before | {"threshold_rule": rule, "enabled": False, "alarm_actions": []} == after
 
 
+def test_an_attribute_is_taken_out_of_a_rule(terminal: Terminal) -> None:
+    """What is unset has its default again, and one that is not there is no slip that passes."""
+    before = terminal.json(*CREATE, "--comparison", "gt")
+    terminal.ok("alarm", "update", "cpu_high", "--recovery-threshold", "60", "--hold-for", "60", "--period", "10")
+    after = terminal.json(
+        *("alarm", "update", "cpu_high", "--unset", "recovery_threshold", "--unset", "hold-for", "--unset", "period")
+    )
+    result = terminal.run("alarm", "update", "cpu_high", "--unset", "keep_for")
+
+    assert before == after
+    assert 2 == result.exit_code
+    assert "The rule has no attribute keep_for to --unset; it has meter_name, query," in result.stderr
+
+
 def test_alarms_are_listed_as_asked(terminal: Terminal) -> None:
     """Filters, order and pages are passed on."""
     for name in ("b", "a", "c"):

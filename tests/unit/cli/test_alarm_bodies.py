@@ -42,6 +42,26 @@ CASES = [
         },
     ),
     (
+        "threshold",
+        (
+            *("-m", "cpu_util", "--threshold", "80", "--statistic", "max", "--group-statistic", "p95"),
+            *("--datapoints-to-alarm", "2", "--treat-missing-data", "ignore", "--recovery-threshold", "60.5"),
+            *("--hold-for", "120", "--keep-for", "0", "--minimum-coverage", "0.8"),
+        ),
+        {
+            "meter_name": "cpu_util",
+            "threshold": 80.0,
+            "statistic": "max",
+            "group_statistic": "p95",
+            "datapoints_to_alarm": 2,
+            "treat_missing_data": "ignore",
+            "recovery_threshold": 60.5,
+            "hold_for": 120,
+            "keep_for": 0,
+            "minimum_coverage": 0.8,
+        },
+    ),
+    (
         "gnocchi_resources_threshold",
         (
             *("--metric", "cpu", "--threshold", "0", "--aggregation-method", "rate:mean", "--granularity", "300"),

@@ -151,7 +151,7 @@ def test_statistics_are_over_time_and_over_members(
         ({"datapoints_to_alarm": 0}, "Value should be greater or equal to 1"),
         (
             {"datapoints_to_alarm": 3, "evaluation_periods": 2},
-            "attribute datapoints_to_alarm. Value: '3'. Value should be lower or equal to evaluation_periods, which is 2",
+            "datapoints_to_alarm. Value: '3'. Value should be lower or equal to evaluation_periods, which is 2",
         ),
         ({"treat_missing_data": "zero"}, "Value should be one of: 'missing', 'ignore', 'breaching' or 'not_breaching'"),
         ({"recovery_threshold": 70}, "It goes with the comparison_operator lt, le, gt or ge only; leave it out"),
@@ -166,7 +166,7 @@ def test_statistics_are_over_time_and_over_members(
         ({"minimum_coverage": 1.1}, "Value should be lower or equal to 1"),
         (
             {"period": 1, "hold_for": 600, "keep_for": 401},
-            "The rule looks at 1002 periods of 1 s, 600 of them for hold_for and 401 for keep_for, but 1000 is the most. ",
+            "looks at 1002 periods of 1 s, 600 of them for hold_for and 401 for keep_for, but 1000 is the most",
         ),
         ({"period": 600, "hold_for": 3600}, "Use shorter or fewer periods, or a shorter hold_for, or ask the operator"),
         ({"period": 3600}, "but the window holds 3600 s. Use shorter or fewer periods, or ask the operator to raise"),
