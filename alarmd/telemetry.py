@@ -88,6 +88,18 @@ TICK_SECONDS = Histogram(
 TICKS = Counter(
     "alarmd_ticks_total", "Evaluations of all alarms, by outcome (ok, failed).", ["outcome"], registry=REGISTRY
 )
+QUESTIONS = Counter(
+    "alarmd_questions_total",
+    "Questions asked of other people's servers, by what came back (answered, refused, failed).",
+    ["server", "outcome"],
+    registry=REGISTRY,
+)
+QUESTIONS_WAITING = Gauge(
+    "alarmd_questions_waiting",
+    "Questions that are due and have no answer yet, those under way among them.",
+    ["server"],
+    registry=REGISTRY,
+)
 TRANSITIONS = Counter(
     "alarmd_transitions_total", "Changes of state that were committed, by the new state.", ["state"], registry=REGISTRY
 )

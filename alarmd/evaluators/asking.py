@@ -21,6 +21,10 @@ class NoAnswer(AlarmdError):
     """A server did not answer, or not with anything that could be used."""
 
 
+class Refused(NoAnswer):
+    """A server answered that it will not answer this question. Others it may answer well."""
+
+
 class Question(Hashable, Protocol):
     """What is asked. Equal questions are one."""
 
@@ -45,6 +49,8 @@ class Server(Protocol):
     interval_s: float
     #: How many questions may be under way together.
     concurrency: int
+    #: How long an answer may take, seconds.
+    timeout_s: float
 
     def ask(self, question: Any, *, now: datetime) -> Answer:
         """Ask and wait, for a bounded time. Raises `NoAnswer` with the reason."""

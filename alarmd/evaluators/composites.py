@@ -103,6 +103,8 @@ class Composites:
         self._composites: dict[int, _Composite] = {}
         #: Slots of the leaves that stand for an alarm, by that alarm.
         self._referring: dict[AlarmId, set[int]] = {}
+        #: Those of them of whose state nothing has been told.
+        self._unheard: set[AlarmId] = set()
         #: Whether the state of an alarm that others refer to has changed since the last look.
         self.has_news = False
 
@@ -125,7 +127,10 @@ class Composites:
         self._composites[root] = _Composite(slots=tuple(slots), leaves=tuple(leaves), form=rule.form)
         for one in leaves:
             if isinstance(one.leaf.rule, AlarmReference):
-                self._referring.setdefault(AlarmId(one.leaf.rule.alarm_id), set()).add(one.slot)
+                referred = AlarmId(one.leaf.rule.alarm_id)
+                self._referring.setdefault(referred, set()).add(one.slot)
+                # Of this leaf nothing has been told, whatever has been told of others.
+                self._unheard.add(referred)
         return self.roster.add(alarm_id, {**values, "root": root})
 
     def leaves(self, row: int) -> tuple[PlacedLeaf, ...]:
@@ -141,6 +146,7 @@ class Composites:
                 self._referring[referred].discard(one.slot)
                 if not self._referring[referred]:
                     del self._referring[referred]
+                    self._unheard.discard(referred)
         for slot in gone.slots:
             self._nodes["level"][slot] = _FREE
             self._free.append(slot)
@@ -156,15 +162,11 @@ class Composites:
 
     def unheard_of(self) -> list[AlarmId]:
         """Return the alarms that leaves stand for and of whose state nothing has been told."""
-        outcome = self._nodes["outcome"]
-        return [
-            alarm_id
-            for alarm_id, slots in self._referring.items()
-            if any(outcome[slot] == Outcome.UNDECIDED for slot in slots)
-        ]
+        return list(self._unheard)
 
     def note(self, alarm_id: AlarmId, state: State | None) -> None:
         """Note the state of an alarm that leaves may stand for; None: there is no such alarm."""
+        self._unheard.discard(alarm_id)
         outcome = Outcome.UNKNOWN if state is None else _OF_STATE[state]
         for slot in self._referring.get(alarm_id, ()):
             if self._nodes["outcome"][slot] != outcome:
@@ -183,10 +185,7 @@ class Composites:
         truth = self._truth()
         root = truth[self.roster.column("root")[rows]]
         outcome = _OUTCOME_OF[root]
-        return [
-            self._found(turn.row, turn, evidence)
-            for turn in self.roster.turns(rows, outcome, None, now_ms=now_ms)
-        ]
+        return [self._found(turn.row, turn, evidence) for turn in self.roster.turns(rows, outcome, None, now_ms=now_ms)]
 
     def _found(self, row: int, turn: Any, evidence: Any) -> Found:
         root = self._root(row)
@@ -276,9 +275,7 @@ class Composites:
 
 
 #: What the outcome of a composite is, by what its root counts for.
-_OUTCOME_OF = np.array(
-    [Outcome.UNKNOWN, Outcome.ALL_OUTSIDE, Outcome.NONE_OUTSIDE, Outcome.UNDECIDED], np.int8
-)
+_OUTCOME_OF = np.array([Outcome.UNKNOWN, Outcome.ALL_OUTSIDE, Outcome.NONE_OUTSIDE, Outcome.UNDECIDED], np.int8)
 #: What a node counts for that is negated.
 _NEGATION = np.array([_NEITHER, _OK, _ALARM, _OPEN], np.int8)
 _NAMES = ("neither", "alarm", "ok", "not known yet")

@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan: all alarms of a worker compiled into columns, and one pass over them.
 
-Rules that read the same series in the same periods share one computation (`units`); alarms whose rules differ only in
-series and threshold share columns (`cell`); time constraints close and open them (`timetable`). A pass costs no Python
-step an alarm, only one for each change it finds.
+Rules over the window are cells of columns (`window_rules`), rules whose values other servers know are told them
+(`asked`), composite rules are the truth of both, counted (`composites`). Time constraints close and open alarms of all
+kinds (`timetable`). A pass costs no Python step an alarm, only one for each change it finds.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil, floor, inf
+from math import floor, inf
+from typing import Any
 
 import numpy as np
 
 from alarmd.cache.window import Window
-from alarmd.evaluators.cell import COUNTS, Cell, CellKey, Found
+from alarmd.evaluators.asked_rules import AskedRules
+from alarmd.evaluators.asker import Asker
+from alarmd.evaluators.cell import Cell
+from alarmd.evaluators.composites import Composites, PlacedLeaf
+from alarmd.evaluators.family import TickedRule
+from alarmd.evaluators.roster import COUNTS, Found, Roster
 from alarmd.evaluators.schedule import Schedule
 from alarmd.evaluators.tally import Counted
 from alarmd.evaluators.timetable import Timetable
 from alarmd.evaluators.transition_table import STATE_CODES, STATES
-from alarmd.evaluators.units import Layer, Method, Units
-from alarmd.evaluators.wording import reason_of
+from alarmd.evaluators.window_rules import WindowRules
 from alarmd.model.alarm import Alarm, AlarmId, State
-from alarmd.model.rule import MissingData, Reading, WindowRule
+from alarmd.model.rule import AlarmReference, CompositeRule, WindowRule
 from alarmd.model.transition import Transition
 
 
@@ -33,30 +38,29 @@ class PlanOptions:
     lateness_s: float
     #: How often the actions of an alarm with `repeat_actions` are due while its state stays.
     repeat_interval_s: float
+    #: For how long a series that has gone silent counts as a member of its groups at least.
+    member_memory_s: float = 600.0
     #: Whether the results of evaluations are counted.
     count_results: bool = False
 
 
-def look_back_periods(rule: WindowRule, *, lateness_s: float) -> int:
-    """Return how many periods before its `evaluation_periods` a rule may use when some are empty.
-
-    Aodh's rule looked back one period, or once more over all of them to judge outliers. Short periods look back over
-    the lateness budget, so that a poller's restart leaves no alarm without data.
-    """
-    gap = max(1, ceil(lateness_s / rule.reading.period_s))
-    return max(gap, rule.judgement.evaluation_periods) if rule.reading.exclude_outliers else gap
-
-
 class Plan:
-    """The compiled alarms over one window. Not safe for use by several threads."""
+    """The compiled alarms over one window. Not safe for use by several threads.
 
-    def __init__(self, window: Window, options: PlanOptions) -> None:
-        self._window = window
+    Rules that ask other servers are asked by the `asker`; without one, nothing is ever known of them.
+    """
+
+    def __init__(self, window: Window, options: PlanOptions, asker: Asker | None = None) -> None:
         self._options = options
-        self._units = Units(window, lateness_s=options.lateness_s)
-        self._cells: dict[Layer, dict[CellKey, Cell]] = {}
-        self._places: dict[AlarmId, tuple[Layer, Cell, int]] = {}
-        self._readings: dict[AlarmId, Reading] = {}
+        self._window_rules = WindowRules(
+            window,
+            lateness_s=options.lateness_s,
+            member_memory_s=options.member_memory_s,
+            counts_results=options.count_results,
+        )
+        self._asked = AskedRules(asker, counts_results=options.count_results)
+        self._composites = Composites()
+        self._places: dict[AlarmId, tuple[Cell | AskedRules | Composites, int]] = {}
         self._timetable = Timetable()
         #: What was counted of alarms that have been taken out since.
         self._left: dict[AlarmId, dict[str, int]] = {}
@@ -67,58 +71,47 @@ class Plan:
     def __contains__(self, alarm_id: object) -> bool:
         return alarm_id in self._places
 
-    def put(self, alarm: Alarm, rule: WindowRule, *, now: datetime) -> None:
+    def close(self) -> None:
+        """Let go of what others are asked."""
+        self._asked.close()
+
+    def put(self, alarm: Alarm, rule: TickedRule, *, now: datetime) -> None:
         """Add an alarm, or replace what was known of it.
 
         Raises `InvalidInput` for time constraints that cannot be read here.
         """
         schedule = Schedule.of(alarm.time_constraints) if alarm.time_constraints else None
         self.remove(alarm.alarm_id)
-        look_back = look_back_periods(rule, lateness_s=self._options.lateness_s)
-        reading, judgement = rule.reading, rule.judgement
-        periods = judgement.evaluation_periods + look_back
-        layer, unit = self._units.join(reading, periods=periods)
-        key = CellKey(
-            reading.period_s,
-            Method.of(reading),
-            periods,
-            judgement.evaluation_periods,
-            judgement.comparison,
-        )
-        cells = self._cells.setdefault(layer, {})
-        cell = cells.get(key) or cells.setdefault(key, Cell(key, counts_results=self._options.count_results))
-        row = cell.add(
-            alarm.alarm_id,
-            unit=unit,
-            threshold=judgement.threshold,
-            state=STATE_CODES[alarm.state],
-            revision=alarm.revision,
-            state_version=alarm.state_version,
-            repeat_ms=self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
-            closed=schedule is not None and not self._timetable.join(alarm.alarm_id, schedule, now=now),
+        values = {
+            "state": STATE_CODES[alarm.state],
+            "revision": alarm.revision,
+            "state_version": alarm.state_version,
+            "repeat_ms": self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
+            "closed": schedule is not None and not self._timetable.join(alarm.alarm_id, schedule, now=now),
             **self._left.pop(alarm.alarm_id, {}),
-        )
-        self._places[alarm.alarm_id] = (layer, cell, row)
-        self._readings[alarm.alarm_id] = reading
+        }
+        self._places[alarm.alarm_id] = self._placed(alarm.alarm_id, rule, values)
 
     def remove(self, alarm_id: AlarmId) -> None:
         """Forget an alarm, if it is known."""
         place = self._places.pop(alarm_id, None)
         if place is None:
             return
-        layer, cell, row = place
+        holder, row = place
         self._timetable.leave(alarm_id)
-        counts = cell.counts(row)
+        counts = holder.roster.counts(row)
         if counts:
             self._left[alarm_id] = counts
-        self._units.leave(layer, cell.unit(row), self._readings.pop(alarm_id), periods=cell.key.periods)
-        moved = cell.drop(row)
+        if isinstance(holder, Cell):
+            moved = self._window_rules.drop(holder, row)
+        elif isinstance(holder, Composites):
+            for leaf in holder.leaves(row):
+                self._uproot(leaf)
+            moved = holder.drop(row)
+        else:
+            moved = holder.drop(row)
         if moved is not None:
             self._places[moved] = place
-        if not len(cell):
-            del self._cells[layer][cell.key]
-        if not self._cells[layer]:
-            del self._cells[layer]
 
     def decide(self, *, now: datetime, watching_since: datetime) -> list[Transition]:
         """Evaluate every alarm that is open and return what should change, and what should be repeated.
@@ -128,53 +121,103 @@ class Plan:
         and the lateness budget have passed under watch, so what nobody watched never blinds an alarm.
         """
         self._follow_timetable(now)
-        self._units.follow()
-        now_ms = now.timestamp() * 1000
-        transitions: list[Transition] = []
-        for layer, cells in self._cells.items():
-            layer.compute(now_ms=round(now_ms))
-            for key, cell in cells.items():
-                points = layer.points(
-                    key.method, periods=key.periods, wanted=key.evaluation_periods, missing=MissingData.MISSING
-                )
-                patience_s = key.period_s * key.evaluation_periods + self._options.lateness_s
-                found = cell.find(
-                    points,
-                    points.known & (points.held >= key.evaluation_periods),
-                    now_ms=now_ms,
-                    believe_silence=(now - watching_since).total_seconds() > patience_s,
-                )
-                transitions += [self._transition(one, key, now) for one in found]
-        return transitions
+        watched_s = (now - watching_since).total_seconds()
+        composites = self._composites
+        self._window_rules.compute(now=now)
+        self._asked.refresh(composites.states, now=now)
+        self._window_rules.fill_leaves(composites.outcomes, composites.states, watched_s=watched_s)
+        self._asked.fill_leaves(composites.outcomes)
+        found = self._window_rules.find(now=now, watched_s=watched_s)
+        found += self._asked.find(now_ms=now.timestamp() * 1000)
+        found += self._find_composites(now)
+        return [_transition(one, now) for one in found]
+
+    def decide_followers(self, *, now: datetime) -> list[Transition]:
+        """Return what should change since the state of an alarm that others refer to has been entered, or noted."""
+        if not self._composites.has_news:
+            return []
+        return [_transition(one, now) for one in self._find_composites(now)]
 
     def enter(self, alarm_id: AlarmId, *, state: State, state_version: int, at: datetime) -> None:
         """Note that a transition, or a repeat, has been stored. Alarms forgotten meanwhile are passed over."""
         place = self._places.get(alarm_id)
-        if place is not None:
-            _, cell, row = place
-            repeat_ms = (at.timestamp() + self._options.repeat_interval_s) * 1000
-            cell.enter(row, state=STATE_CODES[state], state_version=state_version, repeat_ms=repeat_ms)
+        if place is None:
+            return
+        holder, row = place
+        repeat_ms = (at.timestamp() + self._options.repeat_interval_s) * 1000
+        holder.roster.enter(row, state=STATE_CODES[state], state_version=state_version, repeat_ms=repeat_ms)
+        if isinstance(holder, Composites):
+            holder.enter(row, state=STATE_CODES[state])
+        self._composites.note(alarm_id, state)
+
+    def note(self, alarm_id: AlarmId, state: State | None) -> None:
+        """Note the state of an alarm that composite alarms may refer to; None: there is no such alarm."""
+        self._composites.note(alarm_id, state)
+
+    def refers_to(self, alarm_id: AlarmId) -> bool:
+        """Whether a composite alarm refers to an alarm."""
+        return self._composites.refers_to(alarm_id)
+
+    def unheard_of(self) -> list[AlarmId]:
+        """Return the alarms that others refer to and of whose state nothing has been noted."""
+        return self._composites.unheard_of()
 
     def take_counts(self) -> Counted:
         """Return what was counted since this was last asked."""
         left = [[counts.get(name, 0) for name in COUNTS] for counts in self._left.values()]
         alarm_ids, rows = list(self._left), [np.array(left, np.uint32).reshape(-1, len(COUNTS))]
-        for cell in (cell for cells in self._cells.values() for cell in cells.values()):
-            counted, counts = cell.take_counts()
+        rosters: list[Roster] = [cell.roster for cell in self._window_rules.cells]
+        for roster in (*rosters, self._asked.roster):
+            counted, counts = roster.take_counts()
             alarm_ids += counted
             rows.append(counts)
         self._left = {}
         return Counted(alarm_ids=alarm_ids, counts=np.concatenate(rows))
 
+    def _placed(
+        self, alarm_id: AlarmId, rule: TickedRule, values: dict[str, Any]
+    ) -> tuple[Cell | AskedRules | Composites, int]:
+        if isinstance(rule, WindowRule):
+            return self._window_rules.add(alarm_id, rule, values)
+        if not isinstance(rule, CompositeRule):
+            return self._asked, self._asked.add(alarm_id, rule, values)
+        row = self._composites.add(alarm_id, rule, values)
+        for leaf in self._composites.leaves(row):
+            self._plant(leaf)
+        return self._composites, row
+
+    def _plant(self, placed: PlacedLeaf) -> None:
+        rule = placed.leaf.rule
+        if isinstance(rule, WindowRule):
+            self._window_rules.add_leaf(placed.slot, rule, root=placed.root)
+        elif not isinstance(rule, AlarmReference):
+            self._asked.add_leaf(placed.slot, rule, root=placed.root)
+
+    def _uproot(self, placed: PlacedLeaf) -> None:
+        rule = placed.leaf.rule
+        if isinstance(rule, WindowRule):
+            self._window_rules.drop_leaf(placed.slot)
+        elif not isinstance(rule, AlarmReference):
+            self._asked.drop_leaf(placed.slot)
+
+    def _find_composites(self, now: datetime) -> list[Found]:
+        return self._composites.find(self._leaf_evidence, now_ms=now.timestamp() * 1000)
+
+    def _leaf_evidence(self, placed: PlacedLeaf) -> Any:
+        rule = placed.leaf.rule
+        if isinstance(rule, WindowRule):
+            return self._window_rules.leaf_evidence(placed.slot)
+        return {} if isinstance(rule, AlarmReference) else self._asked.leaf_evidence(placed.slot)
+
     def _follow_timetable(self, now: datetime) -> None:
         """Open and close what the time constraints say."""
         for turn in self._timetable.turns(now):
             for alarm_id in turn.alarm_ids:
-                _, cell, row = self._places[alarm_id]
+                holder, row = self._places[alarm_id]
                 if not turn.is_open:
-                    cell.close(row)
+                    holder.roster.close(row)
                     continue
-                cell.open(
+                holder.roster.open(
                     row,
                     since_ms=turn.at.timestamp() * 1000,
                     repeat_interval_ms=self._options.repeat_interval_s * 1000,
@@ -190,24 +233,16 @@ class Plan:
         passed = max(floor((now.timestamp() - entered_s) / interval_s), 0)
         return (entered_s + (passed + 1) * interval_s) * 1000
 
-    @staticmethod
-    def _transition(found: Found, key: CellKey, now: datetime) -> Transition:
-        previous, current = STATES[found.previous], STATES[found.current]
-        reason, reason_data = reason_of(
-            previous=previous,
-            current=current,
-            outcome=found.outcome,
-            outside=found.outside,
-            wanted=key.evaluation_periods,
-            latest=found.latest,
-        )
-        return Transition(
-            alarm_id=found.alarm_id,
-            revision=found.revision,
-            state_version=found.state_version,
-            previous=previous,
-            current=current,
-            reason=reason,
-            reason_data=reason_data,
-            at=now,
-        )
+
+def _transition(found: Found, now: datetime) -> Transition:
+    return Transition(
+        alarm_id=found.alarm_id,
+        revision=found.revision,
+        state_version=found.state_version,
+        previous=STATES[found.previous],
+        current=STATES[found.current],
+        reason=found.reason,
+        reason_data=found.reason_data,
+        evidence=found.evidence,
+        at=now,
+    )

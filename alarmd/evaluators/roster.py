@@ -130,6 +130,8 @@ class Roster:
 
     def take_counts(self) -> tuple[list[AlarmId], NDArray[np.uint32]]:
         """Return the alarms that were counted and their counts, a row each, and count from nothing again."""
+        if not self._counts_results:
+            return [], np.zeros((0, len(COUNTS)), np.uint32)
         counts = np.stack([self._columns[name][: len(self)] for name in COUNTS], axis=1)
         counted = np.flatnonzero(counts.any(axis=1))
         for name in COUNTS:
@@ -167,9 +169,7 @@ class Roster:
             for at in np.flatnonzero(wanted).tolist()
         ]
 
-    def found(
-        self, turn: Turn, words: tuple[str, Mapping[str, Any]], evidence: Mapping[str, Any]
-    ) -> Found:
+    def found(self, turn: Turn, words: tuple[str, Mapping[str, Any]], evidence: Mapping[str, Any]) -> Found:
         """Return a turn with what is said of it."""
         columns = self._columns
         return Found(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alarmd.clock import Clock
 from alarmd.errors import StoreUnavailable
-from alarmd.evaluators.cell import COUNTS
+from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import AlarmId
 from alarmd.model.results import ResultCounts
 from alarmd.store.database import Database

@@ -13,8 +13,8 @@ from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.family import FindFamily, RuleLimits
 from alarmd.evaluators.judgement_body import MAX_PERIODS, JudgementBody
+from alarmd.evaluators.look_back import look_back_periods
 from alarmd.evaluators.measure import CHANGES, OverMembers, OverTime, measure_of
-from alarmd.evaluators.plan import look_back_periods
 from alarmd.evaluators.rule_body import MAX_CONDITIONS, Number, RuleBody, Whole, read_rule
 from alarmd.model.rule import Comparison, Differences, Measure, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import labels_of

@@ -14,6 +14,7 @@ from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.cluster.membership import Membership
 from alarmd.errors import LogUnavailable
+from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.family import RuleFamily
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.tally import Tally
@@ -34,6 +35,8 @@ _DEFINITIONS_AT_ONCE = 5_000
 _TRANSITIONS_AT_ONCE = 10_000
 #: A pause between two ticks that is no longer than this holds nobody up, however little lateness is allowed for.
 _PAUSE_S = 2.0
+#: How many alarms may refer to each other in a row and still follow within one tick.
+_LONGEST_CHAIN = 8
 #: Series that have gone silent are forgotten this often.
 _EXPIRE_EVERY_S = 60.0
 
@@ -66,6 +69,7 @@ class Evaluation:
         plan: PlanOptions,
         clock: Clock,
         count_interval_s: float = 10.0,
+        asker: Asker | None = None,
     ) -> None:
         self._database = database
         self._log = log
@@ -77,6 +81,7 @@ class Evaluation:
         #: Between two ticks there is always a pause, however little lateness is allowed for.
         self._longest_pause_s = max(plan.lateness_s, _PAUSE_S)
         self._clock = clock
+        self._asker = asker
         self._clock_offset_s = clock.time_s() - clock.monotonic_s()
         self._owned: frozenset[Shard] | None = None
         self._tally = Tally(database=database, clock=clock, interval_s=count_interval_s)
@@ -95,8 +100,9 @@ class Evaluation:
         now = self._clock.now()
         samples = self._follow_samples(now)
         self._follow_definitions(now)
-        transitions = self._plan.decide(now=now, watching_since=self._watching_since)
-        report = self._store(transitions, samples)
+        self._hear_of_others()
+        report = self._store(self._plan.decide(now=now, watching_since=self._watching_since), samples)
+        report = self._store_followers(report, now)
         telemetry.SERIES.set(len(self._window.directory))
         telemetry.ALARMS.set(len(self._plan))
         if self._plan_options.count_results:
@@ -107,13 +113,15 @@ class Evaluation:
 
     def close(self) -> None:
         """Store what was counted since the last time; to be called when no tick runs or follows."""
+        if self._asker is not None:
+            self._asker.close()
         if self._plan_options.count_results:
             self._tally.take(self._plan.take_counts())
             self._tally.close()
 
     def _forget(self) -> None:
         self._window = Window(self._window_limits)
-        self._plan = Plan(self._window, self._plan_options)
+        self._plan = Plan(self._window, self._plan_options, self._asker)
         self._samples_cursor: Cursor | None = None
         self._definitions_cursor: dict[Shard, int] = {}
         #: Since when every sample would have been seen; silence before that says nothing.
@@ -137,6 +145,7 @@ class Evaluation:
         """Start anew, with these shards: the log is replayed and the definitions are read from the beginning."""
         if self._plan_options.count_results:
             self._tally.take(self._plan.take_counts())
+        self._plan.close()
         self._forget()
         self._owned = owned
         self._definitions_cursor = dict.fromkeys(owned, 0)
@@ -181,7 +190,10 @@ class Evaluation:
             for alarm in news.alarms:
                 self._learn(alarm, now)
             # A removed alarm may have come back in another of these shards, so what is there now decides.
-            self._read_again([alarm_id for alarm_id in news.removed_ids if alarm_id in self._plan], now)
+            self._read_again(
+                [alarm_id for alarm_id in news.removed_ids if alarm_id in self._plan or self._plan.refers_to(alarm_id)],
+                now,
+            )
             if news.cursor == self._definitions_cursor:
                 return
             self._definitions_cursor = news.cursor
@@ -193,6 +205,7 @@ class Evaluation:
             found = unit.alarms.find(AlarmQuery(alarm_ids=tuple(alarm_ids), sort=()))
         for alarm_id in alarm_ids:
             self._plan.remove(alarm_id)
+            self._plan.note(alarm_id, None)
         for alarm in found:
             self._learn(alarm, now)
 
@@ -201,12 +214,42 @@ class Evaluation:
         try:
             family = self._families.get(alarm.type)
             if alarm.enabled and family is not None and family.is_ticked and alarm.shard in (self._owned or ()):
-                self._plan.put(alarm, family.parse(alarm.rule, project_id=alarm.project_id), now=now)
+                rule = family.parse(alarm.rule, project_id=alarm.project_id, confined=alarm.confined)
+                self._plan.put(alarm, rule, now=now)
             else:
                 self._plan.remove(alarm.alarm_id)
+            self._plan.note(alarm.alarm_id, alarm.state)
         except Exception:  # the evaluate loop: whatever is wrong with one alarm must not stop the others
             _logger.exception("alarm_not_compiled", alarm_id=alarm.alarm_id, type=alarm.type)
             self._plan.remove(alarm.alarm_id)
+
+    def _hear_of_others(self) -> None:
+        """Read the states of alarms that composite alarms refer to, where they have not been heard of."""
+        wanted = self._plan.unheard_of()
+        if not wanted:
+            return
+        with self._database.read() as unit:
+            states = {
+                alarm.alarm_id: alarm.state for alarm in unit.alarms.find(AlarmQuery(alarm_ids=tuple(wanted), sort=()))
+            }
+        for alarm_id in wanted:
+            self._plan.note(alarm_id, states.get(alarm_id))
+
+    def _store_followers(self, report: TickReport, now: datetime) -> TickReport:
+        """Let alarms that refer to others follow those whose state has just been stored, and so on."""
+        for _ in range(_LONGEST_CHAIN):
+            transitions = self._plan.decide_followers(now=now)
+            if not transitions:
+                break
+            more = self._store(transitions, 0)
+            report = replace(
+                report,
+                transitions=report.transitions + more.transitions,
+                repeats=report.repeats + more.repeats,
+                stale=report.stale + more.stale,
+                notifications=report.notifications + more.notifications,
+            )
+        return report
 
     def _store(self, transitions: Sequence[Transition], samples: int) -> TickReport:
         applied = stale = notifications = repeats = 0

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -12,30 +11,16 @@ from numpy.typing import NDArray
 from alarmd.cache.window import Window
 from alarmd.evaluators.cell import Cell, CellKey, LeafCell, Seat, Sight, rule_columns
 from alarmd.evaluators.judging import Shape
+from alarmd.evaluators.layer import Layer
+from alarmd.evaluators.look_back import periods_read
+from alarmd.evaluators.method import Method
 from alarmd.evaluators.roster import Found
-from alarmd.evaluators.units import Layer, Method, Units
+from alarmd.evaluators.units import Units
 from alarmd.model.alarm import AlarmId
 from alarmd.model.rule import WindowRule
 
 #: For so many alarms a tick it is told in full what a change was found from; a storm of more would take too long.
 _EVIDENCE_A_TICK = 1_000
-
-
-def look_back_periods(rule: WindowRule, *, lateness_s: float) -> int:
-    """Return how many periods before those that it judges a rule may use when some are empty.
-
-    Aodh's rule looked back one period, or once more over all of them to judge outliers. Short periods look back over
-    the lateness budget, so that a poller's restart leaves no alarm without data.
-    """
-    if rule.look_back_periods is not None:
-        return rule.look_back_periods
-    gap = max(1, ceil(lateness_s / rule.reading.period_s))
-    return max(gap, rule.judgement.evaluation_periods) if rule.reading.exclude_outliers else gap
-
-
-def periods_read(rule: WindowRule, *, lateness_s: float) -> int:
-    """Return how many periods a rule reads in all."""
-    return rule.judgement.reach_periods + look_back_periods(rule, lateness_s=lateness_s)
 
 
 class WindowRules:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from alarmd.model.samples import Labels, Resource
 
@@ -242,3 +242,14 @@ class RuleType(Protocol):
 
     def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
         """Return the one project whose series the rule reads, for an alarm that `project_id` owns."""
+
+
+@runtime_checkable
+class CompoundRuleType(Protocol):
+    """What a family has beside a `RuleType` whose rules hold other rules, or refer to alarms."""
+
+    def refers_to(self, rule: Mapping[str, Any]) -> frozenset[str]:
+        """Return the ids of the alarms that a normalised rule refers to."""
+
+    def types_within(self, rule: Mapping[str, Any]) -> frozenset[str]:
+        """Return the types of the rules that a normalised rule holds."""

@@ -2,7 +2,7 @@
 """Transitions: what the evaluator asks the store to make true."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,8 @@ class Transition:
     #: Aodh's `reason_data`, sent with the notification.
     reason_data: Mapping[str, Any]
     at: datetime
+    #: What it was found from, for people who ask why; JSON. Kept with the history, sent to nobody.
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     #: Whether it stands in the history though the state stays: each event that an alarm is hit by is news.
     is_news: bool = False
 

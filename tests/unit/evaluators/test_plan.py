@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.cell import COUNTS
-from alarmd.evaluators.plan import Plan, PlanOptions, look_back_periods
+from alarmd.evaluators.look_back import look_back_periods
+from alarmd.evaluators.plan import Plan, PlanOptions
+from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import Resource
@@ -328,15 +329,14 @@ def test_evaluations_are_counted_by_the_state_they_led_to() -> None:
 
 
 def test_nothing_is_counted_unless_it_is_asked_for() -> None:
-    """Without the setting, no column is kept for it."""
+    """Without the setting, nothing is told."""
     window = Window(WindowLimits(length_s=600, lateness_s=LATENESS_S))
     bench = Bench(window, Plan(window, PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60)))
     bench.put(watched(), a_rule())
     bench.sample(0, 97.0)
     bench.decide()
-    [cell] = [cell for cells in bench.plan._cells.values() for cell in cells.values()]
 
-    assert set() == set(COUNTS) & set(cell._columns)
+    assert [] == bench.plan.take_counts().alarm_ids
 
 
 def test_a_removed_alarm_is_forgotten_and_the_others_are_not() -> None:
@@ -389,7 +389,8 @@ def test_what_nobody_reads_any_more_is_forgotten() -> None:
         bench.put(watched("a"), a_rule(period_s=period_s))
     bench.plan.remove(AlarmId("a"))
 
-    assert ({}, {}, {}) == (bench.plan._cells, bench.plan._units._layers, bench.plan._units._by_selector)
+    rules = bench.plan._window_rules
+    assert ({}, {}, {}) == (rules._cells, rules._units._layers, rules._units._by_selector)
 
 
 def test_a_period_with_an_unusual_number_of_samples_is_passed_over() -> None:
