@@ -143,21 +143,32 @@ LEAVES: Final = st.one_of(
         if FAMILIES[name].fits_composite
     )
 )
-#: Composite rules within the default limits: at most five levels.
-TREES: Final[st.SearchStrategy[dict[str, Any]]] = st.recursive(
-    LEAVES,
-    lambda nodes: st.builds(
-        lambda operator, children: {operator: children},
-        st.sampled_from(["and", "or"]),
-        st.lists(nodes, min_size=1, max_size=3),
-    ),
-    max_leaves=5,
-).filter(lambda tree: depth_of(tree) <= 8)
+
+
+def _combined(nodes: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    several = st.lists(nodes, min_size=1, max_size=3)
+    return st.one_of(
+        st.builds(lambda operator, children: {operator: children}, st.sampled_from(["and", "or"]), several),
+        nodes.map(lambda node: {"not": node}),
+        several.flatmap(
+            lambda children: st.integers(1, len(children)).map(
+                lambda count: {"at_least": {"count": count, "of": children}}
+            )
+        ),
+    )
+
+
+#: Composite rules within the default limits, without references.
+TREES: Final[st.SearchStrategy[dict[str, Any]]] = st.recursive(LEAVES, _combined, max_leaves=5).filter(
+    lambda tree: depth_of(tree) <= 8
+)
 
 
 def depth_of(tree: Mapping[str, Any]) -> int:
     """Return how many levels a composite rule has."""
     if "type" in tree:
         return 1
-    [children] = tree.values()
-    return 1 + max(depth_of(child) for child in children)
+    [operand] = tree.values()
+    if isinstance(operand, Mapping):
+        operand = operand.get("of", [operand])
+    return 1 + max(depth_of(child) for child in operand)

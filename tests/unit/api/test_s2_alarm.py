@@ -124,9 +124,12 @@ def test_s2_every_type_is_kept_and_shown(door: Door, type_: str) -> None:
 def test_s2_the_reason_says_who_will_look(door: Door, type_: str) -> None:
     """Nobody has yet, and nobody will where this version only keeps the type; a reason sent along is ignored."""
     alarm = door.post("/v2/alarms", body_of(type_, state_reason="because"), headers=ANN).get_json()
-    kept_only = f": alarms of type {type_} are kept, but this version does not evaluate them"
+    kind, kept = ("rules", SHORTEST[type_]["or"][0]["type"]) if type_ == "composite" else ("alarms", type_)
+    needs = FAMILIES[kept].needs
+    until = f"and evaluated once the operator has set {needs}" if needs else "but this version does not evaluate them"
+    why = "" if FAMILIES[kept].is_evaluated else f": {kind} of type {kept} are kept, {until}"
 
-    assert "Not evaluated yet" + ("" if FAMILIES[type_].is_evaluated else kept_only) == alarm["state_reason"]
+    assert f"Not evaluated yet{why}" == alarm["state_reason"]
 
 
 def test_s2_the_type_may_change(door: Door) -> None:

@@ -30,8 +30,8 @@ def refusal(type_: str, **changes: Any) -> str:
 def test_s3_every_type_of_the_contract_is_there() -> None:
     """Aodh's seven, and the threshold type that it has dropped; the others are only kept as yet."""
     assert set(SHORTEST) == set(FAMILIES)
-    assert {"threshold", "event"} == {name for name, family in FAMILIES.items() if family.is_evaluated}
-    assert ["threshold"] == [name for name, family in FAMILIES.items() if family.is_ticked]
+    assert {"threshold", "event", "composite"} == {name for name, family in FAMILIES.items() if family.is_evaluated}
+    assert {"threshold", "composite"} == {name for name, family in FAMILIES.items() if family.is_ticked}
     assert list(SHORTEST) == [FAMILIES[name].name for name in SHORTEST]
 
 
@@ -143,7 +143,7 @@ def test_s3_no_rule_does_more_than_be_refused(data: st.DataObject) -> None:
         assert kept == normalised(type_, kept)
 
 
-@pytest.mark.parametrize("type_", sorted(set(FAMILIES) - {"threshold", "event"}))
+@pytest.mark.parametrize("type_", sorted(set(FAMILIES) - {"threshold", "event", "composite"}))
 def test_s3_what_is_only_kept_cannot_be_compiled(type_: str) -> None:
     """The text names the type."""
     with pytest.raises(InvalidInput, match=f"Alarms of type {type_} are kept, but this version does not evaluate them"):
