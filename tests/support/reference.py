@@ -5,27 +5,28 @@ It looks at one alarm at a time, keeps every sample in a dictionary and does its
 held against it by property tests.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil, sqrt
 from typing import Any
 
 from alarmd.model.alarm import State
-from alarmd.model.rule import Comparison, Selector, Statistic, WindowRule
+from alarmd.model.rule import (
+    AlarmReference,
+    CompositeRule,
+    Leaf,
+    MissingData,
+    Node,
+    Selector,
+    Statistic,
+    WindowRule,
+)
 from alarmd.model.samples import Resource
 from tests.support.aodh_schedule import is_open_in_aodh
+from tests.support.reference_judgement import ALARM, NOTHING, OK, TREND_ALARM, TREND_OK, UNKNOWN, next_of, said_of
 
-COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
-    Comparison.LT: lambda value, threshold: value < threshold,
-    Comparison.LE: lambda value, threshold: value <= threshold,
-    Comparison.EQ: lambda value, threshold: value == threshold,
-    Comparison.NE: lambda value, threshold: value != threshold,
-    Comparison.GE: lambda value, threshold: value >= threshold,
-    Comparison.GT: lambda value, threshold: value > threshold,
-}
-
-STATISTIC: dict[Statistic, Callable[[list[float]], float]] = {
+STATISTIC: dict[Any, Callable[[list[float]], float]] = {
     Statistic.AVG: lambda values: sum(values) / len(values),
     Statistic.SUM: sum,
     Statistic.MIN: min,
@@ -73,7 +74,7 @@ def is_selected(selector: Selector, series: ReferenceSeries) -> bool:
 
 
 def points_of(rule: WindowRule, series: list[ReferenceSeries], *, lateness_s: float) -> tuple[list[float], int]:
-    """Return the values that count, oldest first, and the time of the newest sample (0: there is none)."""
+    """Return the values that count, newest first, and the time of the newest sample (0: there is none)."""
     samples = [(t, v) for one in series if is_selected(rule.reading.selector, one) for t, v in one.samples.items()]
     if not samples:
         return [], 0
@@ -83,7 +84,7 @@ def points_of(rule: WindowRule, series: list[ReferenceSeries], *, lateness_s: fl
     if rule.reading.exclude_outliers:
         look_back = max(look_back, rule.judgement.evaluation_periods)
     periods = []
-    for k in range(rule.judgement.evaluation_periods + look_back):
+    for k in range(rule.judgement.reach_periods + look_back):
         values = [v for t, v in samples if watermark - (k + 1) * length < t <= watermark - k * length]
         if values:
             periods.append(values)
@@ -92,59 +93,155 @@ def points_of(rule: WindowRule, series: list[ReferenceSeries], *, lateness_s: fl
         mean = sum(counts) / len(counts)
         deviation = sqrt(sum((count - mean) ** 2 for count in counts) / len(counts))
         periods = [values for values in periods if abs(len(values) - mean) <= 2 * deviation]
-    kept = periods[: rule.judgement.evaluation_periods]
-    return [float(STATISTIC[rule.reading.over_time](values)) for values in reversed(kept)], watermark
+    kept = periods[: rule.judgement.reach_periods]
+    return [float(STATISTIC[rule.reading.over_time](values)) for values in kept], watermark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """When something is evaluated, and what is known by then."""
+
+    now_s: float
+    watching_since_s: float
+    lateness_s: float
+    member_memory_s: float = 600.0
+    #: States of other alarms; those that are not there do not exist.
+    states: Mapping[str, State] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What a rule says of its values."""
+
+    said: str
+    outside: int = 0
+    latest: float | None = None
+    #: Whether anything could be said of it at all.
+    is_evaluated: bool = True
+
+
+def _said_of_rule(rule: WindowRule, state: State, series: list[ReferenceSeries], moment: Moment) -> _Said:
+    judgement, period_s = rule.judgement, rule.reading.period_s
+    values, watermark_ms = points_of(rule, series, lateness_s=moment.lateness_s)
+    latest = values[0] if values else None
+    watched_s = moment.now_s - moment.watching_since_s
+    if judgement.missing is not MissingData.MISSING:
+        if watched_s <= period_s * judgement.reach_periods + moment.lateness_s:
+            # What nobody would have seen may have been either.
+            judgement = replace(judgement, missing=MissingData.IGNORE)
+        said, outside = said_of(values, judgement, state)
+        return _Said(said=said, outside=outside, latest=latest)
+    is_silent = moment.now_s - watermark_ms / 1000 > period_s + moment.lateness_s
+    if is_silent or len(values) < judgement.evaluation_periods:
+        is_evaluated = watched_s > period_s * judgement.evaluation_periods + moment.lateness_s
+        return _Said(said=UNKNOWN, latest=latest, is_evaluated=is_evaluated)
+    said, outside = said_of(values, judgement, state)
+    return _Said(said=said, outside=outside, latest=latest)
 
 
 def evaluate(
     rule: WindowRule,
     state: State,
     series: list[ReferenceSeries],
+    moment: Moment,
     *,
-    now_s: float,
-    watching_since_s: float,
-    lateness_s: float,
     constraints: Sequence[Mapping[str, Any]] = (),
 ) -> ReferenceVerdict:
     """Return what should become of an alarm that does not repeat its actions."""
-    if not is_open_in_aodh(constraints, datetime.fromtimestamp(now_s, UTC)):
+    if not is_open_in_aodh(constraints, datetime.fromtimestamp(moment.now_s, UTC)):
         return ReferenceVerdict(state)
-    values, watermark_ms = points_of(rule, series, lateness_s=lateness_s)
-    latest = values[-1] if values else None
-    if (
-        len(values) < rule.judgement.evaluation_periods
-        or now_s - watermark_ms / 1000 > rule.reading.period_s + lateness_s
-    ):
-        watched_s = now_s - watching_since_s
-        if watched_s <= rule.reading.period_s * rule.judgement.evaluation_periods + lateness_s:
-            return ReferenceVerdict(state)
-        if state is State.INSUFFICIENT_DATA:
-            return ReferenceVerdict(state, counted=State.INSUFFICIENT_DATA)
-        data = {
-            "type": "threshold",
-            "disposition": "unknown",
-            "count": rule.judgement.evaluation_periods,
-            "most_recent": latest,
-        }
-        reason = f"{rule.judgement.evaluation_periods} datapoints are unknown"
-        return ReferenceVerdict(State.INSUFFICIENT_DATA, reason, data, State.INSUFFICIENT_DATA)
-    outside = [COMPARE[rule.judgement.comparison](value, rule.judgement.threshold) for value in values]
-    counted = None
-    if all(outside):
-        new = counted = State.ALARM
-    elif not any(outside):
-        new = counted = State.OK
-    elif state is State.INSUFFICIENT_DATA:
-        new = State.ALARM if outside[-1] else State.OK
-    else:
-        new = state
+    found = _said_of_rule(rule, state, series, moment)
+    if not found.is_evaluated:
+        return ReferenceVerdict(state)
+    new = next_of(found.said, state)
+    counted = new if found.said in {ALARM, OK, UNKNOWN} else None
     if new is state:
         return ReferenceVerdict(state, counted=counted)
-    disposition = "inside" if new is State.OK else "outside"
-    count = outside.count(new is not State.OK)
+    wanted = rule.judgement.evaluation_periods
+    count = wanted if found.said == UNKNOWN else (wanted - found.outside if new is State.OK else found.outside)
+    disposition = {State.OK: "inside", State.ALARM: "outside", State.INSUFFICIENT_DATA: "unknown"}[new]
+    reason = (
+        f"{wanted} datapoints are unknown"
+        if found.said == UNKNOWN
+        else f"Transition to {new} due to {count} samples {disposition} threshold, most recent: {found.latest}"
+    )
+    data = {"type": "threshold", "disposition": disposition, "count": count, "most_recent": found.latest}
+    return ReferenceVerdict(new, reason, data, counted)
+
+
+def evaluate_composite(
+    rule: CompositeRule,
+    state: State,
+    series: list[ReferenceSeries],
+    moment: Moment,
+    *,
+    constraints: Sequence[Mapping[str, Any]] = (),
+) -> ReferenceVerdict:
+    """Return what should become of a composite alarm that does not repeat its actions."""
+    if not is_open_in_aodh(constraints, datetime.fromtimestamp(moment.now_s, UTC)):
+        return ReferenceVerdict(state)
+    leaves = [_leaf_value(leaf, state, series, moment, turned=turned) for leaf, turned in _leaves(rule.root)]
+    values = iter(leaves)
+    value = _value_of(rule.root, values)
+    new = state if value == NOTHING else _STATES[value]
+    if new is state:
+        return ReferenceVerdict(state)
+    # A leaf that is negated speaks for the opposite of what it is.
+    speaking = [
+        (f"rule{number}", dict(leaf.wire))
+        for number, ((leaf, turned), said) in enumerate(zip(_leaves(rule.root), leaves, strict=True), 1)
+        if _STATES.get(_OPPOSITE[said] if turned else said) is new
+    ]
+    tail = {
+        State.OK: "inside their threshold.",
+        State.ALARM: "outside their threshold.",
+        State.INSUFFICIENT_DATA: "state evaluated to unknown.",
+    }[new]
+    named = ", ".join(sorted(name for name, _ in speaking))
     return ReferenceVerdict(
         new,
-        f"Transition to {new} due to {count} samples {disposition} threshold, most recent: {latest}",
-        {"type": "threshold", "disposition": disposition, "count": count, "most_recent": latest},
-        counted,
+        f"Composite rule alarm with composition form: {rule.form} transition to {new}, due to rules: {named} {tail}",
+        {"type": "composite", "composition_form": rule.form, "causative_rules": dict(speaking)},
     )
+
+
+_STATES = {ALARM: State.ALARM, OK: State.OK, UNKNOWN: State.INSUFFICIENT_DATA}
+_OPPOSITE = {ALARM: OK, OK: ALARM, UNKNOWN: UNKNOWN, NOTHING: NOTHING}
+
+
+def _leaves(node: Node, *, turned: bool = False) -> Iterator[tuple[Leaf, bool]]:
+    """Yield the leaves from the left, each with whether an odd number of negations stands above it."""
+    if isinstance(node, Leaf):
+        yield node, turned
+        return
+    for below in node.nodes:
+        yield from _leaves(below, turned=turned != node.is_negated)
+
+
+def _leaf_value(leaf: Leaf, composite: State, series: list[ReferenceSeries], moment: Moment, *, turned: bool) -> str:
+    """Return what a leaf counts for: alarm, ok, unknown, or nothing yet."""
+    if isinstance(leaf.rule, AlarmReference):
+        known = moment.states.get(leaf.rule.alarm_id, State.INSUFFICIENT_DATA)
+        return {State.OK: OK, State.ALARM: ALARM, State.INSUFFICIENT_DATA: UNKNOWN}[known]
+    # What the leaf would be in if it alone kept the composite where it is.
+    own = {State.ALARM: State.OK, State.OK: State.ALARM}.get(composite, composite) if turned else composite
+    found = _said_of_rule(leaf.rule, own, series, moment)
+    if not found.is_evaluated:
+        return NOTHING
+    if found.said in {TREND_ALARM, TREND_OK}:
+        return ALARM if next_of(found.said, own) is State.ALARM else OK
+    return found.said
+
+
+def _value_of(node: Node, leaves: Iterator[str]) -> str:
+    """Return what a node counts for; takes the values of its leaves from the left."""
+    if isinstance(node, Leaf):
+        return next(leaves)
+    below = [_value_of(one, leaves) for one in node.nodes]
+    if below.count(ALARM) >= node.at_least:
+        value = ALARM
+    elif len(below) - below.count(OK) < node.at_least:
+        value = OK
+    else:
+        value = NOTHING if NOTHING in below else UNKNOWN
+    return _OPPOSITE[value] if node.is_negated else value

@@ -18,7 +18,7 @@ from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import Resource
-from tests.support.reference import ReferenceSeries, evaluate
+from tests.support.reference import Moment, ReferenceSeries, evaluate
 from tests.support.samples import a_batch, a_resource
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -525,9 +525,7 @@ def test_the_plan_agrees_with_the_reference(
                 rule,
                 states[alarm_id],
                 list(series.values()),
-                now_s=now.timestamp(),
-                watching_since_s=since.timestamp(),
-                lateness_s=LATENESS_S,
+                Moment(now_s=now.timestamp(), watching_since_s=since.timestamp(), lateness_s=LATENESS_S),
                 constraints=windows[int(alarm_id)],
             )
             if expected.counted:
