@@ -29,6 +29,7 @@ from alarmd.errors import AlarmdError, SettingsError
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.previews import Previews
 from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.evaluators.tick import Evaluation
 from alarmd.importing import AodhSource, Conversion, ImportRun
@@ -140,6 +141,8 @@ class Runtime:
             lateness_s=window.lateness_s,
             composite_depth=self.settings.api.max_composite_depth,
             composite_leaves=self.settings.api.max_composite_leaves,
+            gnocchi_is_strict=self.settings.gnocchi.strict,
+            gnocchi_is_asked=self.settings.gnocchi.url is not None,
         )
         built: dict[str, RuleFamily] = {}
         for name in plugins.names("alarmd.evaluators"):
@@ -273,26 +276,47 @@ class Runtime:
         self, *, database: Database, log: SampleLog, doorbell: Doorbell, membership: Membership
     ) -> Evaluation:
         """Return what evaluates the alarms of a worker's shards."""
-        window = self.settings.window
         return Evaluation(
             database=database,
             log=log,
             doorbell=doorbell,
             membership=membership,
             families=self.families,
-            window=WindowLimits(
-                length_s=window.length_s,
-                lateness_s=window.lateness_s,
-                future_s=self.settings.api.sample_future_s,
-                max_series=window.max_series,
-            ),
-            plan=PlanOptions(
-                lateness_s=window.lateness_s,
-                repeat_interval_s=self.settings.evaluator.repeat_interval_s,
-                count_results=self.settings.evaluator.count_results,
-            ),
+            window=self._window_limits,
+            plan=self._plan_options(count_results=self.settings.evaluator.count_results),
             clock=self.clock,
             count_interval_s=self.settings.evaluator.count_interval_s,
+        )
+
+    def previews(self, *, database: Database, log: SampleLog) -> Previews:
+        """Return what says what rules would have done."""
+        return Previews(
+            database=database,
+            log=log,
+            families=self.families,
+            window=self._window_limits,
+            plan=self._plan_options(),
+            tick_s=self.settings.evaluator.tick_s,
+            retention_s=self.settings.log.retention_s,
+            timeout_s=self.settings.api.preview_timeout_s,
+            clock=self.clock,
+        )
+
+    @property
+    def _window_limits(self) -> WindowLimits:
+        window = self.settings.window
+        return WindowLimits(
+            length_s=window.length_s,
+            lateness_s=window.lateness_s,
+            future_s=self.settings.api.sample_future_s,
+            max_series=window.max_series,
+        )
+
+    def _plan_options(self, *, count_results: bool = False) -> PlanOptions:
+        return PlanOptions(
+            lateness_s=self.settings.window.lateness_s,
+            repeat_interval_s=self.settings.evaluator.repeat_interval_s,
+            count_results=count_results,
         )
 
     def event_evaluation(self, *, database: Database, doorbell: Doorbell) -> EventEvaluation:

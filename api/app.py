@@ -13,6 +13,7 @@ from alarmd.api import (
     deliveries,
     events,
     operations,
+    preview,
     queries,
     quotas,
     results,
@@ -62,6 +63,7 @@ def create_app(context: ApiContext) -> Flask:
         samples,
         events,
         series,
+        preview,
         deliveries,
         operations,
     ):

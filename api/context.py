@@ -15,6 +15,7 @@ from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
 from alarmd.evaluators.event_evaluation import EventEvaluation
+from alarmd.evaluators.previews import Previews
 from alarmd.model.caller import Caller
 from alarmd.policy import Policy
 from alarmd.store.database import Database
@@ -67,6 +68,7 @@ class ApiContext:
     quotas: QuotaService
     results: ResultService
     events: EventEvaluation
+    previews: Previews
     policy: Policy
     database: Database
     log: SampleLog

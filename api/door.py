@@ -27,6 +27,7 @@ def open_door(
             quotas=runtime.quota_service(database=database),
             results=runtime.result_service(database=database),
             events=runtime.event_evaluation(database=database, doorbell=doorbell),
+            previews=runtime.previews(database=database, log=log),
             policy=runtime.policy,
             database=database,
             log=log,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from alarmd.api import schemas
+from alarmd.api import schemas, verdict_schemas
 from alarmd.api.alarm_body import AlarmBody
 from alarmd.api.openapi_examples import alarm_examples
 from alarmd.api.openapi_terms import HEADERS, Part, errors, ref
@@ -32,6 +32,7 @@ _VIEWS: tuple[type[BaseModel], ...] = (
     schemas.SeriesDataView,
     schemas.DeliveryView,
     schemas.DeliveryListView,
+    verdict_schemas.PreviewView,
     schemas.HealthView,
     schemas.ReadinessView,
 )
@@ -41,6 +42,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     schemas.ComplexQueryBody,
     schemas.QuotasBody,
     schemas.PushBody,
+    verdict_schemas.PreviewOptions,
     schemas.EventPushBody,
 )
 
@@ -88,7 +90,22 @@ def _schemas(rule_bodies: Mapping[str, type[BaseModel]]) -> Part:
     found["AlarmBody"]["properties"]["time_constraints"] = {
         "anyOf": [{"type": "array", "items": ref("TimeConstraintBody")}, {"type": "null"}]
     }
-    return found | _by_type("AlarmBody", found["AlarmBody"], taken) | _by_type("AlarmView", found["AlarmView"], shown)
+    return {
+        **found,
+        **_by_type("AlarmBody", found["AlarmBody"], taken),
+        **_by_type("AlarmView", found["AlarmView"], shown),
+        **_by_type("PreviewBody", _previewed(found["AlarmBody"], found.pop("PreviewOptions")), taken),
+    }
+
+
+def _previewed(alarm: Part, options: Part) -> Part:
+    """Return the schema of what an alarm and the options of its preview have in one body."""
+    return alarm | {
+        "title": "PreviewBody",
+        "description": "An alarm as it would be created, and what it is to be tried on.",
+        "properties": alarm["properties"] | options["properties"],
+        "required": [name for name in alarm["required"] if name != "name"],
+    }
 
 
 def _by_type(name: str, common: Part, rules: Mapping[str, Any]) -> Part:

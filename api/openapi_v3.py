@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `/openapi.json` says of alarmd's own API, v3, and of the operators' paths."""
 
+from alarmd.api.openapi_examples import RULES
 from alarmd.api.openapi_terms import (
     LIMIT,
     MARKER,
@@ -28,7 +29,7 @@ _SERIES = [
 
 def v3_paths() -> Part:
     """Return the paths of v3."""
-    return _samples() | _events() | _deliveries()
+    return _samples() | _events() | _verdicts() | _deliveries()
 
 
 def _samples() -> Part:
@@ -82,6 +83,26 @@ def _events() -> Part:
                 {202: answer(ref("PushView"), description="Done."), 400: refused},
                 body={"anyOf": [ref("EventPushBody"), list_of("EventBody"), ref("EventBody")]},
                 examples={"many": {"value": {"events": [event]}}, "bare": {"value": event}},
+            ),
+        },
+    }
+
+
+def _verdicts() -> Part:
+    alarm = {"type": "threshold", "threshold_rule": RULES["threshold"]}
+    samples = [{"metric": "cpu_util", "resource_id": "vm-1", "value": 95, "timestamp": 1767258000}]
+    return {
+        "/v3/alarms/preview": {
+            "post": operation(
+                "preview_alarm",
+                "Say what an alarm would have done over the samples that there are, or over those given. "
+                "429 also while another preview is computed.",
+                {200: answer(ref("PreviewView"))},
+                body=ref("PreviewBody"),
+                examples={
+                    "preview": {"value": {**alarm, "since": "1h"}},
+                    "backtest": {"value": {**alarm, "samples": samples}},
+                },
             ),
         },
     }

@@ -81,6 +81,13 @@ class AlarmService:
         self._doorbell.ring(Bell.ALARMS)
         return alarm
 
+    def drafted(self, draft: AlarmDraft, caller: Caller) -> Alarm:
+        """Return the alarm that would be created, checked like one that is; nothing is stored."""
+        require(self._policy, Action.CREATE_ALARM, caller)
+        alarm = self._drafting.new(draft, caller, self._clock.now())
+        self._drafting.actions.check_targets(alarm)
+        return alarm
+
     def get(self, alarm_id: str, caller: Caller, *, action: Action = Action.GET_ALARM) -> Alarm:
         """Return one alarm; the action says what of it is wanted."""
         with self._database.read() as unit:

@@ -83,6 +83,7 @@ class ApiSettings(_Section):
     max_events_per_push: PositiveInt = 1_000
     max_event_bytes: PositiveInt = 65_536
     requests_per_second_per_project: NonNegativeInt = 0
+    preview_timeout_s: Seconds = 20.0
     max_actions: NonNegativeInt = 100
     max_composite_depth: PositiveInt = 8
     max_composite_leaves: PositiveInt = 100
@@ -251,6 +252,26 @@ class KeystoneSettings(_Section):
         return self
 
 
+def _http_url(value: str) -> str:
+    """Check the address of a server."""
+    if not re.match(r"https?://[^/\s]", value):
+        raise ValueError('must be a URL, e.g. "http://controller:8041"')
+    return value.rstrip("/")
+
+
+class GnocchiSettings(_Section):
+    """Rules of the gnocchi types, and the Gnocchi that may be asked for their values."""
+
+    url: Annotated[str, AfterValidator(_http_url)] | None = None
+    strict: bool = False
+    interval_s: Seconds = 10.0
+    timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 8
+    user: str = "admin"
+    service_project_id: str | None = None
+    cafile: Path | None = None
+
+
 class Settings(BaseSettings):
     """Everything the daemon can be told."""
 
@@ -269,6 +290,7 @@ class Settings(BaseSettings):
     logging: LoggingSettings = LoggingSettings()
     cluster: ClusterSettings = ClusterSettings()
     keystone: KeystoneSettings = KeystoneSettings()
+    gnocchi: GnocchiSettings = GnocchiSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -21,10 +21,13 @@ from alarmd.api.app import create_app
 from alarmd.api.context import Access, ApiContext, ApiLimits, Identify
 from alarmd.api.tokens import Tokens
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
+from alarmd.cache.window import WindowLimits
 from alarmd.clock import Clock, ManualClock
 from alarmd.cluster.doorbell import Bell, Doorbell, Listener
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
+from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.previews import Previews
 from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.policy import Policy, TablePolicy
 from alarmd.store import schema
@@ -188,6 +191,17 @@ def open_door(
         "quotas": quotas,
         "results": ResultService(database=database, policy=policy, is_enabled=count_results),
         "events": EventEvaluation(database=database, doorbell=doorbell, clock=clock),
+        "previews": Previews(
+            database=database,
+            log=log,
+            families=rule_families(),
+            window=WindowLimits(length_s=3600, lateness_s=10),
+            plan=PlanOptions(lateness_s=10, repeat_interval_s=60),
+            tick_s=1.0,
+            retention_s=7200,
+            timeout_s=20.0,
+            clock=clock,
+        ),
         "policy": policy,
         "database": database,
         "log": log,
