@@ -26,6 +26,8 @@ from alarmd.cluster.local_doorbell import LocalDoorbell
 from alarmd.cluster.membership import Membership
 from alarmd.cluster.solo import SoloMembership
 from alarmd.errors import AlarmdError, SettingsError
+from alarmd.evaluators import servers
+from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
@@ -81,7 +83,9 @@ class Runtime:
         if self.settings.api.requests_per_second_per_project:
             _need("limits", extra="ratelimit", setting="api.requests_per_second_per_project")
         if self.settings.keystone.auth_url is not None:
-            _need("keystonemiddleware", extra="keystone", setting="keystone.auth_url")
+            _need("keystoneauth1", extra="openstack", setting="keystone.auth_url")
+        if self.settings.api.auth == "keystone":
+            _need("keystonemiddleware", extra="keystone", setting="api.auth")
         _ = self.policy, self.families
 
     def _check_sources(self) -> None:
@@ -143,6 +147,9 @@ class Runtime:
             composite_leaves=self.settings.api.max_composite_leaves,
             gnocchi_is_strict=self.settings.gnocchi.strict,
             gnocchi_is_asked=self.settings.gnocchi.url is not None,
+            servers=servers.configured(self.settings),
+            prometheus_project_label=self.settings.prometheus.project_label,
+            check_promql=servers.promql_check(self.settings, clock=self.clock),
         )
         built: dict[str, RuleFamily] = {}
         for name in plugins.names("alarmd.evaluators"):
@@ -286,6 +293,7 @@ class Runtime:
             plan=self._plan_options(count_results=self.settings.evaluator.count_results),
             clock=self.clock,
             count_interval_s=self.settings.evaluator.count_interval_s,
+            asker=Asker(servers.servers(self.settings, clock=self.clock), clock=self.clock),
         )
 
     def previews(self, *, database: Database, log: SampleLog) -> Previews:

@@ -26,6 +26,16 @@ class RuleLimits:
     composite_depth: int = 8
     #: Leaves of a composite rule, over all levels.
     composite_leaves: int = 100
+    #: Whether rules of the gnocchi types say what Gnocchi says to Aodh, to the digit and to the fault.
+    gnocchi_is_strict: bool = False
+    #: Whether a Gnocchi is asked for their values, instead of the window.
+    gnocchi_is_asked: bool = False
+    #: The names of the servers that can be asked, e.g. ``prometheus``.
+    servers: frozenset[str] = frozenset()
+    #: The label whose value tells the project of a series in Prometheus.
+    prometheus_project_label: str = "project"
+    #: Raises `InvalidInput` for what is no PromQL; None where nobody can tell.
+    check_promql: Callable[[str], None] | None = None
 
 
 class RuleFamily(RuleType, Protocol):

@@ -21,17 +21,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alarmd.settings.section import HttpUrl, Seconds, SecondsOrZero, Section
+from alarmd.settings.servers import OctaviaSettings, PrometheusSettings
+
 PREFIX = "ALARMD_"
 DELIMITER = "__"
 
 Role: TypeAlias = Literal["api", "poller", "evaluator", "notifier"]
 ROLES: tuple[Role, ...] = ("api", "poller", "evaluator", "notifier")
-
-#: A hundred years. What is longer cannot be added to every moment, and is meant as "for ever" all the same.
-_LONGEST_S = 100 * 365 * 86400.0
-
-Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST_S)]
-SecondsOrZero: TypeAlias = Annotated[float, Field(ge=0, le=_LONGEST_S)]
 
 
 def _words(value: Any) -> Any:
@@ -63,11 +60,7 @@ def _origin(value: str) -> str:
     return value
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-
-class ApiSettings(_Section):
+class ApiSettings(Section):
     """The REST door."""
 
     listen: Annotated[str, AfterValidator(_host_and_port)] = "127.0.0.1:8042"
@@ -124,7 +117,7 @@ class ApiSettings(_Section):
         return self
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """The database of alarms, history and outbox."""
 
     url: SecretStr | None = None
@@ -132,7 +125,7 @@ class StoreSettings(_Section):
     history_retention_s: Seconds = 30 * 86400.0
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """The sample log."""
 
     engine: str = "sqlite"
@@ -142,7 +135,7 @@ class LogSettings(_Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class WindowSettings(_Section):
+class WindowSettings(Section):
     """The columnar window of each evaluator."""
 
     length_s: Seconds = 3600.0
@@ -165,7 +158,7 @@ class SourceSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
-class PollerSettings(_Section):
+class PollerSettings(Section):
     """Where samples come from."""
 
     interval_s: Seconds = 10.0
@@ -173,7 +166,7 @@ class PollerSettings(_Section):
     sources: Annotated[tuple[SourceSettings, ...], BeforeValidator(_tables)] = (SourceSettings(type="host"),)
 
 
-class EvaluatorSettings(_Section):
+class EvaluatorSettings(Section):
     """The evaluation of rules."""
 
     tick_s: Seconds = 1.0
@@ -185,7 +178,7 @@ class EvaluatorSettings(_Section):
     membership_url_file: Path | None = None
 
 
-class NotifierSettings(_Section):
+class NotifierSettings(Section):
     """The delivery of actions."""
 
     workers: PositiveInt = 1
@@ -212,14 +205,14 @@ class NotifierSettings(_Section):
         return tuple(secret.get_secret_value() for secret in every)
 
 
-class LoggingSettings(_Section):
+class LoggingSettings(Section):
     """The daemon's own log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
-class ClusterSettings(_Section):
+class ClusterSettings(Section):
     """How processes wake each other."""
 
     doorbell: Literal["local", "redis"] = "local"
@@ -227,7 +220,7 @@ class ClusterSettings(_Section):
     doorbell_url_file: Path | None = None
 
 
-class KeystoneSettings(_Section):
+class KeystoneSettings(Section):
     """The identity service of OpenStack, and who alarmd is there."""
 
     auth_url: str | None = None
@@ -252,17 +245,10 @@ class KeystoneSettings(_Section):
         return self
 
 
-def _http_url(value: str) -> str:
-    """Check the address of a server."""
-    if not re.match(r"https?://[^/\s]", value):
-        raise ValueError('must be a URL, e.g. "http://controller:8041"')
-    return value.rstrip("/")
-
-
-class GnocchiSettings(_Section):
+class GnocchiSettings(Section):
     """Rules of the gnocchi types, and the Gnocchi that may be asked for their values."""
 
-    url: Annotated[str, AfterValidator(_http_url)] | None = None
+    url: HttpUrl | None = None
     strict: bool = False
     interval_s: Seconds = 10.0
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 5.0
@@ -291,6 +277,8 @@ class Settings(BaseSettings):
     cluster: ClusterSettings = ClusterSettings()
     keystone: KeystoneSettings = KeystoneSettings()
     gnocchi: GnocchiSettings = GnocchiSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    octavia: OctaviaSettings = OctaviaSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -331,6 +319,14 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _catalogues_are_keystones(self) -> Self:
+        if self.octavia.from_catalogue and self.keystone.auth_url is None:
+            raise ValueError(
+                "octavia.from_catalogue needs keystone.auth_url and keystone.password; without, set octavia.url"
+            )
+        return self
+
     @property
     def is_embedded(self) -> bool:
         """Whether the database is a SQLite file, alarmd's own."""
@@ -348,7 +344,7 @@ def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[
     """Yield every key and its default, dotted, in the order they are declared."""
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        if isinstance(default, _Section):
+        if isinstance(default, Section):
             yield from keys(type(default), f"{name}.")
         else:
             yield f"{prefix}{name}", default
