@@ -2,13 +2,15 @@
 """`alarmd alarm`: alarms, as people make and watch them."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import click
 
 from alarmd.cli.alarm_definition import create_alarm, update_alarm
 from alarmd.cli.alarm_lookup import flat, found_alarm
+from alarmd.cli.alarm_preview import backtest_alarm, preview_alarm
 from alarmd.cli.alarm_state import show_capabilities, show_history, show_metrics, state
-from alarmd.cli.client import Client, client_options, path_of
+from alarmd.cli.client import Client, RequestRefused, client_options, path_of
 from alarmd.cli.complex_query import body_of_query
 from alarmd.cli.notation import pairs_of
 from alarmd.cli.output import Output, output_options
@@ -29,12 +31,22 @@ def alarm() -> None:
       alarmd alarm show cpu_high --format yaml
       alarmd alarm update cpu_high --threshold 90
       alarmd alarm history cpu_high
+      alarmd alarm preview -f cpu_high.yaml --since 1h
 
     Wherever an ALARM is asked for, its id or its name will do.
     """
 
 
-for _command in (create_alarm, update_alarm, state, show_history, show_metrics, show_capabilities):
+for _command in (
+    create_alarm,
+    update_alarm,
+    state,
+    show_history,
+    show_metrics,
+    show_capabilities,
+    preview_alarm,
+    backtest_alarm,
+):
     alarm.add_command(_command)
 
 
@@ -105,17 +117,26 @@ def show_alarm(client: Client, output: Output, *, alarm_ref: str) -> None:
 
 @alarm.command(name="delete")
 @click.argument("alarm_refs", metavar="ALARM...", nargs=-1, required=True)
+@click.option("--cascade", is_flag=True, help="Also delete the composite alarms that refer to them.")
 @client_options
-def delete_alarms(client: Client, *, alarm_refs: tuple[str, ...]) -> None:
+def delete_alarms(client: Client, *, alarm_refs: tuple[str, ...], cascade: bool) -> None:
     """Delete alarms. Notifications that still wait for delivery are given up.
 
+    An alarm that others refer to is not deleted, unless these go too.
+
     \b
-    Example:
+    Examples:
       alarmd alarm delete cpu_high cpu_low
+      alarmd alarm delete cpu_high --cascade
     """
-    for alarm_ref in alarm_refs:
-        alarm_id = found_alarm(client, alarm_ref)["alarm_id"]
-        client.delete(path_of("v2", "alarms", alarm_id))
+    # Looked up first: one of them may go with another.
+    alarm_ids = [found_alarm(client, alarm_ref)["alarm_id"] for alarm_ref in alarm_refs]
+    for place, alarm_id in enumerate(alarm_ids):
+        try:
+            client.delete(path_of("v2", "alarms", alarm_id), [("cascade", "true")] if cascade else [])
+        except RequestRefused as error:
+            if not (cascade and place and error.status == HTTPStatus.NOT_FOUND):
+                raise
         click.echo(f"Deleted alarm {alarm_id}.", err=True)
 
 

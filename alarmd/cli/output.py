@@ -93,10 +93,24 @@ class Output:
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--format` and `--column`; it gets the `Output` made of them as its first argument."""
+    return _output_options("-f", "--format")(command)
 
+
+def long_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the same to a command whose `-f` is a file, as it is with those who write rules down."""
+    return _output_options("--format")(command)
+
+
+def _output_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        return _with_output(command, names)
+
+    return decorate
+
+
+def _with_output(command: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
     @click.option(
-        "-f",
-        "--format",
+        *names,
         "output_format",
         type=click.Choice([str(form) for form in Format]),
         default=str(Format.TABLE),

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`alarmd samples`: push samples by hand or from a stream, and look at what is there."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, TextIO
 
@@ -13,6 +12,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from alarmd.cli.client import Client, client_options
 from alarmd.cli.notation import pairs_of
 from alarmd.cli.output import Output, output_options
+from alarmd.cli.sample_lines import BrokenLine, lines_of
 
 #: Samples of one request when a stream is pushed.
 _CHUNK = 5_000
@@ -89,7 +89,7 @@ def push_samples(
     if source is not None:
         if given:
             raise click.UsageError("With --file, everything about a sample stands in the file.")
-        accepted, complaints = _push(client, _lines_of(source))
+        accepted, complaints = _push(client, lines_of(source))
     else:
         missing = [name for name in ("metric", "value", "resource_id") if name not in given]
         if missing:
@@ -162,8 +162,8 @@ def _push(client: Client, lines: Iterable[tuple[int, Any]]) -> tuple[int, list[s
     with _progress() as progress:
         task = progress.add_task("pushed", total=None)
         while chunk := list(islice(rest, _CHUNK)):
-            good = [(number, sample) for number, sample in chunk if not isinstance(sample, _BrokenLine)]
-            complaints += [f"line {number}: {bad.reason}" for number, bad in chunk if isinstance(bad, _BrokenLine)]
+            good = [(number, sample) for number, sample in chunk if not isinstance(sample, BrokenLine)]
+            complaints += [f"line {number}: {bad.reason}" for number, bad in chunk if isinstance(bad, BrokenLine)]
             if good:
                 answer = client.push("/v3/samples", {"samples": [sample for _, sample in good]})
                 accepted += answer["accepted"]
@@ -173,28 +173,6 @@ def _push(client: Client, lines: Iterable[tuple[int, Any]]) -> tuple[int, list[s
                     complaints.append(f"{place}{rejection['reason']}")
             progress.update(task, advance=len(chunk))
     return accepted, complaints
-
-
-class _BrokenLine:
-    """A line that is no JSON."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
-def _lines_of(source: TextIO) -> Iterator[tuple[int, Any]]:
-    """Yield the samples of JSON lines with the number of their line; empty lines are passed over."""
-    for number, line in enumerate(source, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line, parse_constant=_refuse_constant)
-        except ValueError as error:
-            yield number, _BrokenLine(f"not JSON: {error}")
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _number_or_text(value: str | None) -> float | str | None:
