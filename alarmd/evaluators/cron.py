@@ -98,13 +98,14 @@ class CronLine:
             raise ValueError(f"Value should have 5 to 7 fields or be one of: {', '.join(sorted(_NAMED))}")
         minutes, hours, days, months, weekdays = parts[:5]
         seconds, years = parts[5] if len(parts) > 5 else "0", parts[6] if len(parts) > 6 else "*"
+        days_are_free, weekdays_are_free = _are_free(days, weekdays)
         fields = (
             _written(_SECONDS, seconds),
             _written(_MINUTE, minutes),
             _written(_HOUR, hours),
-            _days(days),
+            "*" if days_are_free else _days(days),
             _written(_MONTH, months),
-            _weekdays(weekdays, days_are_free=_is_free(days)),
+            "*" if weekdays_are_free else _weekdays(weekdays, days_are_free=days_are_free),
         )
         line = cls(
             _line=" ".join(fields),
@@ -140,8 +141,30 @@ class CronLine:
 
 
 def _is_free(text: str) -> bool:
-    """Whether a field is open to everything; a step in it is not, which matters between days and weekdays."""
+    """Whether a field is open to everything by its looks."""
     return "*" in text.split(",") or text == "?"
+
+
+def _are_free(days: str, weekdays: str) -> tuple[bool, bool]:
+    """Return whether days, and weekdays, are open to everything; where neither are, it is enough that one holds.
+
+    A step is not open, so ``*/2`` is a side of its own. One that leaves out nothing (``*/1``, ``1-31``) is one only
+    beside a field that has no star in it, which is how Aodh's library sees it.
+    """
+    return (
+        _is_free(days) or ("*" in weekdays and _names_all(_DAY, days)),
+        _is_free(weekdays) or ("*" in days and _names_all(_WEEKDAY, weekdays)),
+    )
+
+
+def _names_all(which: _Field, text: str) -> bool:
+    """Whether a field names as many numbers as there are; the last day of the month counts as one of them."""
+    terms = text.split(",")
+    plain = [term for term in terms if which is not _DAY or term != "l"]
+    if any("#" in term or (term.startswith("l") and term[1:].isdecimal()) for term in plain):
+        return False
+    numbers = _numbers(which, ",".join(plain)) if plain else []
+    return len(numbers) + (len(plain) < len(terms)) == which.high - which.low + 1
 
 
 def _numbers(which: _Field, text: str) -> list[int]:
@@ -156,8 +179,6 @@ def _written(which: _Field, text: str) -> str:
 
 def _days(text: str) -> str:
     """Return the days of the month: numbers, and ``L`` for the last of each."""
-    if _is_free(text):
-        return "*"
     terms = text.split(",")
     plain = ",".join(term for term in terms if term != "l")
     numbers = [str(number) for number in _numbers(_DAY, plain)] if plain else []
@@ -166,8 +187,6 @@ def _days(text: str) -> str:
 
 def _weekdays(text: str, *, days_are_free: bool) -> str:
     """Return the days of the week: numbers, or all of them ``n#k`` (the k-th) or ``lN`` (the last) of the month."""
-    if _is_free(text):
-        return "*"
     terms = text.split(",")
     special = [term for term in terms if "#" in term or (term.startswith("l") and term[1:].isdecimal())]
     if not special:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from croniter import CroniterBadDateError, croniter
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from alarmd.errors import InvalidInput
@@ -151,6 +151,12 @@ def test_one_open_window_is_enough() -> None:
         ("0 9 * * mon#2", "2026-01-12 09:00:00"),
         # Days with a step and weekdays: either counts, as it does in Aodh.
         ("0 9 */20 * sat", "2026-01-03 09:00:00"),
+        ("0 9 */1 * sat", "2026-01-02 09:00:00"),
+        ("0 9 1-31 * sat", "2026-01-02 09:00:00"),
+        # Days with a step that leaves none out, and weekdays with a star: the weekdays alone count.
+        ("0 9 */1 * */6", "2026-01-03 09:00:00"),
+        ("0 9 1-30,l * */6", "2026-01-03 09:00:00"),
+        ("0 9 */20 * */1", "2026-01-21 09:00:00"),
     ],
 )
 def test_lines_are_read_as_aodh_reads_them(line: str, opens: str) -> None:
@@ -262,6 +268,9 @@ CONSTRAINTS = st.builds(
 
 
 @settings(max_examples=600, deadline=None)
+@example(
+    constraint=a_constraint("* * */1 * */4", 0, timezone=""), at=datetime(2026, 4, 4, 12, 0, 30, tzinfo=UTC), share=0.5
+)
 @given(constraint=CONSTRAINTS, at=MOMENTS, share=st.floats(0, 1))
 def test_schedules_agree_with_aodh(constraint: dict[str, Any], at: datetime, share: float) -> None:
     """Whenever clocks run evenly Aodh's own steps, with its own library, say the same; and no look is too late."""
