@@ -30,8 +30,8 @@ class AskedRules:
     def __init__(self, asker: Asker | None, *, counts_results: bool = False) -> None:
         self.roster = Roster({"asked": np.int32}, counts_results=counts_results)
         self._rows = AskedRows(asker) if asker is not None else None
-        #: By their slots in the composites: where they ask, and the slot of the composite's root.
-        self._leaves: Columns[int] = Columns({"leaf": np.int32, "asked": np.int32, "root": np.int32})
+        #: By their slots in the composites: where they ask.
+        self._leaves: Columns[int] = Columns({"leaf": np.int32, "asked": np.int32})
         self._leaf_rows: dict[int, int] = {}
 
     def add(self, alarm_id: AlarmId, rule: AskedRule, values: Mapping[str, Any]) -> int:
@@ -43,10 +43,10 @@ class AskedRules:
         self._leave(int(self.roster.column("asked")[row]))
         return self.roster.drop(row)
 
-    def add_leaf(self, slot: int, rule: AskedRule, *, root: int) -> None:
-        """Add a leaf of a composite, by its slot and that of its root."""
+    def add_leaf(self, slot: int, rule: AskedRule) -> None:
+        """Add a leaf of a composite, by its slot."""
         asked = self._join(rule)
-        self._leaf_rows[slot] = self._leaves.add(slot, {"leaf": slot, "asked": asked, "root": root})
+        self._leaf_rows[slot] = self._leaves.add(slot, {"leaf": slot, "asked": asked})
 
     def drop_leaf(self, slot: int) -> None:
         """Remove a leaf."""
@@ -63,14 +63,14 @@ class AskedRules:
         for row in range(len(self._leaves)):
             self._leave(int(self._leaves["asked"][row]))
 
-    def refresh(self, composites: NDArray[np.int8], *, now: datetime) -> None:
-        """Take in what was answered; `composites` are the states of composites, by the slots of their roots."""
+    def refresh(self, leaf_states: NDArray[np.int8], *, now: datetime) -> None:
+        """Take in what was answered; `leaf_states` are those of `Composites.leaf_states`."""
         if self._rows is None:
             return
         alarms, leaves = slice(len(self.roster)), slice(len(self._leaves))
         states = np.zeros(len(self._rows.outcomes), np.int8)
         states[self.roster.column("asked")[alarms]] = self.roster.column("state")[alarms]
-        states[self._leaves["asked"][leaves]] = composites[self._leaves["root"][leaves]]
+        states[self._leaves["asked"][leaves]] = leaf_states[self._leaves["leaf"][leaves]]
         self._rows.refresh(states, now_s=now.timestamp())
 
     def fill_leaves(self, into: NDArray[np.int8]) -> None:

@@ -70,8 +70,8 @@ class Judged(NamedTuple):
     outcome: NDArray[np.int8]
     #: How many values are outside.
     outside: NDArray[np.int16]
-    #: Whether every value is there.
-    sure: NDArray[np.bool_]
+    #: Of which of them anything can be said; None: of all.
+    evaluated: NDArray[np.bool_] | None
 
 
 def rule_columns(rule: WindowRule, *, unit: int) -> dict[str, float]:
@@ -90,19 +90,21 @@ def _kinds(shape: Shape) -> dict[str, type[np.generic]]:
 
 
 def _judge(
-    shape: Shape, column: Callable[[str], NDArray[Any]], rows: slice, points: Points, is_alarm: NDArray[np.bool_] | None
+    shape: Shape, column: Callable[[str], NDArray[Any]], rows: slice, sight: Sight, is_alarm: NDArray[np.bool_] | None
 ) -> Judged:
+    points = sight.points
     unit, threshold = column("unit")[rows], column("threshold")[rows]
     if is_alarm is not None and shape.has_recovery:
         threshold = np.where(is_alarm, column("recovery")[rows], threshold)
     values = [one.take(unit) for one in points.values]
+    if shape.missing is not MissingData.MISSING:
+        # Data that nobody would have seen may have been on either side, whatever the rule says of data that is missing.
+        judged_as = shape if sight.believe_silence else shape._replace(missing=MissingData.IGNORE)
+        return Judged(*outcomes(judged_as, values, threshold, is_alarm), None)
     outcome, outside = outcomes(shape, values, threshold, is_alarm)
-    if shape.missing is MissingData.MISSING:
-        sure = ((points.held >= shape.evaluation_periods) & points.known).take(unit)
-        outcome *= sure
-    else:
-        sure = ~np.logical_or.reduce([np.isnan(one) for one in values[: shape.evaluation_periods]])
-    return Judged(outcome, outside, sure)
+    enough = ((points.held >= shape.evaluation_periods) & points.known).take(unit)
+    outcome *= enough
+    return Judged(outcome, outside, None if sight.believe_silence else enough)
 
 
 class Cell:
@@ -126,9 +128,8 @@ class Cell:
         for start in range(0, len(self.roster), _ROWS_AT_ONCE):
             rows = slice(start, min(start + _ROWS_AT_ONCE, len(self.roster)))
             is_alarm = self.roster.column("state")[rows] == _ALARM if shape.depends_on_state else None
-            judged = _judge(shape, self.roster.column, rows, sight.points, is_alarm)
-            evaluated = None if sight.believe_silence else judged.sure
-            for turn in self.roster.turns(rows, judged.outcome, evaluated, now_ms=now_ms):
+            judged = _judge(shape, self.roster.column, rows, sight, is_alarm)
+            for turn in self.roster.turns(rows, judged.outcome, judged.evaluated, now_ms=now_ms):
                 unit = self.unit(turn.row)
                 latest = float(sight.points.values[0][unit])
                 words = reason_of(
@@ -148,15 +149,14 @@ class LeafCell:
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
-        #: `root` is the slot of the composite's root, where its state stands.
-        self._columns: Columns[int] = Columns({**_kinds(seat.key.shape), "slot": np.int32, "root": np.int32})
+        self._columns: Columns[int] = Columns({**_kinds(seat.key.shape), "slot": np.int32})
 
     def __len__(self) -> int:
         return len(self._columns)
 
-    def add(self, slot: int, *, root: int, columns: Mapping[str, float]) -> int:
+    def add(self, slot: int, columns: Mapping[str, float]) -> int:
         """Add a leaf; return its row."""
-        return self._columns.add(slot, {**columns, "slot": slot, "root": root})
+        return self._columns.add(slot, {**columns, "slot": slot})
 
     def drop(self, row: int) -> int | None:
         """Remove the leaf in a row; return the slot that has moved into this row, if one has."""
@@ -167,16 +167,17 @@ class LeafCell:
         return int(self._columns["unit"][row])
 
     def fill(self, into: NDArray[np.int8], states: NDArray[np.int8], sight: Sight) -> None:
-        """Put the outcome of each leaf into its slot; `states` are those of composites, by slots of their roots.
+        """Put the outcome of each leaf into its slot; `states` are those of the leaves (`Composites.leaf_states`).
 
         Of leaves that lack data nothing is said, unless silence is to be believed.
         """
         size, shape = len(self._columns), self.seat.key.shape
         for start in range(0, size, _ROWS_AT_ONCE):
             rows = slice(start, min(start + _ROWS_AT_ONCE, size))
-            is_alarm = states[self._columns["root"][rows]] == _ALARM if shape.depends_on_state else None
-            judged = _judge(shape, self._columns.__getitem__, rows, sight.points, is_alarm)
+            slots = self._columns["slot"][rows]
+            is_alarm = states[slots] == _ALARM if shape.depends_on_state else None
+            judged = _judge(shape, self._columns.__getitem__, rows, sight, is_alarm)
             outcome = judged.outcome
-            if not sight.believe_silence:
-                outcome = np.where(judged.sure, outcome, np.int8(Outcome.UNDECIDED))
-            into[self._columns["slot"][rows]] = outcome
+            if judged.evaluated is not None:
+                outcome = np.where(judged.evaluated, outcome, np.int8(Outcome.UNDECIDED))
+            into[slots] = outcome

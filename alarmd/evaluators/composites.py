@@ -30,6 +30,8 @@ _NODES: dict[str, type[np.generic]] = {
     #: How many nodes stand below.
     "below": np.int32,
     "negated": np.bool_,
+    #: Whether an odd number of negations stands above it.
+    "turned": np.bool_,
     #: What its rule says, of leaves.
     "outcome": np.int8,
     #: Slot of the root.
@@ -44,10 +46,10 @@ _NEITHER, _ALARM, _OK, _OPEN = range(4)
 
 
 def _truth_table() -> NDArray[np.int8]:
-    """Return what an outcome counts for, by ``state of the composite * OUTCOMES + outcome``.
+    """Return what an outcome counts for, by ``state of the leaf * OUTCOMES + outcome``.
 
     Values on both sides of the threshold keep the composite where it is; when nothing is known of it, the latest value
-    decides.
+    decides. The state of a leaf is that of `Composites.leaf_states`.
     """
     table = np.full((len(STATES), OUTCOMES), _NEITHER, np.int8)
     table[:, Outcome.ALL_OUTSIDE] = _ALARM
@@ -62,6 +64,11 @@ def _truth_table() -> NDArray[np.int8]:
 
 
 _TRUTH = _truth_table()
+
+#: The code of the opposite of a state, by its code.
+_TURNED = np.array(
+    [STATE_CODES[{State.OK: State.ALARM, State.ALARM: State.OK}.get(one, one)] for one in STATES], np.int8
+)
 
 #: What the outcome of a leaf is that stands for another alarm, by the state of that.
 _OF_STATE = {
@@ -114,9 +121,10 @@ class Composites:
         return self._nodes["outcome"]
 
     @property
-    def states(self) -> NDArray[np.int8]:
-        """States of composites, by the slots of their roots."""
-        return self._nodes["state"]
+    def leaf_states(self) -> NDArray[np.int8]:
+        """What each leaf would be in if it alone kept its composite where it is, by slot: the opposite if negated."""
+        composite = self._nodes["state"][self._nodes["root"]]
+        return np.where(self._nodes["turned"], _TURNED[composite], composite)
 
     def add(self, alarm_id: AlarmId, rule: CompositeRule, values: Mapping[str, Any]) -> int:
         """Add an alarm; return its row."""
@@ -207,13 +215,15 @@ class Composites:
 
     def _leaf_truth(self, one: PlacedLeaf) -> int:
         nodes = self._nodes
-        return int(_TRUTH[int(nodes["state"][one.root]) * OUTCOMES + int(nodes["outcome"][one.slot])])
+        composite = int(nodes["state"][one.root])
+        state = int(_TURNED[composite]) if one.is_negated else composite
+        return int(_TRUTH[state * OUTCOMES + int(nodes["outcome"][one.slot])])
 
     def _truth(self) -> NDArray[np.int8]:
         """Return what each node counts for, by slot."""
         nodes = self._nodes
         level, parent = nodes["level"], nodes["parent"]
-        truth: NDArray[np.int8] = _TRUTH[nodes["state"][nodes["root"]] * np.int8(OUTCOMES) + nodes["outcome"]]
+        truth: NDArray[np.int8] = _TRUTH[self.leaf_states * np.int8(OUTCOMES) + nodes["outcome"]]
         for depth in range(int(level.max(initial=0)), 0, -1):
             below = np.flatnonzero(level == depth)
             above = np.flatnonzero((level == depth - 1) & (nodes["below"] > 0))
@@ -243,6 +253,7 @@ class Composites:
                 "at_least": branch.at_least if branch else 0,
                 "below": len(branch.nodes) if branch else 0,
                 "negated": bool(branch and branch.is_negated),
+                "turned": is_negated,
                 "outcome": Outcome.UNDECIDED,
                 "root": root,
             }

@@ -124,8 +124,9 @@ class Plan:
         watched_s = (now - watching_since).total_seconds()
         composites = self._composites
         self._window_rules.compute(now=now)
-        self._asked.refresh(composites.states, now=now)
-        self._window_rules.fill_leaves(composites.outcomes, composites.states, watched_s=watched_s)
+        leaf_states = composites.leaf_states
+        self._asked.refresh(leaf_states, now=now)
+        self._window_rules.fill_leaves(composites.outcomes, leaf_states, watched_s=watched_s)
         self._asked.fill_leaves(composites.outcomes)
         found = self._window_rules.find(now=now, watched_s=watched_s)
         found += self._asked.find(now_ms=now.timestamp() * 1000)
@@ -189,9 +190,9 @@ class Plan:
     def _plant(self, placed: PlacedLeaf) -> None:
         rule = placed.leaf.rule
         if isinstance(rule, WindowRule):
-            self._window_rules.add_leaf(placed.slot, rule, root=placed.root)
+            self._window_rules.add_leaf(placed.slot, rule)
         elif not isinstance(rule, AlarmReference):
-            self._asked.add_leaf(placed.slot, rule, root=placed.root)
+            self._asked.add_leaf(placed.slot, rule)
 
     def _uproot(self, placed: PlacedLeaf) -> None:
         rule = placed.leaf.rule

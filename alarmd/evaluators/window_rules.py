@@ -17,7 +17,7 @@ from alarmd.evaluators.method import Method
 from alarmd.evaluators.roster import Found
 from alarmd.evaluators.units import Units
 from alarmd.model.alarm import AlarmId
-from alarmd.model.rule import WindowRule
+from alarmd.model.rule import MissingData, WindowRule
 
 #: For so many alarms a tick it is told in full what a change was found from; a storm of more would take too long.
 _EVIDENCE_A_TICK = 1_000
@@ -59,13 +59,13 @@ class WindowRules:
             del self._cells[cell.seat.layer, cell.seat.key]
         return moved
 
-    def add_leaf(self, slot: int, rule: WindowRule, *, root: int) -> None:
-        """Add a leaf of a composite, by its slot and that of its root."""
+    def add_leaf(self, slot: int, rule: WindowRule) -> None:
+        """Add a leaf of a composite, by its slot."""
         seat, unit = self._join(rule)
         cell = self._leaf_cells.get((seat.layer, seat.key))
         if cell is None:
             cell = self._leaf_cells[seat.layer, seat.key] = LeafCell(seat)
-        self._leaves[slot] = cell, cell.add(slot, root=root, columns=rule_columns(rule, unit=unit))
+        self._leaves[slot] = cell, cell.add(slot, rule_columns(rule, unit=unit))
 
     def drop_leaf(self, slot: int) -> None:
         """Remove a leaf."""
@@ -92,7 +92,7 @@ class WindowRules:
         return found
 
     def fill_leaves(self, into: NDArray[np.int8], states: NDArray[np.int8], *, watched_s: float) -> None:
-        """Put the outcome of each leaf into its slot; `states` are those of the composites, by slots of their roots."""
+        """Put the outcome of each leaf into its slot; `states` are those of the leaves (`Composites.leaf_states`)."""
         for cell in self._leaf_cells.values():
             cell.fill(into, states, self._sight(cell.seat, watched_s))
 
@@ -111,8 +111,10 @@ class WindowRules:
 
     def _sight(self, seat: Seat, watched_s: float) -> Sight:
         layer, (method, periods, shape), _ = seat
+        # What has not held long enough only waits; but where missing data counts, all of it must have been watched for.
+        judged = shape.evaluation_periods if shape.missing is MissingData.MISSING else shape.reach
         # Where periods stand on a grid, the one that has begun comes on top.
-        patience_s = layer.period_s * (shape.evaluation_periods + layer.is_aligned) + self._lateness_s
+        patience_s = layer.period_s * (judged + layer.is_aligned) + self._lateness_s
         return Sight(
             points=layer.points(method, periods=periods, wanted=shape.reach, missing=shape.missing),
             evidence=lambda unit: self._evidence(seat, unit),

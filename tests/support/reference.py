@@ -126,14 +126,15 @@ def _said_of_rule(rule: WindowRule, state: State, series: list[ReferenceSeries],
     latest = values[0] if values else None
     watched_s = moment.now_s - moment.watching_since_s
     if judgement.missing is not MissingData.MISSING:
-        if watched_s <= period_s * judgement.reach_periods + moment.lateness_s:
+        if watched_s <= period_s * (judgement.reach_periods + rule.reading.is_aligned) + moment.lateness_s:
             # What nobody would have seen may have been either.
             judgement = replace(judgement, missing=MissingData.IGNORE)
         said, outside = said_of(values, judgement, state)
         return _Said(said=said, outside=outside, latest=latest)
     is_silent = moment.now_s - watermark_ms / 1000 > period_s + moment.lateness_s
     if is_silent or len(values) < judgement.evaluation_periods:
-        is_evaluated = watched_s > period_s * judgement.evaluation_periods + moment.lateness_s
+        periods = judgement.evaluation_periods + rule.reading.is_aligned
+        is_evaluated = watched_s > period_s * periods + moment.lateness_s
         return _Said(said=UNKNOWN, latest=latest, is_evaluated=is_evaluated)
     said, outside = said_of(values, judgement, state)
     return _Said(said=said, outside=outside, latest=latest)
