@@ -124,7 +124,8 @@ class Composites:
     def leaf_states(self) -> NDArray[np.int8]:
         """What each leaf would be in if it alone kept its composite where it is, by slot: the opposite if negated."""
         composite = self._nodes["state"][self._nodes["root"]]
-        return np.where(self._nodes["turned"], _TURNED[composite], composite)
+        states: NDArray[np.int8] = np.where(self._nodes["turned"], _TURNED[composite], composite)
+        return states
 
     def add(self, alarm_id: AlarmId, rule: CompositeRule, values: Mapping[str, Any]) -> int:
         """Add an alarm; return its row."""

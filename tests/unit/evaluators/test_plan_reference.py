@@ -76,8 +76,8 @@ class Pair:
 
     def decide(self, now: datetime, since: datetime, step: int) -> list[str]:
         """Let both decide, compare, and enter what they found; return what kinds of changes there were."""
-        for alarm_id in self.plan.unheard_of():
-            self.plan.note(alarm_id, self.states.get(alarm_id))
+        for unheard in self.plan.unheard_of():
+            self.plan.note(unheard, self.states.get(unheard))
         moment = Moment(
             now_s=now.timestamp(),
             watching_since_s=since.timestamp(),
