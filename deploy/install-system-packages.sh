@@ -17,8 +17,8 @@ packages_of() {
         build) echo "gcc libc6-dev pkg-config libvirt-dev python3-dev python3-venv" ;;
         # Real virtual machines.
         hypervisor) echo "libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86" ;;
-        # What alarmd runs on past one machine.
-        servers) echo "postgresql redis-server" ;;
+        # What alarmd runs on past one machine, and asks.
+        servers) echo "postgresql redis-server prometheus" ;;
         # What the benchmarks compare with.
         benchmark) echo "prometheus" ;;
         *)

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from alarmd import __version__
 from alarmd.clock import Clock
@@ -113,9 +114,9 @@ class JsonClient:
                 return Reply(status=response.status_code, body=_json_of(self._read(response, end_s)))
         except requests.exceptions.SSLError as error:
             raise NoAnswer(f"{self.name} has no certificate that counts here: {_cause_of(error)}") from error
-        except (requests.Timeout, TimeoutError):
+        except (requests.Timeout, ReadTimeoutError, TimeoutError):
             raise NoAnswer(f"{self.name} did not answer within {within_s:g} s.") from None
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise NoAnswer(f"{self.name} does not answer: {_cause_of(error)}") from error
 
     def close(self) -> None:

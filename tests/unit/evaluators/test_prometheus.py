@@ -1,10 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `prometheus` type, a row of the contract each (aodh-api 3.4)."""
+"""The `prometheus` type, a row of the contract each (aodh-api 3.4 and 4.3)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import inf
+from typing import Any
 
 import pytest
 
 from alarmd.errors import InvalidInput
+from alarmd.evaluators.asking import Answer, Finding
+from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.prometheus import PrometheusFamily, PrometheusRule
+from alarmd.evaluators.prometheus_server import PromQuery, Series, SeriesAnswered
+from alarmd.model.alarm import State
+from alarmd.model.verdict import Outcome
 from tests.support.rules import normalised
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_family(**limits: Any) -> PrometheusFamily:
+    """Return the family where there is a Prometheus."""
+    return PrometheusFamily(
+        RuleLimits(window_s=3600, lateness_s=10, servers=frozenset({"prometheus"}), **limits), lambda _: None
+    )
+
+
+def a_rule(**rule: Any) -> PrometheusRule:
+    complete = {"query": "up", "threshold": 80, "comparison_operator": "gt", **rule}
+    return a_family().parse(complete, project_id="p1")
+
+
+def judged(rule: PrometheusRule, *series: Sequence[float]) -> Finding:
+    answered = SeriesAnswered(series=tuple(Series(labels={}, values=tuple(values)) for values in series))
+    return rule.judge(Answer(at=NOW, values=answered), state=State.OK)
 
 
 def test_s3_4_a_rule_is_kept_whole_and_in_order() -> None:
@@ -15,7 +45,7 @@ def test_s3_4_a_rule_is_kept_whole_and_in_order() -> None:
     assert normalised("prometheus", query="")["query"] == ""
 
 
-@pytest.mark.parametrize("key", ["scope_to_project", "evaluation_periods", "granularity", "type"])
+@pytest.mark.parametrize("key", ["scope_to_project", "period", "type"])
 def test_s3_4_there_is_nothing_else(key: str) -> None:
     """What confines a rule to its project is not for clients to say."""
     with pytest.raises(InvalidInput, match=f"^Unknown attribute for argument data.prometheus_rule: {key}$"):
@@ -27,3 +57,157 @@ def test_s3_4_a_query_is_text(query: object) -> None:
     """Of bounded length."""
     with pytest.raises(InvalidInput, match=r"Invalid input for field/attribute query\. "):
         normalised("prometheus", query=query)
+
+
+def test_what_aodh_does_not_know_is_shown_only_where_it_was_given() -> None:
+    """Clients of Aodh compare rules with what they sent."""
+    more = {"evaluation_periods": 3, "granularity": 60, "series": "any"}
+
+    assert {"query", "comparison_operator", "threshold"} == normalised("prometheus").keys()
+    assert more == {key: normalised("prometheus", **more)[key] for key in more}
+    assert normalised("prometheus") == normalised("prometheus", **dict.fromkeys(more))
+
+
+@pytest.mark.parametrize("key", ["evaluation_periods", "granularity"])
+def test_periods_have_a_number_and_a_length(key: str) -> None:
+    """One without the other says nothing."""
+    with pytest.raises(InvalidInput, match="go together"):
+        normalised("prometheus", **{key: 60})
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "outside", "latest"),
+    [
+        ([90.0], Outcome.ALL_OUTSIDE, 1, 90.0),
+        ([80.0], Outcome.NONE_OUTSIDE, 0, 80.0),
+        ([0.0], Outcome.NONE_OUTSIDE, 0, 0.0),
+        ([90.0, 95.0], Outcome.ALL_OUTSIDE, 2, 95.0),
+        ([90.0, 10.0], Outcome.MIXED_LATEST_INSIDE, 1, 10.0),
+        ([10.0, 90.0], Outcome.MIXED_LATEST_OUTSIDE, 1, 90.0),
+        ([inf], Outcome.ALL_OUTSIDE, 1, "+Inf"),
+        ([-inf], Outcome.NONE_OUTSIDE, 0, "-Inf"),
+    ],
+)
+def test_s4_3_all_series_count_as_aodh_counts_them(
+    values: list[float], outcome: Outcome, outside: int, latest: object
+) -> None:
+    """All outside, none, or the trend of the last series."""
+    finding = judged(a_rule(), *([value] for value in values))
+
+    assert (outcome, outside, len(values), latest) == (
+        finding.outcome,
+        finding.outside,
+        finding.wanted,
+        finding.latest,
+    )
+
+
+@pytest.mark.parametrize("series", [[], [[]], [[], []]])
+def test_s4_3_no_series_is_no_data(series: list[list[float]]) -> None:
+    """Neither none at all nor such that hold no number; said in Aodh's words."""
+    finding = judged(a_rule(), *series)
+
+    assert Outcome.UNKNOWN == finding.outcome
+    assert (
+        "datapoints are unknown",
+        {"type": "threshold", "disposition": "unknown", "count": 0, "most_recent": None},
+    ) == finding.words(State.ALARM, State.INSUFFICIENT_DATA)
+
+
+def test_s4_3_a_transition_is_told_in_aodhs_words() -> None:
+    """The count is that of series."""
+    finding = judged(a_rule(), [90.0], [95.5])
+
+    assert (
+        "Transition to alarm due to 2 samples outside threshold, most recent: 95.5",
+        {"type": "threshold", "disposition": "outside", "count": 2, "most_recent": 95.5},
+    ) == finding.words(State.OK, State.ALARM)
+    assert (
+        "Remaining as alarm due to 2 samples outside threshold, most recent: 95.5"
+        == (finding.words(State.ALARM, State.ALARM)[0])
+    )
+
+
+PERIODS = {"evaluation_periods": 3, "granularity": 60}
+
+
+@pytest.mark.parametrize(
+    ("series", "outcome", "outside"),
+    [
+        ([[90, 91, 92]], Outcome.ALL_OUTSIDE, 3),
+        ([[10, 11, 12]], Outcome.NONE_OUTSIDE, 0),
+        ([[90, 91, 12]], Outcome.MIXED_LATEST_INSIDE, 2),
+        ([[10, 91, 92]], Outcome.MIXED_LATEST_OUTSIDE, 2),
+        ([[90, 91, 92], [10, 11, 12]], Outcome.MIXED_LATEST_INSIDE, 3),
+        # A machine that has just come says nothing yet, and does not hold up what the others say.
+        ([[90, 91, 92], [10]], Outcome.ALL_OUTSIDE, 3),
+        ([[90, 91]], Outcome.UNKNOWN, 0),
+    ],
+)
+def test_with_periods_every_value_of_every_series_counts(
+    series: list[list[float]], outcome: Outcome, outside: int
+) -> None:
+    """As the values of one series do in all other types."""
+    finding = judged(a_rule(**PERIODS), *series)
+
+    assert (outcome, outside) == (finding.outcome, finding.outside)
+
+
+@pytest.mark.parametrize(
+    ("series", "outcome", "outside", "wanted", "latest"),
+    [
+        ([[90, 91, 92], [10, 11, 12]], Outcome.ALL_OUTSIDE, 1, 2, 92),
+        ([[10, 11, 12], [90, 91, 92], [1, 2, 3]], Outcome.ALL_OUTSIDE, 1, 3, 92),
+        ([[90, 91, 12], [10, 91, 92]], Outcome.NONE_OUTSIDE, 0, 2, 92),
+        ([[10, 11, 12]], Outcome.NONE_OUTSIDE, 0, 1, 12),
+        ([[90, 91]], Outcome.UNKNOWN, 0, 0, None),
+    ],
+)
+def test_any_series_that_is_outside_all_the_while_is_enough(
+    series: list[list[float]], outcome: Outcome, outside: int, wanted: int, latest: float | None
+) -> None:
+    """The count is that of such series, and the newest value is that of the last of them."""
+    finding = judged(a_rule(series="any", **PERIODS), *series)
+
+    assert (outcome, outside, wanted, latest) == (finding.outcome, finding.outside, finding.wanted, finding.latest)
+
+
+def test_the_queries_of_a_project_are_asked_about_it_alone() -> None:
+    """Those that an admin makes for itself are asked as they are."""
+    family = a_family(prometheus_project_label="tenant")
+    rule = family.normalise({"query": "up", "threshold": 1}, project_id="p1")
+
+    assert PromQuery(query='up{tenant="p1"}') == family.parse(rule, project_id="p1").question
+    assert PromQuery(query="up") == family.parse(rule, project_id="p1", confined=False).question
+    assert PromQuery(query="up", granularity_s=60, points=3) == (
+        family.parse(rule | PERIODS, project_id="p1", confined=False).question
+    )
+
+
+def test_a_query_that_cannot_be_kept_to_a_project_is_refused_when_it_is_made() -> None:
+    """Nobody waits for an alarm that will never be evaluated; where it need not be kept to one, it may be made."""
+    family = a_family()
+    rule = {"query": "info(up)", "threshold": 1}
+    with pytest.raises(InvalidInput, match="cannot be kept to its project"):
+        family.normalise(rule, project_id="p1")
+
+    assert "info(up)" == family.normalise(rule, project_id="p1", confined=False)["query"]
+
+
+def test_what_is_no_promql_is_refused_by_whoever_can_tell() -> None:
+    """In the words of the server."""
+
+    def check(query: str) -> None:
+        raise InvalidInput(f"{query}: parse error")
+
+    with pytest.raises(InvalidInput, match="parse error"):
+        a_family(check_promql=check).normalise({"query": "up{", "threshold": 1}, project_id="p1")
+
+
+def test_without_a_server_rules_are_kept_and_say_what_they_wait_for() -> None:
+    """Anything may be kept, also what could not be evaluated."""
+    family = PrometheusFamily(RuleLimits(window_s=3600, lateness_s=10), lambda _: None)
+
+    assert (False, False, "prometheus.url") == (family.is_evaluated, family.is_ticked, family.needs)
+    assert "info(up" == family.normalise({"query": "info(up", "threshold": 1}, project_id="p1")["query"]
+    assert (True, True, "") == (a_family().is_evaluated, a_family().is_ticked, a_family().needs)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Prometheus for tests: it scrapes what a test exposes, and may begin with a past."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final
+
+from tests.support.servers import _directory, _Server, find_program
+
+#: How long what is exposed takes to be known, at most.
+KNOWN_WITHIN_S: Final = 20.0
+_SCRAPE_INTERVAL: Final = "200ms"
+
+
+class PrometheusServer(_Server):
+    """A Prometheus of its own on a free port of the loopback."""
+
+    def __init__(self, directory: Path, *, target: str) -> None:
+        super().__init__(directory)
+        self._program = find_program("prometheus")
+        self._promtool = find_program("promtool")
+        self._target = target
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def remember(self, openmetrics: str) -> None:
+        """Give it a past, before it starts: OpenMetrics with the moments of the samples."""
+        source = self.directory / "past.om"
+        source.write_text(openmetrics)
+        command = [self._promtool, "tsdb", "create-blocks-from", "openmetrics", source, self.directory / "data"]
+        subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd=self.directory)
+
+    def start(self, *options: str) -> None:
+        """Start the server; returns when it is ready."""
+        job = {
+            "job_name": "test",
+            "scrape_interval": _SCRAPE_INTERVAL,
+            "scrape_timeout": _SCRAPE_INTERVAL,
+            "honor_labels": True,
+            "static_configs": [{"targets": [self._target]}],
+        }
+        config = self.directory / "prometheus.yml"
+        config.write_text(json.dumps({"scrape_configs": [job]}))  # JSON is YAML
+        command = [
+            str(self._program),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={self.directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--log.level=warn",
+            *options,
+        ]
+        self._spawn(command, user=None)
+        self._wait_until(self._is_ready)
+
+    def stop(self) -> None:
+        """End the server."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Have the server hang: it takes connections and says nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it go on."""
+        self._signal(signal.SIGCONT)
+
+    def query(self, query: str, *, at_s: float | None = None) -> list[dict[str, Any]]:
+        """Return what a query answers; raises `HTTPError` for one that cannot be carried out."""
+        arguments = {"query": query} | ({"time": f"{at_s:.3f}"} if at_s is not None else {})
+        with urllib.request.urlopen(f"{self.url}/api/v1/query?{urllib.parse.urlencode(arguments)}") as answer:
+            result: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
+            return result
+
+    def requests(self, path: str) -> int:
+        """Return how many requests it has answered under a path."""
+        with urllib.request.urlopen(f"{self.url}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        wanted = [line for line in lines if line.startswith("prometheus_http_requests_total{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in wanted if f'handler="{path}"' in line)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready"):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+class Exhibition:
+    """What a test exposes: a text in Prometheus' format, until it is replaced."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self.address = f"127.0.0.1:{server.server_port}"
+        self.text = ""
+
+
+@contextmanager
+def exhibition() -> Iterator[Exhibition]:
+    """Expose something for as long as the context lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = shown.text.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's signature
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    shown = Exhibition(server)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield shown
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Observatory:
+    """A Prometheus and what it looks at."""
+
+    def __init__(self, server: PrometheusServer, shown: Exhibition) -> None:
+        self.server = server
+        self._shown = shown
+
+    def show(self, *lines: str) -> None:
+        """Expose these samples and no others, and wait until Prometheus knows them."""
+        generation = str(time.monotonic_ns())
+        self._shown.text = "\n".join([*lines, f'generation{{number="{generation}"}} 1', ""])
+        deadline_s = time.monotonic() + KNOWN_WITHIN_S
+        while not self.server.query(f'generation{{number="{generation}"}}'):
+            assert time.monotonic() < deadline_s, "Prometheus does not scrape"
+            time.sleep(0.05)
+
+
+@contextmanager
+def observatory() -> Iterator[Observatory]:
+    """Run a Prometheus that looks at what it is shown, for as long as the context lasts."""
+    with exhibition() as shown, prometheus(target=shown.address) as server:
+        yield Observatory(server, shown)
+
+
+@contextmanager
+def prometheus(*, target: str = "127.0.0.1:9", past: str = "") -> Iterator[PrometheusServer]:
+    """Run a Prometheus for as long as the context lasts."""
+    with _directory() as directory:
+        server = PrometheusServer(directory, target=target)
+        if past:
+            server.remember(past)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
