@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the values of many alarms are held against their thresholds: `judgement` for columns, array operations only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -78,77 +79,70 @@ def outcomes(
     is now. Periods without data are among those outside where they count as outside. `is_alarm` says which alarms are
     in alarm; it may be None where `shape.depends_on_state` is not.
     """
-    periods = _Periods(shape, values, threshold)
-    outside, gaps = periods.first()
-    latest = periods.outside[0]
-    outcome = _verdicts(shape).take(2 * outside + latest)
-    if gaps is not None and shape.missing is MissingData.MISSING:
-        outcome[gaps > 0] = Outcome.UNKNOWN
-    elif gaps is not None:
-        # What there is decides only when it decides whatever the rest may be.
-        open_ = (outside < shape.to_alarm) & (outside + gaps >= shape.to_ok) & (gaps > 0)
-        outcome[open_] = Outcome.UNDECIDED
+    wanted = shape.evaluation_periods
+    sides = _sides(shape, values[:wanted], threshold)
+    outside = _total(sides.outside)
+    outcome = _verdicts(shape).take(2 * outside + sides.outside[0])
+    if sides.gaps is not None:
+        _allow_for_gaps(shape, outcome, outside, _total(sides.gaps))
     if shape.hold_periods:
-        _hold(outcome, periods)
+        outcome[outcome == Outcome.MIXED_LATEST_OUTSIDE] = Outcome.UNDECIDED
+        rows = np.flatnonzero(outcome == Outcome.ALL_OUTSIDE)
+        held = reduce(np.logical_and, _held(shape, values, threshold, rows, back=shape.hold_periods))
+        outcome[rows[~held]] = Outcome.UNDECIDED
     if shape.keep_periods:
         if is_alarm is None:
             raise ValueError("How long an alarm is kept can be said only of alarms whose state is known.")
-        _keep(outcome, periods, is_alarm)
+        rows = np.flatnonzero((outcome == Outcome.NONE_OUTSIDE) & is_alarm)
+        held = reduce(np.logical_or, _held(shape, values, threshold, rows, back=shape.keep_periods))
+        outcome[rows[held]] = Outcome.UNDECIDED
     return outcome, outside
 
 
-class _Periods:
-    """Which periods of which alarms are outside, and which are without data where that matters."""
+class _Sides(NamedTuple):
+    """Which periods are outside, and which are without data where that is neither; newest first."""
 
-    def __init__(self, shape: Shape, values: Sequence[Floats], threshold: Floats) -> None:
-        self.shape = shape
-        compare = _COMPARE[shape.comparison]
-        #: Newest first, as all of these.
-        self.outside = [compare(column, threshold) for column in values]
-        gaps = [np.isnan(column) for column in values]
-        if shape.missing is MissingData.BREACHING:
-            self.outside = [outside | gap for outside, gap in zip(self.outside, gaps, strict=True)]
-        elif shape.comparison is Comparison.NE:
-            # The one comparison that NaN passes.
-            self.outside = [outside & ~gap for outside, gap in zip(self.outside, gaps, strict=True)]
-        self.gaps = gaps if shape.missing in {MissingData.MISSING, MissingData.IGNORE} else None
-
-    def first(self) -> tuple[Counts, Counts | None]:
-        """Return how many of the newest periods are outside, and how many are without data."""
-        wanted = self.shape.evaluation_periods
-        return _total(self.outside[:wanted]), None if self.gaps is None else _total(self.gaps[:wanted])
-
-    def holds(self, *, back: int) -> list[Flags]:
-        """Return whether the condition held as many periods ago, for 1, 2, … to `back`."""
-        wanted = self.shape.evaluation_periods
-        outside, gaps = self.first()
-        held = []
-        for ago in range(1, back + 1):
-            _slide(outside, self.outside, ago, wanted)
-            holds = np.greater_equal(outside, self.shape.to_alarm)
-            if gaps is not None and self.gaps is not None:
-                _slide(gaps, self.gaps, ago, wanted)
-                if self.shape.missing is MissingData.MISSING:
-                    holds &= gaps == 0
-            held.append(holds)
-        return held
+    outside: list[Flags]
+    gaps: list[Flags] | None
 
 
-def _hold(outcome: NDArray[np.int8], periods: _Periods) -> None:
-    """Take back what has not held long enough."""
-    outcome[outcome == Outcome.MIXED_LATEST_OUTSIDE] = Outcome.UNDECIDED
-    found = outcome == Outcome.ALL_OUTSIDE
-    if found.any():
-        held = np.logical_and.reduce(periods.holds(back=periods.shape.hold_periods))
-        outcome[found & ~held] = Outcome.UNDECIDED
+def _sides(shape: Shape, values: Sequence[Floats], threshold: Floats) -> _Sides:
+    compare = _COMPARE[shape.comparison]
+    outside = [compare(column, threshold) for column in values]
+    gaps = [np.isnan(column) for column in values]
+    if shape.missing is MissingData.BREACHING:
+        return _Sides([side | gap for side, gap in zip(outside, gaps, strict=True)], None)
+    if shape.comparison is Comparison.NE:
+        # The one comparison that NaN passes.
+        outside = [side & ~gap for side, gap in zip(outside, gaps, strict=True)]
+    return _Sides(outside, None if shape.missing is MissingData.NOT_BREACHING else gaps)
 
 
-def _keep(outcome: NDArray[np.int8], periods: _Periods, is_alarm: Flags) -> None:
-    """Take back what is well again, but was not a short while ago."""
-    found = (outcome == Outcome.NONE_OUTSIDE) & is_alarm
-    if found.any():
-        held = np.logical_or.reduce(periods.holds(back=periods.shape.keep_periods))
-        outcome[found & held] = Outcome.UNDECIDED
+def _allow_for_gaps(shape: Shape, outcome: NDArray[np.int8], outside: Counts, gaps: Counts) -> None:
+    """Take back what gaps leave open: everything, or what they could turn."""
+    if shape.missing is MissingData.MISSING:
+        np.putmask(outcome, gaps > 0, Outcome.UNKNOWN)
+    else:
+        could_turn = (outside < shape.to_alarm) & (outside + gaps >= shape.to_ok) & (gaps > 0)
+        np.putmask(outcome, could_turn, Outcome.UNDECIDED)
+
+
+def _held(
+    shape: Shape, values: Sequence[Floats], threshold: Floats, rows: NDArray[np.intp], *, back: int
+) -> Iterator[Flags]:
+    """Yield whether the condition of some alarms held 1, 2, … to `back` periods ago."""
+    wanted = shape.evaluation_periods
+    sides = _sides(shape, [column[rows] for column in values[: wanted + back]], threshold[rows])
+    outside = _total(sides.outside[:wanted])
+    gaps = None if sides.gaps is None else _total(sides.gaps[:wanted])
+    for ago in range(1, back + 1):
+        _slide(outside, sides.outside, ago, wanted)
+        held = np.greater_equal(outside, shape.to_alarm)
+        if gaps is not None and sides.gaps is not None:
+            _slide(gaps, sides.gaps, ago, wanted)
+            if shape.missing is MissingData.MISSING:
+                held &= gaps == 0
+        yield held
 
 
 def _total(flags: Sequence[Flags]) -> Counts:
