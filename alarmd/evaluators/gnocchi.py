@@ -1,111 +1,228 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three `gnocchi_*` families: values as Gnocchi aggregates them, held against a threshold."""
+"""The three `gnocchi_*` families: values as Gnocchi aggregates them, held against a threshold.
+
+They are read from alarmd's own cache, no Gnocchi needed; where one is configured, it is asked.
+"""
 
 import json
-from typing import Annotated, Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
-
-from alarmd.complaints import in_words
-from alarmd.evaluators.rule_body import KeptFamily, LongText, Name, Number, RuleBody, Whole
-from alarmd.model.rule import Comparison
-
-#: What Gnocchi 4 lists as its `aggregation_methods`, each also of the differences between points (``rate:``).
-_PLAIN_METHODS = ("count", "first", "last", "max", "mean", "median", "min", "std", "sum")
-_METHODS = frozenset(
-    prefix + method
-    for prefix in ("", "rate:")
-    for method in (*_PLAIN_METHODS, *(f"{percent}pct" for percent in range(1, 100)))
+from alarmd.complaints import invalid
+from alarmd.errors import InvalidInput
+from alarmd.evaluators.family import FindFamily, RuleLimits, TickedRule
+from alarmd.evaluators.gnocchi_body import (
+    GnocchiAggregationRuleBody,
+    GnocchiBody,
+    GnocchiMetricsRuleBody,
+    GnocchiResourcesRuleBody,
 )
+from alarmd.evaluators.gnocchi_query import NoResource, condition_of, named_project
+from alarmd.evaluators.gnocchi_question import OneMetric, Wanted, found_metrics, named_metrics, rule_of
+from alarmd.evaluators.gnocchi_reading import base_of, goes_across, look_back_of, of_one, of_several
+from alarmd.evaluators.rule_body import read_rule
+from alarmd.model.rule import Condition, Reading, Selector, WindowRule
+
+_Body = TypeVar("_Body", bound=GnocchiBody)
 
 
-def _known_method(value: str) -> str:
-    if value not in _METHODS:
-        raise in_words(
-            f"aggregation_method should be in [{', '.join(_PLAIN_METHODS)}, 1pct … 99pct, rate:count … rate:99pct] "
-            f"not {value}"
+class _GnocchiFamily(ABC, Generic[_Body]):
+    """Checks, words and compiles the rules of one of the types."""
+
+    name: str
+    body: type[_Body]
+    is_evaluated = True
+    is_ticked = True
+    needs = ""
+    fits_composite = True
+
+    def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
+        del find  # these rules hold no others
+        self._limits = limits
+        self._strict = limits.gnocchi_is_strict
+
+    def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
+        """Check a rule and return it complete."""
+        body = read_rule(self.body, rule, type_=self.name)
+        self._check(body)
+        compiled = self._compile(body, project_id=project_id, confined=confined)
+        if isinstance(compiled, WindowRule):
+            self._check_reach(compiled)
+        return body.model_dump(mode="json")
+
+    def describe(self, rule: Mapping[str, Any]) -> str:
+        """Return Aodh's words, which say the type only."""
+        del rule
+        return f"{self.name} alarm rule"
+
+    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
+        """Return the alarm's own project."""
+        del rule
+        return project_id
+
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
+        """Return what is to be evaluated."""
+        body = read_rule(self.body, rule, type_=self.name)
+        return self._compile(body, project_id=project_id, confined=confined)
+
+    def _compile(self, body: _Body, *, project_id: str, confined: bool) -> TickedRule:
+        judgement = body.judgement(
+            comparison=body.comparison_operator,
+            threshold=body.threshold,
+            evaluation_periods=body.evaluation_periods,
+            period_s=body.granularity,
         )
-    return value
+        lateness_s = self._limits.lateness_s
+        if self._limits.gnocchi_is_asked:
+            if body.minimum_coverage is not None:
+                raise invalid(
+                    "minimum_coverage",
+                    body.minimum_coverage,
+                    "Gnocchi does not say how many members have reported; leave it out",
+                )
+            return rule_of(
+                self._wanted(body),
+                judgement,
+                granularity_s=body.granularity,
+                lateness_s=lateness_s,
+                strict=self._strict,
+                project_id=project_id if confined else None,
+            )
+        return WindowRule(
+            reading=self._reading(body, project_id=project_id, confined=confined),
+            judgement=judgement,
+            look_back_periods=look_back_of(granularity_s=body.granularity, lateness_s=lateness_s, strict=self._strict),
+        )
+
+    def _check(self, body: _Body) -> None:
+        """Raise `InvalidInput` for what nobody could evaluate."""
+
+    @abstractmethod
+    def _reading(self, body: _Body, *, project_id: str, confined: bool) -> Reading:
+        """Return what is read from alarmd's own cache."""
+
+    @abstractmethod
+    def _wanted(self, body: _Body) -> Wanted:
+        """Return what is asked of a Gnocchi."""
+
+    def _check_reach(self, rule: WindowRule) -> None:
+        granularity_s, periods = rule.reading.period_s, rule.judgement.reach_periods
+        look_back = rule.look_back_periods or 0
+        reach_s = granularity_s * (periods + look_back)
+        if reach_s > self._limits.window_s:
+            raise InvalidInput(
+                f"The rule looks back {reach_s} s ({periods} periods of {granularity_s} s and {look_back} to bridge "
+                f"gaps), but the window holds {self._limits.window_s:g} s. Use a smaller granularity or fewer periods, "
+                "or ask the operator to raise window.length_s."
+            )
 
 
-def _search(value: str) -> str:
-    """Demand that a query decodes to an object, and leave the text as it is."""
-    try:
-        query = json.loads(value, parse_constant=_refuse_constant)
-    except ValueError as error:
-        raise PydanticCustomError("query", "Value should be JSON as text: {why}", {"why": str(error)}) from error
-    except RecursionError as error:
-        raise PydanticCustomError("query", "Value should be JSON that is nested less deeply") from error
-    if not isinstance(query, dict):
-        raise PydanticCustomError("query", "Value should be a JSON object as text")
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number in JSON")
-
-
-class _Judgement(RuleBody):
-    """What the three have in common."""
-
-    aggregation_method: Annotated[Name, AfterValidator(_known_method)]
-    #: Seconds.
-    granularity: Whole = Field(default=60, ge=1, le=31_536_000)
-    evaluation_periods: Whole = Field(default=1, ge=1, le=100)
-    comparison_operator: Comparison = Comparison.EQ
-    threshold: Number
-
-
-class _OneResource(RuleBody):
-    metric: Name
-    resource_id: Name
-    resource_type: Name
-
-
-class _NamedMetrics(RuleBody):
-    metrics: list[Name] = Field(max_length=1_000)
-
-
-class _FoundResources(RuleBody):
-    metric: Name
-    resource_type: Name
-    #: JSON as text, kept as it was sent: what confines it to a project stands beside the rule.
-    query: Annotated[LongText, AfterValidator(_search)]
-
-
-# Pydantic takes the fields of the last base first: what is read stands before how it is judged.
-class GnocchiResourcesRuleBody(_Judgement, _OneResource):
-    """A `gnocchi_resources_threshold_rule`: one metric of one resource."""
-
-
-class GnocchiMetricsRuleBody(_Judgement, _NamedMetrics):
-    """A `gnocchi_aggregation_by_metrics_threshold_rule`: metrics named by their ids, as one."""
-
-
-class GnocchiAggregationRuleBody(_Judgement, _FoundResources):
-    """A `gnocchi_aggregation_by_resources_threshold_rule`: one metric of all resources that a query finds, as one."""
-
-
-class GnocchiResources(KeptFamily):
-    """Checks `gnocchi_resources_threshold` rules."""
+class GnocchiResources(_GnocchiFamily[GnocchiResourcesRuleBody]):
+    """Rules of the type `gnocchi_resources_threshold`."""
 
     name = "gnocchi_resources_threshold"
     body = GnocchiResourcesRuleBody
-    fits_composite = True
+
+    def _reading(self, body: GnocchiResourcesRuleBody, *, project_id: str, confined: bool) -> Reading:
+        del confined  # one resource belongs to one project
+        # As to Gnocchi, the type makes no difference to which resource is meant.
+        selector = Selector(metric=body.metric, project_id=project_id, resource_id=body.resource_id)
+        return of_one(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
+
+    def _wanted(self, body: GnocchiResourcesRuleBody) -> Wanted:
+        return OneMetric(resource_id=body.resource_id, metric=body.metric, method=body.aggregation_method)
 
 
-class GnocchiMetrics(KeptFamily):
-    """Checks `gnocchi_aggregation_by_metrics_threshold` rules."""
+class GnocchiMetrics(_GnocchiFamily[GnocchiMetricsRuleBody]):
+    """Rules of the type `gnocchi_aggregation_by_metrics_threshold`."""
 
     name = "gnocchi_aggregation_by_metrics_threshold"
     body = GnocchiMetricsRuleBody
-    fits_composite = True
+
+    def _reading(self, body: GnocchiMetricsRuleBody, *, project_id: str, confined: bool) -> Reading:
+        del confined  # what is named is looked for in the alarm's own project
+        named = {(resource_id, metric) for resource_id, slash, metric in map(_rpartition, body.metrics) if slash}
+        is_whole = len(named) == len(set(body.metrics))
+        # What Gnocchi refuses, Aodh knows nothing of.
+        fails = self._strict and (len(body.metrics) != 1 or not _answers(body.aggregation_method))
+        if not named or not is_whole or fails:
+            selector = Selector(metric="", project_id=project_id, condition=NoResource())
+        else:
+            selector = Selector(metric="", project_id=project_id, any_of=tuple(sorted(named)))
+        return of_several(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
+
+    def _wanted(self, body: GnocchiMetricsRuleBody) -> Wanted:
+        return named_metrics(body.metrics, body.aggregation_method, strict=self._strict)
 
 
-class GnocchiAggregation(KeptFamily):
-    """Checks `gnocchi_aggregation_by_resources_threshold` rules."""
+class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
+    """Rules of the type `gnocchi_aggregation_by_resources_threshold`."""
 
     name = "gnocchi_aggregation_by_resources_threshold"
     body = GnocchiAggregationRuleBody
-    fits_composite = True
+
+    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
+        """Return the project that the query names, else the alarm's own."""
+        return named_project(json.loads(rule["query"])) or project_id
+
+    def _check(self, body: GnocchiAggregationRuleBody) -> None:
+        if (self._strict or self._limits.gnocchi_is_asked) and not goes_across(body.aggregation_method):
+            raise invalid(
+                "aggregation_method",
+                body.aggregation_method,
+                "Gnocchi keeps this of one metric, but does not make it of several; use one of mean, median, std, min, "
+                "max and sum, or rate: and one of these",
+            )
+
+    def _reading(self, body: GnocchiAggregationRuleBody, *, project_id: str, confined: bool) -> Reading:
+        query = json.loads(body.query)
+        condition: Condition = condition_of(query, resource_type=body.resource_type)
+        if self._strict and not _answers(body.aggregation_method):
+            condition = NoResource()
+        named = None if confined else named_project(query)
+        selector = Selector(
+            metric=body.metric,
+            is_pattern=any(wildcard in body.metric for wildcard in "*?["),
+            project_id=named or project_id,
+            condition=condition,
+        )
+        return of_several(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
+
+    def _wanted(self, body: GnocchiAggregationRuleBody) -> Wanted:
+        query = json.loads(body.query)
+        condition_of(query, resource_type=body.resource_type)  # refuses what cannot be read
+        return found_metrics(
+            body.metric,
+            body.aggregation_method,
+            resource_type=body.resource_type,
+            query=query,
+            strict=self._strict,
+        )
+
+
+def _rpartition(text: str) -> tuple[str, str, str]:
+    return text.rpartition("/")
+
+
+def _answers(method: str) -> bool:
+    """Whether Gnocchi 4.7 makes a method of several series; it says that it does `count`, and fails."""
+    return goes_across(method) and base_of(method) != "count"

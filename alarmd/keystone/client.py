@@ -61,6 +61,11 @@ class KeystoneClient:
         with self._own_errors():
             return self._own.get_user_id(self._session) or ""
 
+    def own_project_id(self) -> str:
+        """Return the id of the project that alarmd's own user acts in."""
+        with self._own_errors():
+            return self._own.get_project_id(self._session) or ""
+
     def own_token(self) -> str:
         """Return a token of alarmd's own user, for its own project."""
         with self._own_errors():

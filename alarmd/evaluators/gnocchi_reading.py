@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Gnocchi's aggregation methods mean over alarmd's own cache.
+
+Two ways. The usual one does what their names say: rates are those of each member, safe from counters that start anew,
+and what grows while a period lasts is looked at when the period is over. The strict one says what Gnocchi says to
+Aodh, to the digit: what a change of the group makes of a rate, too.
+"""
+
+from math import ceil
+from typing import Final
+
+from alarmd.model.rule import Differences, Measure, Percentile, Reading, Selector, Statistic
+
+#: What Gnocchi 4 lists as its `aggregation_methods`, each also of the differences between points (``rate:``).
+PLAIN_METHODS: Final = ("count", "first", "last", "max", "mean", "median", "min", "std", "sum")
+RATE: Final = "rate:"
+#: What Gnocchi makes of several series.
+_ACROSS_GNOCCHI: Final = frozenset({"mean", "median", "std", "min", "max", "sum", "count"})
+#: What grows while a period lasts.
+_GROWING: Final = frozenset({"sum", "count"})
+
+_MEASURES: Final[dict[str, Measure]] = {
+    "count": Statistic.COUNT,
+    "first": Statistic.FIRST,
+    "last": Statistic.LAST,
+    "max": Statistic.MAX,
+    "mean": Statistic.AVG,
+    "median": Percentile(50),
+    "min": Statistic.MIN,
+    "sum": Statistic.SUM,
+}
+
+
+def base_of(method: str) -> str:
+    """Return a method without ``rate:``."""
+    return method.removeprefix(RATE)
+
+
+def is_rate(method: str) -> bool:
+    """Return whether a method is one of differences."""
+    return method.startswith(RATE)
+
+
+def goes_across(method: str) -> bool:
+    """Return whether Gnocchi makes a method of several series, or says that it does (`count`)."""
+    return base_of(method) in _ACROSS_GNOCCHI
+
+
+def grows(method: str) -> bool:
+    """Return whether what a method gives grows while its period lasts."""
+    return base_of(method) in _GROWING
+
+
+def look_back_of(*, granularity_s: int, lateness_s: float, strict: bool) -> int:
+    """Return how many periods beside those that are judged may be used when some are empty.
+
+    The newest period is one that has just begun. Aodh asks for two more than it judges.
+    """
+    return 2 if strict else 1 + max(1, ceil(lateness_s / granularity_s))
+
+
+def of_one(selector: Selector, method: str, *, granularity_s: int, strict: bool, coverage: float) -> Reading:
+    """Return how the values of one series are read: those that Gnocchi keeps of it."""
+    rates = Differences.PLAIN if strict else Differences.RESET_SAFE
+    return Reading(
+        selector=selector,
+        period_s=granularity_s,
+        over_time=_over_time(base_of(method)),
+        differences=rates if is_rate(method) else Differences.NONE,
+        is_aligned=True,
+        complete_only=not strict and grows(method),
+        minimum_coverage=coverage,
+    )
+
+
+def of_several(selector: Selector, method: str, *, granularity_s: int, strict: bool, coverage: float) -> Reading:
+    """Return how the values of several series are read as one: each of them first, then what is made of these."""
+    base = base_of(method)
+    if is_rate(method) and not strict:
+        # Gnocchi gives how much the whole changed from period to period; so does this of whole periods.
+        return Reading(
+            selector=selector,
+            period_s=granularity_s,
+            over_time=Statistic.RATE,
+            over_members=_over_members(base),
+            differences=Differences.RESET_SAFE,
+            scale=float(granularity_s),
+            is_aligned=True,
+            complete_only=grows(method),
+            minimum_coverage=coverage,
+        )
+    return Reading(
+        selector=selector,
+        period_s=granularity_s,
+        over_time=_over_time(base),
+        over_members=_over_members(base),
+        is_aligned=True,
+        complete_only=not strict and grows(method),
+        difference_of_results=is_rate(method),
+        minimum_coverage=coverage,
+    )
+
+
+def _over_time(base: str) -> Measure:
+    return Statistic.SAMPLE_STDDEV if base == "std" else _measure(base)
+
+
+def _over_members(base: str) -> Measure:
+    return Statistic.STDDEV if base == "std" else _measure(base)
+
+
+def _measure(base: str) -> Measure:
+    return Percentile(float(base.removesuffix("pct"))) if base.endswith("pct") else _MEASURES[base]
