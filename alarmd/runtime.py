@@ -146,7 +146,6 @@ class Runtime:
             composite_depth=self.settings.api.max_composite_depth,
             composite_leaves=self.settings.api.max_composite_leaves,
             gnocchi_is_strict=self.settings.gnocchi.strict,
-            gnocchi_is_asked=self.settings.gnocchi.url is not None,
             servers=servers.configured(self.settings),
             prometheus_project_label=self.settings.prometheus.project_label,
             check_promql=servers.promql_check(self.settings, clock=self.clock),

@@ -28,8 +28,6 @@ class RuleLimits:
     composite_leaves: int = 100
     #: Whether rules of the gnocchi types say what Gnocchi says to Aodh, to the digit and to the fault.
     gnocchi_is_strict: bool = False
-    #: Whether a Gnocchi is asked for their values, instead of the window.
-    gnocchi_is_asked: bool = False
     #: The names of the servers that can be asked, e.g. ``prometheus``.
     servers: frozenset[str] = frozenset()
     #: The label whose value tells the project of a series in Prometheus.

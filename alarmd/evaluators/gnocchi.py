@@ -19,7 +19,7 @@ from alarmd.evaluators.gnocchi_body import (
     GnocchiResourcesRuleBody,
 )
 from alarmd.evaluators.gnocchi_query import NoResource, condition_of, named_project
-from alarmd.evaluators.gnocchi_question import OneMetric, Wanted, found_metrics, named_metrics, rule_of
+from alarmd.evaluators.gnocchi_question import SERVER, OneMetric, Wanted, found_metrics, named_metrics, rule_of
 from alarmd.evaluators.gnocchi_reading import base_of, goes_across, look_back_of, of_one, of_several
 from alarmd.evaluators.rule_body import read_rule
 from alarmd.model.rule import Condition, Reading, Selector, WindowRule
@@ -41,6 +41,7 @@ class _GnocchiFamily(ABC, Generic[_Body]):
         del find  # these rules hold no others
         self._limits = limits
         self._strict = limits.gnocchi_is_strict
+        self._is_asked = SERVER in limits.servers
 
     def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
         """Check a rule and return it complete."""
@@ -74,7 +75,7 @@ class _GnocchiFamily(ABC, Generic[_Body]):
             period_s=body.granularity,
         )
         lateness_s = self._limits.lateness_s
-        if self._limits.gnocchi_is_asked:
+        if self._is_asked:
             if body.minimum_coverage is not None:
                 raise invalid(
                     "minimum_coverage",
@@ -179,7 +180,7 @@ class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
         return named_project(json.loads(rule["query"])) or project_id
 
     def _check(self, body: GnocchiAggregationRuleBody) -> None:
-        if (self._strict or self._limits.gnocchi_is_asked) and not goes_across(body.aggregation_method):
+        if (self._strict or self._is_asked) and not goes_across(body.aggregation_method):
             raise invalid(
                 "aggregation_method",
                 body.aggregation_method,

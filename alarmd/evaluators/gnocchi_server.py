@@ -4,26 +4,17 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
-
-from alarmd import __version__
-from alarmd.clock import Clock
 from alarmd.errors import AlarmdError
 from alarmd.evaluators.asking import Answer, NoAnswer, Refused
 from alarmd.evaluators.gnocchi_question import FoundMetrics, GnocchiQuestion, Measures, OneMetric
+from alarmd.evaluators.json_client import JsonClient, Reply
 from alarmd.settings.schema import GnocchiSettings
 
-#: An answer is a few hundred values; what is longer is none.
-_MOST_BYTES: Final = 4 * 1024 * 1024
-_AT_ONCE: Final = 65_536
 #: How much of Gnocchi's own words is passed on.
 _SHOWN: Final = 500
 
@@ -44,63 +35,31 @@ class Identity(Protocol):
         """Keep a token no longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """A whole answer."""
-
-    status: int
-    body: bytes
-    is_json: bool
-
-    def decoded(self) -> Any:
-        """Return what stands in it; raises `NoAnswer` when it is no JSON."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise NoAnswer(f"Gnocchi's answer cannot be read: {error}.") from error
-
-    def reason(self) -> str:
-        """Return why Gnocchi refuses, as its Python client says it."""
-        text = self.body.decode(errors="replace")
-        if self.is_json:
-            decoded = self.decoded()
-            if isinstance(decoded, dict) and "description" in decoded:
-                text = str(decoded["description"])
-        return f"{text.strip()[:_SHOWN] or HTTPStatus(self.status).phrase} (HTTP {self.status})"
-
-
 class GnocchiServer:
     """A `Server`. Safe to use from several threads; made after a fork."""
 
-    def __init__(self, settings: GnocchiSettings, *, identity: Identity | None, clock: Clock) -> None:
-        """Take who alarmd is to Keystone; None: Gnocchi takes the user's name that the settings give."""
+    def __init__(self, client: JsonClient, *, identity: Identity | None, settings: GnocchiSettings) -> None:
+        """Take who alarmd is to Keystone; None: the client says itself who is asking."""
         self.interval_s = settings.interval_s
         self.concurrency = settings.concurrency
         self.timeout_s = settings.timeout_s
-        self._url = f"{settings.url or ''}/v1"
-        self._settings = settings
+        self._client = client
         self._identity = identity
-        self._clock = clock
-        self._session = requests.Session()
-        self._session.trust_env = False
-        if settings.cafile is not None:
-            self._session.verify = str(settings.cafile)
-        adapter = HTTPAdapter(pool_maxsize=settings.concurrency)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._strict = settings.strict
+        self._service_project_id = settings.service_project_id
 
     def ask(self, question: GnocchiQuestion, *, now: datetime) -> Answer:
         """Ask and wait. Raises `NoAnswer`; in strict mode what goes wrong is an answer, too."""
         try:
             return Answer(at=now, values=self._measures(question, now))
         except NoAnswer as error:
-            if not self._settings.strict:
+            if not self._strict:
                 raise
             return Answer(at=now, values=Measures(failure=f"alarm statistics retrieval failed: {error.message}"))
 
     def close(self) -> None:
         """Let go of connections."""
-        self._session.close()
+        self._client.close()
 
     def _measures(self, question: GnocchiQuestion, now: datetime) -> Measures:
         method, path, body, more = self._request_of(question)
@@ -111,32 +70,32 @@ class GnocchiServer:
             "start": (now - span).astimezone(UTC).replace(tzinfo=None).isoformat(),
             "stop": now.astimezone(UTC).replace(tzinfo=None).isoformat(),
         }
-        said = self._say(method, path, params, body)
-        if said.status == HTTPStatus.NOT_FOUND:
-            return Measures(absence=_absence(question, said.reason()))
-        if said.status != HTTPStatus.OK:
-            raise (Refused if said.status < HTTPStatus.INTERNAL_SERVER_ERROR else NoAnswer)(said.reason())
-        return Measures(buckets=_buckets(said.decoded(), granularity_s=question.granularity_s))
+        reply = self._reply(method, f"{path}?{urlencode(params)}", body)
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return Measures(absence=_absence(question, _reason(reply)))
+        if reply.status != HTTPStatus.OK:
+            raise (Refused if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR else NoAnswer)(_reason(reply))
+        return Measures(buckets=_buckets(reply.body, granularity_s=question.granularity_s))
 
     def _request_of(self, question: GnocchiQuestion) -> tuple[str, str, Any, dict[str, str]]:
         """Return the method, the path, the body and the parameters of what asks a question."""
         wanted = question.wanted
         if isinstance(wanted, OneMetric):
             resource, metric = quote(wanted.resource_id, safe=""), quote(wanted.metric, safe="")
-            path = f"/resource/generic/{resource}/metric/{metric}/measures"
+            path = f"/v1/resource/generic/{resource}/metric/{metric}/measures"
             return "GET", path, None, {"aggregation": wanted.method}
         body: dict[str, Any] = {"operations": json.loads(wanted.operations)}
         if isinstance(wanted, FoundMetrics):
             search = json.loads(wanted.search)
             body["resource_type"] = wanted.resource_type
             body["search"] = search if question.project_id is None else self._confined(search, question.project_id)
-        return "POST", "/aggregates", body, {"needed_overlap": "0"}
+        return "POST", "/v1/aggregates", body, {"needed_overlap": "0"}
 
     def _confined(self, search: Mapping[str, Any], project_id: str) -> Mapping[str, Any]:
         """Return a query that finds a project's resources only, as Aodh confines it; never twice."""
         confinement: dict[str, Any] = {"=": {"project_id": project_id}}
         if self._identity is not None:
-            service = self._settings.service_project_id or self._own_project_id(self._identity)
+            service = self._service_project_id or self._own_project_id(self._identity)
             for_project = {"and": [{"=": {"created_by_project_id": service}}, confinement]}
             confinement = {"or": [{"=": {"created_by_project_id": project_id}}, for_project]}
         if not search:
@@ -147,46 +106,17 @@ class GnocchiServer:
             case _:
                 return {"and": [confinement, search]}
 
-    def _say(self, method: str, path: str, params: Mapping[str, str], body: Any) -> _Said:
+    def _reply(self, method: str, path: str, body: Any) -> Reply:
         """Return whatever Gnocchi says, also to a token that has just ended."""
         if self._identity is None:
-            return self._send(method, path, params, body, token=None)
+            return self._client.ask(method, path, json_body=body)
         token = self._token(self._identity)
-        said = self._send(method, path, params, body, token=token)
-        if said.status == HTTPStatus.UNAUTHORIZED:
+        reply = self._client.ask(method, path, json_body=body, headers={"X-Auth-Token": token})
+        if reply.status == HTTPStatus.UNAUTHORIZED:
             self._identity.discard(None, token)
-            said = self._send(method, path, params, body, token=self._token(self._identity))
-        return said
-
-    def _send(self, method: str, path: str, params: Mapping[str, str], body: Any, *, token: str | None) -> _Said:
-        end_s = self._clock.monotonic_s() + self.timeout_s
-        headers = {"User-Agent": f"alarmd/{__version__}", "Accept": "application/json"}
-        if token is not None:
-            headers["X-Auth-Token"] = token
-        try:
-            with self._session.request(
-                method,
-                f"{self._url}{path}",
-                params=params,
-                json=body,
-                headers=headers,
-                auth=None if token is not None else (self._settings.user, ""),
-                timeout=self.timeout_s,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                read = bytearray()
-                # What has come is taken at once: who waits for a whole piece waits for who drips.
-                while piece := response.raw.read1(_AT_ONCE, decode_content=True):
-                    read += piece
-                    if len(read) > _MOST_BYTES:
-                        raise NoAnswer(f"Gnocchi's answer is longer than {_MOST_BYTES} bytes.")
-                    if self._clock.monotonic_s() > end_s:
-                        raise NoAnswer(f"Gnocchi's answer took longer than {self.timeout_s:g} s.")
-                is_json = response.headers.get("Content-Type", "").startswith("application/json")
-                return _Said(status=response.status_code, body=bytes(read), is_json=is_json)
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise NoAnswer(f"Gnocchi at {self._settings.url} does not answer ({type(error).__name__}).") from error
+            token = self._token(self._identity)
+            reply = self._client.ask(method, path, json_body=body, headers={"X-Auth-Token": token})
+        return reply
 
     @staticmethod
     def _token(identity: Identity) -> str:
@@ -201,6 +131,12 @@ class GnocchiServer:
             return identity.own_project_id()
         except AlarmdError as error:
             raise NoAnswer(f"There is no token for Gnocchi: {error.message}") from error
+
+
+def _reason(reply: Reply) -> str:
+    """Return why Gnocchi refuses, as its Python client says it."""
+    told = reply.body.get("description") if isinstance(reply.body, dict) else None
+    return f"{str(told)[:_SHOWN] if told else HTTPStatus(reply.status).phrase} (HTTP {reply.status})"
 
 
 def _absence(question: GnocchiQuestion, reason: str) -> str:

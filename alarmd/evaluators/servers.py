@@ -4,8 +4,9 @@
 from collections.abc import Callable, Mapping
 
 from alarmd.clock import Clock
-from alarmd.evaluators import octavia, prometheus_server
+from alarmd.evaluators import gnocchi_question, octavia, prometheus_server
 from alarmd.evaluators.asking import Server
+from alarmd.evaluators.gnocchi_server import GnocchiServer, Identity
 from alarmd.evaluators.json_client import JsonClient
 from alarmd.evaluators.octavia import OctaviaServer, Tokens
 from alarmd.evaluators.prometheus_server import PrometheusServer, PromqlChecker
@@ -15,7 +16,11 @@ from alarmd.settings.servers import PrometheusSettings
 
 def configured(settings: Settings) -> frozenset[str]:
     """Return the names of those that the settings name; opens nothing."""
-    named = {prometheus_server.SERVER: settings.prometheus.url is not None, octavia.SERVER: settings.octavia.is_asked}
+    named = {
+        prometheus_server.SERVER: settings.prometheus.url is not None,
+        octavia.SERVER: settings.octavia.is_asked,
+        gnocchi_question.SERVER: settings.gnocchi.url is not None,
+    }
     return frozenset(name for name, is_named in named.items() if is_named)
 
 
@@ -32,6 +37,8 @@ def servers(settings: Settings, *, clock: Clock) -> Mapping[str, Server]:
         )
     if settings.octavia.is_asked:
         built[octavia.SERVER] = _octavia(settings, clock=clock)
+    if settings.gnocchi.url is not None:
+        built[gnocchi_question.SERVER] = _gnocchi(settings, settings.gnocchi.url, clock=clock)
     return built
 
 
@@ -84,3 +91,22 @@ def _octavia(settings: Settings, *, clock: Clock) -> OctaviaServer:
         concurrency=asked.concurrency,
         member_creation_time_s=asked.member_creation_time_s,
     )
+
+
+def _gnocchi(settings: Settings, url: str, *, clock: Clock) -> GnocchiServer:
+    asked, keystone = settings.gnocchi, settings.keystone
+    identity: Identity | None = None
+    if keystone.auth_url is not None:
+        from alarmd.keystone.client import KeystoneClient  # noqa: PLC0415  # its library is an extra
+
+        identity = KeystoneClient(keystone)
+    client = JsonClient(
+        url,
+        name="Gnocchi",
+        timeout_s=asked.timeout_s,
+        connections=asked.concurrency,
+        clock=clock,
+        auth=None if identity else (asked.user, ""),
+        verify=str(asked.cafile) if asked.cafile else True,
+    )
+    return GnocchiServer(client, identity=identity, settings=asked)
