@@ -11,6 +11,7 @@
     ├── Unidentified            who the caller is cannot be told
     ├── Forbidden               the caller lacks the role, or a quota is used up
     ├── Outdated                the thing has changed since the caller read it
+    ├── Conflict                other things depend on the thing as it is
     ├── TooMany                 the caller asks more often than it may
     └── Unavailable             something outside does not answer; trying again later may help
         ├── SourceUnavailable   a hypervisor or exporter
@@ -65,6 +66,10 @@ class Forbidden(AlarmdError):
 
 class Outdated(AlarmdError):
     """It has changed since it was read."""
+
+
+class Conflict(AlarmdError):
+    """Other things depend on it."""
 
 
 class TooMany(AlarmdError):

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from alarmd.api.access import caller
 from alarmd.api.alarm_body import read_draft
-from alarmd.api.arguments import only_arguments
+from alarmd.api.arguments import boolean_argument, only_arguments
 from alarmd.api.conditions import versioned, versions_meant
 from alarmd.api.context import context
 from alarmd.api.json_body import read_json
@@ -57,9 +57,10 @@ def replace_alarm(alarm_id: str) -> Response:
 
 @blueprint.delete("/v2/alarms/<alarm_id>")
 def delete_alarm(alarm_id: str) -> Response:
-    """Delete an alarm."""
-    only_arguments()
-    context().alarms.delete(alarm_id, caller(), versions=versions_meant())
+    """Delete an alarm, and on request those that refer to it."""
+    only_arguments("cascade")
+    cascade = boolean_argument("cascade", default=False)
+    context().alarms.delete(alarm_id, caller(), versions=versions_meant(), cascade=cascade)
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response

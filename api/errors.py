@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from alarmd.api.json_body import BodyTooLarge, UnsupportedBody
 from alarmd.errors import (
     AlarmdError,
+    Conflict,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -32,6 +33,7 @@ _STATUS: tuple[tuple[type[AlarmdError], int], ...] = (
     (Unidentified, 401),
     (Unauthorized, 401),
     (Forbidden, 403),
+    (Conflict, 409),
     (Outdated, 412),
     (TooMany, 429),
     (Unavailable, 503),

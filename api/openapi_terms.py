@@ -20,6 +20,7 @@ _ERRORS: Mapping[int, str] = {
     404: "There is no such thing for this caller.",
     405: "There is no such method on this path.",
     406: "The client does not take JSON.",
+    409: "Other alarms refer to it.",
     412: "It has changed since it was read: `If-Match` names another version.",
     413: "The body is larger than allowed; the text names the setting that allows more.",
     415: "The body is declared as something else than JSON.",

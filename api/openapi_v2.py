@@ -84,7 +84,7 @@ def _alarms(examples: Part) -> Part:
                 "replace_alarm",
                 "Replace an alarm's whole definition: what is left out goes back to its default.",
                 {200: _alarm()},
-                errors=[404, 412],
+                errors=[404, 409, 412],
                 parameters=[_IF_MATCH],
                 body=ref("AlarmBody"),
                 examples=examples,
@@ -93,8 +93,15 @@ def _alarms(examples: Part) -> Part:
                 "delete_alarm",
                 "Delete an alarm.",
                 {204: nothing("Deleted.")},
-                errors=[404, 412],
-                parameters=[_IF_MATCH],
+                errors=[404, 409, 412],
+                parameters=[
+                    _IF_MATCH,
+                    parameter(
+                        "cascade",
+                        "whether composite alarms that refer to it are deleted too; refused (409) otherwise",
+                        schema={"type": "boolean", "default": False},
+                    ),
+                ],
             ),
         },
         "/v2/alarms/{alarm_id}/state": {

@@ -16,6 +16,7 @@ from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.queries import find_alarms, find_changes
 from alarmd.alarms.quotas import QuotaService
 from alarmd.alarms.reach import refuse_others, visible_alarm
+from alarmd.alarms.references import ReferenceRules
 from alarmd.alarms.trusts import TrustKeeper
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
@@ -56,6 +57,7 @@ class AlarmService:
         self._drafting = drafting
         self._quotas = quotas
         self._trusts = trusts
+        self._references = ReferenceRules(rule_types=drafting.rule_types, policy=policy)
         self._policy = policy
         self._doorbell = doorbell
         self._clock = clock
@@ -71,6 +73,7 @@ class AlarmService:
         try:
             with self._database.write() as unit:
                 alarm = unit.alarms.add(alarm)
+                self._references.keep(unit, alarm, caller)
                 self._quotas.hold(unit, alarm)
                 _record(
                     unit, alarm, caller, ChangeType.CREATION, detail=detail_of(alarm), at=now, severity=alarm.severity
@@ -138,16 +141,27 @@ class AlarmService:
             self._end_trust(trust_id, caller)
         return alarm
 
-    def delete(self, alarm_id: str, caller: Caller, *, versions: frozenset[str] | None = None) -> None:
-        """Delete an alarm. Its history stays; what waits to be sent is given up, unless it is being sent right now."""
+    def delete(
+        self, alarm_id: str, caller: Caller, *, versions: frozenset[str] | None = None, cascade: bool = False
+    ) -> None:
+        """Delete an alarm. Its history stays; what waits to be sent is given up, unless it is being sent right now.
+
+        Raises `Conflict` while other alarms refer to it; with `cascade` these are deleted too, and so on.
+        """
         now = self._clock.now()
         with self._database.write() as unit:
-            alarm = self._changeable(unit, alarm_id, caller, Action.DELETE_ALARM, versions)
-            unit.alarms.remove(alarm.alarm_id, now)
-            unit.outbox.bury_waiting(alarm.alarm_id, reason=_DELETED_REASON, now=now)
-            _record(unit, alarm, caller, ChangeType.DELETION, detail=detail_of(alarm), at=now, severity=alarm.severity)
+            doomed = self._doomed(unit, alarm_id, caller, versions, cascade=cascade)
+            for alarm in doomed:
+                unit.alarms.remove(alarm.alarm_id, now)
+            # By now the shard is locked, so nobody can begin to refer to them any more.
+            self._references.release(unit, doomed, caller)
+            for alarm in doomed:
+                unit.outbox.bury_waiting(alarm.alarm_id, reason=_DELETED_REASON, now=now)
+                detail, severity = detail_of(alarm), alarm.severity
+                _record(unit, alarm, caller, ChangeType.DELETION, detail=detail, at=now, severity=severity)
         self._doorbell.ring(Bell.ALARMS)
-        self._end_trust(alarm.trust_id, caller)
+        for alarm in doomed:
+            self._end_trust(alarm.trust_id, caller)
 
     def set_state(
         self, alarm_id: str, state: State, caller: Caller, *, versions: frozenset[str] | None = None
@@ -181,6 +195,21 @@ class AlarmService:
         """Return the changes that a search asks for (see `find_changes`)."""
         return find_changes(self._database, self._policy, search, caller)
 
+    def _doomed(
+        self, unit: UnitOfWork, alarm_id: str, caller: Caller, versions: frozenset[str] | None, *, cascade: bool
+    ) -> list[Alarm]:
+        """Return an alarm that is about to be deleted, and with `cascade` behind it those that refer to it; locked."""
+        if not cascade:
+            return [self._changeable(unit, alarm_id, caller, Action.DELETE_ALARM, versions)]
+        visible_alarm(unit, self._policy, alarm_id, caller)
+        # Locked in the order of their ids, as everybody does.
+        ids = sorted({alarm_id, *self._references.all_referring(unit, alarm_id)})
+        found = [unit.alarms.get(one, for_update=True) for one in ids]
+        alarm = self._changeable(unit, alarm_id, caller, Action.DELETE_ALARM, versions)
+        others = [one for one in found if one is not None and one.alarm_id != alarm_id]
+        self._references.check_deletion(alarm, others, caller)
+        return [alarm, *others]
+
     def _changeable(
         self, unit: UnitOfWork, alarm_id: str, caller: Caller, action: Action, versions: frozenset[str] | None
     ) -> Alarm:
@@ -206,6 +235,7 @@ class AlarmService:
         if not changed and is_same_unseen:
             return before
         alarm = unit.alarms.replace(alarm)
+        self._references.keep(unit, alarm, caller, before=before)
         self._quotas.hold(unit, alarm, before=before)
         if changed:
             severity = alarm.severity if "severity" in changed else None

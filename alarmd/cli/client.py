@@ -54,9 +54,9 @@ class Client:
         headers = {} if version is None else {"If-Match": version}
         return self._decoded(self._exchange("PUT", path, arguments=(), body=body, headers=headers))
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, arguments: Sequence[tuple[str, str]] = ()) -> None:
         """Delete; raises `RequestRefused`."""
-        self._request("DELETE", path)
+        self._request("DELETE", path, arguments=arguments)
 
     def push(self, path: str, body: Any) -> dict[str, Any]:
         """Push; that nothing is accepted is an answer like any other. Raises `RequestRefused` for all else."""

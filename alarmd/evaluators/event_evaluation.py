@@ -3,7 +3,7 @@
 
 The alarms are read from the store for each push, so one that was just created or changed counts. An event only ever
 moves alarms to `alarm`; one that is there already takes its actions again if it says `repeat_actions`, and else is left
-alone. Time constraints do not count.
+alone. Time constraints do not count. Evaluators are told where composites refer to an alarm that was moved.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from alarmd.model.event import Event
 from alarmd.model.transition import Transition
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database, UnitOfWork
-from alarmd.store.transitions import AppliedTransition, apply
+from alarmd.store.transitions import AppliedTransition, announce, apply
 
 _logger = structlog.get_logger()
 
@@ -94,9 +94,12 @@ class EventEvaluation:
         incoming = _Incoming(events)
         hits = self._hits(incoming)
         transitions = repeats = notifications = 0
+        is_heard = False
         for part in _in_parts(hits):
             with self._database.write() as unit:
                 stored = _store(unit, part, incoming, self._clock.now())
+                turned = [transition.alarm_id for transition, _ in stored if not transition.is_repeat]
+                is_heard |= announce(unit, turned)
             for transition, applied in stored:
                 tell(transition, sequence=applied.sequence)
                 transitions += not transition.is_repeat
@@ -104,6 +107,8 @@ class EventEvaluation:
                 notifications += applied.notifications
         if notifications:
             self._doorbell.ring(Bell.OUTBOX)
+        if is_heard:
+            self._doorbell.ring(Bell.ALARMS)
         matched = len({id(event) for hit in hits for event in hit.events})
         telemetry.EVENTS.labels("matched").inc(matched)
         telemetry.EVENTS.labels("unmatched").inc(len(events) - matched)

@@ -14,7 +14,7 @@ from alarmd.importing.source import Record
 from alarmd.importing.trust_urls import ACTION_LISTS, needs_trust, trust_of, without_trusts
 from alarmd.model.alarm import NOT_EVALUATED_REASON, Alarm, AlarmId, Severity, State
 from alarmd.model.history import AlarmChange, ChangeType
-from alarmd.model.rule import RuleType
+from alarmd.model.rule import CompoundRuleType, RuleType
 from alarmd.model.shard import shard_of
 from alarmd.store.columns import is_storable
 
@@ -56,6 +56,8 @@ class Conversion:
         raw, confined = _rule_of(record, type_, project_id)
         confined = confined or not self.shows_confinement
         rule = rule_type.normalise(raw, project_id=project_id, confined=confined)
+        if isinstance(rule_type, CompoundRuleType) and rule_type.refers_to(rule):
+            raise InvalidInput("its rule refers to other alarms, which no Aodh knows: create it anew in alarmd")
         actions, trusts = _actions_of(record)
         timestamp = _moment(record, "timestamp") or now
         alarm = Alarm(
@@ -82,6 +84,13 @@ class Conversion:
         )
         _check(alarm)
         return Converted(alarm=alarm, notes=tuple(self._notes(alarm, trusts)))
+
+    def reads(self, alarm: Alarm) -> str:
+        """Return the project whose series an alarm reads."""
+        rule_type = self.rule_types.get(alarm.type)
+        if rule_type is None:
+            return alarm.project_id
+        return rule_type.reads_project(alarm.rule, project_id=alarm.project_id)
 
     def _notes(self, alarm: Alarm, trusts: Sequence[str]) -> list[str]:
         urls = [*alarm.ok_actions, *alarm.alarm_actions, *alarm.insufficient_data_actions]

@@ -6,11 +6,11 @@ Each page is one unit of work, so an import that is interrupted has brought whol
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from alarmd.clock import Clock
-from alarmd.errors import InvalidInput
+from alarmd.errors import Conflict, InvalidInput
 from alarmd.importing.conversion import Conversion, change_of, quota_of
 from alarmd.importing.merging import Fate, memory_of, merged
 from alarmd.importing.report import ImportReport, Tally
@@ -89,19 +89,30 @@ class ImportRun:
 
     def _merge(self, theirs: Alarm, ours: Alarm, memory: str | None) -> None:
         """Merge an alarm that is here into what it is there, in a unit of its own: shards are locked one at a time."""
-        result = merged(theirs, ours, memory, overwrite=self.overwrite)
+        result, why = merged(theirs, ours, memory, overwrite=self.overwrite), _CHANGED_HERE
         if not self.dry and (result.alarm != ours or result.memory != memory):
-            with self.database.write() as unit:
-                now = unit.alarms.get(ours.alarm_id, for_update=True)
-                if now is None:
-                    return  # deleted this very moment; the next import will see it
-                result = merged(theirs, now, memory, overwrite=self.overwrite)
-                if result.alarm != now:
-                    unit.alarms.replace(result.alarm)
-                unit.imports.remember(_ALARM, {theirs.alarm_id: result.memory})
+            try:
+                with self.database.write() as unit:
+                    now = unit.alarms.get(ours.alarm_id, for_update=True)
+                    if now is None:
+                        return  # deleted this very moment; the next import will see it
+                    result = merged(theirs, now, memory, overwrite=self.overwrite)
+                    if result.alarm != now:
+                        self._replace(unit, result.alarm, now)
+                    unit.imports.remember(_ALARM, {theirs.alarm_id: result.memory})
+            except Conflict as error:
+                result, why = replace(result, fate=Fate.KEPT), error.message
         _count(self.report.alarms, result.fate)
         if result.fate is Fate.KEPT:
-            self.report.remark("kept", _CHANGED_HERE, subject=theirs.alarm_id, name=theirs.name)
+            self.report.remark("kept", why, subject=theirs.alarm_id, name=theirs.name)
+
+    def _replace(self, unit: UnitOfWork, alarm: Alarm, before: Alarm) -> None:
+        unit.alarms.replace(alarm)
+        if alarm.rule != before.rule:
+            unit.references.put(alarm.alarm_id, ())  # what comes from an Aodh refers to nothing
+        reads, read = self.conversion.reads(alarm), self.conversion.reads(before)
+        if reads != read and unit.references.referred_to([alarm.alarm_id]):
+            raise Conflict(f"is referred to by alarms that read project {read}, and would read {reads}")
 
     def _converted(self, page: Sequence[Record]) -> dict[str, Alarm]:
         found: dict[str, Alarm] = {}

@@ -35,6 +35,8 @@ class AlarmChange:
     on_behalf_of: str
     timestamp: datetime
     severity: Severity | None
+    #: What an evaluator's transition was found from. Left out of lists: it may be long.
+    evidence: Mapping[str, Any] | None = None
 
 
 #: What an alarm's history shows of it, in this order.

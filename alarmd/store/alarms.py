@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from alarmd.model.alarm import Alarm, AlarmId, Severity
 from alarmd.model.shard import Shard
-from alarmd.store.bulk import insert_rows
+from alarmd.store.bulk import insert_rows, update_rows
 from alarmd.store.columns import is_storable
 from alarmd.store.expression import Kind, Search
 from alarmd.store.paging import Pager, Unindexed, matches
@@ -224,6 +224,22 @@ class AlarmRepository:
         self._bury(before.alarm_id, before.shard, self._draw_revisions(before.shard, 1), at)
         return True
 
+    def lock_shards(self, alarm_ids: Sequence[str]) -> None:
+        """Lock the shards of these alarms, which this unit of work holds already, until it ends."""
+        for shard in sorted(set(self._shards_of(alarm_ids).values())):
+            self._draw_revisions(shard, 0)
+
+    def announce(self, alarm_ids: Sequence[str]) -> None:
+        """Give alarms that this unit of work holds already a new revision, so that those who follow read them again."""
+        places = self._shards_of(alarm_ids)
+        sizes = Counter(places.values())
+        last = {shard: self._draw_revisions(shard, sizes[shard]) - sizes[shard] for shard in sorted(sizes)}
+        rows = []
+        for alarm_id, shard in sorted(places.items()):
+            last[shard] += 1
+            rows.append({"alarm_id": alarm_id, "revision": last[shard]})
+        update_rows(self._connection, alarms, key="alarm_id", rows=rows)
+
     def definitions(self, cursor: Mapping[Shard, int], *, limit: int) -> Definitions:
         """Return what changed in the cursor's shards behind the cursor, at most `limit` alarms and removals in all.
 
@@ -283,6 +299,14 @@ class AlarmRepository:
         drawn = self._connection.execute(_DRAW_REVISIONS, {"wanted": int(shard), "count": count})
         revision: int = drawn.scalar_one()
         return revision
+
+    def _shards_of(self, alarm_ids: Sequence[str]) -> dict[AlarmId, Shard]:
+        found: dict[AlarmId, Shard] = {}
+        for start in range(0, len(alarm_ids), _CHUNK):
+            chunk = alarm_ids[start : start + _CHUNK]
+            places = select(alarms.c.alarm_id, alarms.c.shard).where(alarms.c.alarm_id.in_(chunk))
+            found |= {AlarmId(alarm_id): Shard(shard) for alarm_id, shard in self._connection.execute(places)}
+        return found
 
     def _bury(self, alarm_id: AlarmId, shard: Shard, revision: int, at: datetime) -> None:
         stone = {"shard": int(shard), "revision": revision, "alarm_id": alarm_id, "removed_at": at}

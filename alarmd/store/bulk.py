@@ -69,8 +69,12 @@ def _run_each(connection: Connection, statement: str, table: Table, names: Seque
 
 def _spelling_of(column: Column[Any]) -> Callable[[Any], Any] | None:
     if isinstance(column.type, JSON):
-        return to_json
+        return _spell_optional if column.nullable else to_json
     return _spell_moment if isinstance(column.type, UtcDateTime) else None
+
+
+def _spell_optional(value: Any) -> str | None:
+    return None if value is None else to_json(value)
 
 
 @lru_cache(maxsize=1024)  # the rows of a tick share a handful of moments

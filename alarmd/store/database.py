@@ -21,6 +21,7 @@ from alarmd.store.imports import ImportRepository
 from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
 from alarmd.store.quotas import QuotaRepository
+from alarmd.store.references import ReferenceRepository
 from alarmd.store.tokens import TokenRepository
 
 #: How long a statement waits for somebody else's lock.
@@ -40,6 +41,7 @@ class UnitOfWork:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.alarms = AlarmRepository(connection)
+        self.references = ReferenceRepository(connection)
         self.history = HistoryRepository(connection)
         self.outbox = OutboxRepository(connection)
         self.quotas = QuotaRepository(connection)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, select
 
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity
-from alarmd.model.history import AlarmChange
+from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.store.bulk import insert_rows
 from alarmd.store.expression import Kind, Search
 from alarmd.store.paging import Pager, Unindexed, matches
@@ -40,12 +40,16 @@ _PAGER = Pager(
 SEARCHABLE_HISTORY = Searchable(
     alarm_history,
     {"detail": Kind.DOCUMENT, "severity": Kind.SEVERITY, "timestamp": Kind.MOMENT},
-    hidden={"position"},
+    hidden={"position", "evidence"},
+    unread={"evidence"},
     owner=alarm_history.c.on_behalf_of,
     narrow={"alarm_id", "event_id"},
     marker="event_id",
     tie=alarm_history.c.position,
 )
+
+#: What lists show.
+_LISTED = [column for column in alarm_history.c if column is not alarm_history.c.evidence]
 
 _COMPARISONS = {
     "lt": operator.lt,
@@ -117,13 +121,25 @@ class HistoryRepository:
         moments = [_compare(comparison, moment) for comparison, moment in query.timestamps]
         statement = _PAGER.page(
             self._connection,
-            select(alarm_history).where(*visible, *narrowed, *moments),
+            select(*_LISTED).where(*visible, *narrowed, *moments),
             visible=visible,
             sort=query.sort,
             marker=query.marker,
             limit=query.limit,
         )
         return [change_of(row) for row in self._connection.execute(statement).mappings()]
+
+    def latest_transition(self, alarm_id: str) -> AlarmChange | None:
+        """Return the newest transition of an alarm, with its evidence; None when there is none."""
+        columns = alarm_history.c
+        statement = (
+            select(alarm_history)
+            .where(columns.alarm_id == alarm_id, columns.type == str(ChangeType.STATE_TRANSITION))
+            .order_by(columns.timestamp.desc(), columns.position.desc())
+            .limit(1)
+        )
+        row = self._connection.execute(statement).mappings().first()
+        return None if row is None else change_of(row)
 
     def known(self, event_ids: Sequence[str]) -> set[str]:
         """Return which of these changes are recorded already; 30,000 at most."""

@@ -87,11 +87,12 @@ def change_values(change: AlarmChange) -> dict[str, Any]:
         "on_behalf_of": change.on_behalf_of,
         "timestamp": change.timestamp,
         "severity": None if change.severity is None else str(change.severity),
+        "evidence": None if change.evidence is None else dict(change.evidence),
     }
 
 
 def change_of(row: RowMapping) -> AlarmChange:
-    """Return the change of a row of the history."""
+    """Return the change of a row of the history; the row need not have the evidence."""
     return AlarmChange(
         event_id=row["event_id"],
         alarm_id=AlarmId(row["alarm_id"]),
@@ -102,6 +103,7 @@ def change_of(row: RowMapping) -> AlarmChange:
         on_behalf_of=row["on_behalf_of"],
         timestamp=row["timestamp"],
         severity=None if row["severity"] is None else Severity(row["severity"]),
+        evidence=row.get("evidence"),
     )
 
 

@@ -139,6 +139,7 @@ class Searchable:
         kinds: Mapping[str, Kind],
         *,
         hidden: Collection[str],
+        unread: Collection[str] = (),
         owner: ColumnElement[str],
         narrow: Collection[str],
         marker: str,
@@ -146,10 +147,10 @@ class Searchable:
     ) -> None:
         """Take what its columns hold (text, where nothing is said), which are not to be searched, and how it pages.
 
-        The owner is the column with the project that a row belongs to; narrow are the fields with an index of which a
-        value has few rows.
+        The unread columns are left out of the rows. The owner is the column with the project that a row belongs to;
+        narrow are the fields with an index of which a value has few rows.
         """
-        self._table = table
+        self._read = [column for column in table.c if column.name not in unread]
         self._fields = {
             column.name: _Field(column=column, kind=kinds.get(column.name, Kind.TEXT))
             for column in table.c
@@ -167,7 +168,7 @@ class Searchable:
         pinned = set() if search.expression is None else _pinned(search.expression)
         owner = Unindexed(self._owner) if pinned & self._narrow else self._owner
         visible = [] if search.project_id is None else [matches(owner, search.project_id)]
-        statement = select(self._table).where(*visible)
+        statement = select(*self._read).where(*visible)
         patterns: list[str] = []
         if search.expression is not None:
             statement = statement.where(self._condition(search.expression))

@@ -65,6 +65,16 @@ alarm_tombstones = Table(
     Index("ix_alarm_tombstones_removed_at", "removed_at"),
 )
 
+#: Which alarms the rules of which others refer to, so that nobody deletes them unaware.
+alarm_references = Table(
+    "alarm_references",
+    metadata,
+    Column("alarm_id", PlainText, ForeignKey("alarms.alarm_id", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: checking one would lock the alarm behind the shard, against the order of locks.
+    Column("referenced_id", PlainText, primary_key=True),
+    Index("ix_alarm_references_referenced_id", "referenced_id", "alarm_id"),
+)
+
 #: One row a shard, put there by the migration. Its lock puts the writers of a shard in a row, so that revisions
 #: become visible in the order of their numbers.
 shards = Table(
@@ -88,6 +98,8 @@ alarm_history = Table(
     Column("on_behalf_of", PlainText, nullable=False),
     Column("timestamp", UtcDateTime, nullable=False),
     Column("severity", PlainText),
+    # What an evaluator's transition was found from; NULL for everything else.
+    Column("evidence", JSON(none_as_null=True)),
     Index("ix_alarm_history_alarm_id_timestamp", "alarm_id", "timestamp", "position"),
     Index("ix_alarm_history_timestamp", "timestamp"),
     Index("ix_alarm_history_on_behalf_of_timestamp", "on_behalf_of", "timestamp", "position"),

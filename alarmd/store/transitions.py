@@ -20,6 +20,7 @@ from alarmd.model.notification import Notification, notifications_of
 from alarmd.model.transition import Transition
 from alarmd.store.bulk import update_rows
 from alarmd.store.database import UnitOfWork
+from alarmd.store.evidence import bounded
 from alarmd.store.rows import alarm_of
 from alarmd.store.tables import alarms
 
@@ -62,6 +63,20 @@ def apply(unit: UnitOfWork, transitions: Sequence[Transition]) -> Applied:
     for chunk in _chunks(sorted(wanted)):
         _apply_chunk(unit, {alarm_id: wanted[alarm_id] for alarm_id in chunk}, result)
     return result
+
+
+def announce(unit: UnitOfWork, alarm_ids: Sequence[AlarmId]) -> bool:
+    """Have evaluators hear of states that others than they have changed; return whether there is anything to hear.
+
+    Only alarms that others refer to are given a new revision: a rule that refers to an alarm counts its stored state.
+    Comes last in its unit of work: it locks shards, so that nobody begins to refer to one of these alarms meanwhile.
+    """
+    if not alarm_ids:
+        return False
+    unit.alarms.lock_shards(alarm_ids)
+    heard = unit.references.referred_to(alarm_ids)
+    unit.alarms.announce(sorted(heard))
+    return bool(heard)
 
 
 def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Applied) -> None:
@@ -125,6 +140,7 @@ def _change(alarm: Alarm, transition: Transition) -> AlarmChange:
         on_behalf_of=alarm.project_id,
         timestamp=transition.at,
         severity=alarm.severity,
+        evidence=bounded(transition.evidence) if transition.evidence else None,
     )
 
 
