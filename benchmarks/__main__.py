@@ -7,8 +7,12 @@ import click
 
 from alarmd.clock import SystemClock
 from benchmarks.api import api
+from benchmarks.full_log import Estate
+from benchmarks.memory import memory
+from benchmarks.mix_tick import mix_tick
 from benchmarks.reaction import DatabaseName, reaction
 from benchmarks.report import show
+from benchmarks.restart import restart
 from benchmarks.tick import tick
 
 _json = click.option("--json", "as_json", is_flag=True, help="Write one line of JSON instead of a table.")
@@ -20,9 +24,13 @@ def main() -> None:
 
 
 @main.command(name="tick")
-@click.option("--alarms", type=click.IntRange(min=1), default=100_000, help="How many threshold alarms.")
-@click.option("--series", type=click.IntRange(min=1), default=10_000, help="How many series they watch.")
+@click.option("--alarms", type=click.IntRange(min=1), default=100_000, help="How many alarms.")
+@click.option(
+    "--series", type=click.IntRange(min=1), help="How many series they watch.  [default: 10000; 100000 for a mix]"
+)
 @click.option("--passes", type=click.IntRange(min=1), default=9, help="How many passes are measured.")
+@click.option("--mix", is_flag=True, help="Measure alarms of all sorts, on groups as well and combined.")
+@click.option("--slope", is_flag=True, help="Measure a tenth and a third of the alarms as well.")
 @click.option("--vs-prometheus", is_flag=True, help="Measure Prometheus with the same rules as well.")
 @click.option(
     "--prometheus-rules",
@@ -32,11 +40,32 @@ def main() -> None:
 )
 @_json
 def tick_command(
-    *, alarms: int, series: int, passes: int, vs_prometheus: bool, prometheus_rules: int, as_json: bool
+    *,
+    alarms: int,
+    series: int | None,
+    passes: int,
+    mix: bool,
+    slope: bool,
+    vs_prometheus: bool,
+    prometheus_rules: int,
+    as_json: bool,
 ) -> None:
     """Measure one pass over all alarms."""
-    rules = min(alarms, prometheus_rules) if vs_prometheus else 0
-    report = tick(alarms=alarms, series=series, passes=passes, prometheus_rules=rules, clock=SystemClock())
+    clock = SystemClock()
+    if mix:
+        if slope or vs_prometheus:
+            raise click.UsageError("--slope and --vs-prometheus measure alarms on single series: leave out --mix.")
+        report = mix_tick(alarms=alarms, series=series or 100_000, passes=passes, clock=clock)
+    else:
+        rules = min(alarms, prometheus_rules) if vs_prometheus else 0
+        report = tick(
+            alarms=alarms,
+            series=series or 10_000,
+            passes=passes,
+            prometheus_rules=rules,
+            with_slope=slope,
+            clock=clock,
+        )
     show(report, as_json=as_json)
 
 
@@ -68,15 +97,42 @@ def api_command(
         show(api(alarms=alarms, duration_s=seconds, database=name, clock=SystemClock()), as_json=as_json)
 
 
+@main.command(name="memory")
+@click.option("--alarms", type=click.IntRange(min=1), default=100_000, help="How many alarms, on a series each.")
+@click.option("--more-alarms", type=click.IntRange(min=0), default=1_000_000, help="How many to measure as well.")
+@click.option("--composites", type=click.IntRange(min=1), default=10_000, help="How many composite alarms.")
+@click.option("--series", type=click.IntRange(min=1), default=100_000, help="How many series have an hour of samples.")
+@_json
+def memory_command(*, alarms: int, more_alarms: int, composites: int, series: int, as_json: bool) -> None:
+    """Measure what an alarm and a retained sample take."""
+    show(memory(alarms=alarms, more_alarms=more_alarms, composites=composites, series=series), as_json=as_json)
+
+
+@main.command(name="restart")
+@click.option("--hosts", type=click.IntRange(min=1), default=100, help="How many hosts, with 100 machines each.")
+@click.option("--metrics", type=click.IntRange(min=1), default=10, help="What each machine reports.")
+@click.option("--projects", type=click.IntRange(min=1), default=1_000, help="Whose the machines are, in turn.")
+@click.option("--minutes", type=click.FloatRange(min=0.1), default=60.0, help="For how long there are samples.")
+@click.option("--alarms", type=click.IntRange(min=1), default=100_000, help="How many alarms are stored.")
+@_json
+def restart_command(*, hosts: int, metrics: int, projects: int, minutes: float, alarms: int, as_json: bool) -> None:
+    """Measure the start of a daemon with a full log."""
+    estate = Estate(hosts=hosts, metrics=metrics, projects=projects)
+    show(restart(estate=estate, length_s=minutes * 60, alarms=alarms, clock=SystemClock()), as_json=as_json)
+
+
 @main.command(name="all")
 @_json
 @click.pass_context
 def all_command(context: click.Context, *, as_json: bool) -> None:
     """Measure every figure as its bar wants it."""
     context.invoke(tick_command, as_json=as_json, vs_prometheus=True)
-    context.invoke(tick_command, as_json=as_json, alarms=1_000_000)
+    context.invoke(tick_command, as_json=as_json, alarms=1_000_000, slope=True)
+    context.invoke(tick_command, as_json=as_json, mix=True)
     context.invoke(reaction_command, as_json=as_json)
     context.invoke(api_command, as_json=as_json)
+    context.invoke(memory_command, as_json=as_json)
+    context.invoke(restart_command, as_json=as_json)
 
 
 if __name__ == "__main__":

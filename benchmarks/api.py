@@ -10,17 +10,17 @@ import random
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
-from uuid import UUID
 
 from alarmd.clock import Clock
-from alarmd.model.alarm import NOT_EVALUATED_REASON, Alarm, AlarmId, Severity, State
-from alarmd.model.shard import shard_of
+from alarmd.model.alarm import Alarm
 from alarmd.store import schema
 from alarmd.store.database import Database
 from benchmarks.daemon import daemon
+from benchmarks.definitions import alarm_id, definition
 from benchmarks.postgres import postgres
 from benchmarks.report import Bar, Report, Value, tell
 from benchmarks.requests_load import Measured, measure, request
@@ -97,30 +97,13 @@ def _store(url: str, alarms: int, clock: Clock) -> None:
 
 
 def _alarm(number: int, clock: Clock) -> Alarm:
-    project_id = f"project-{number % _PROJECTS}"
-    now = clock.now() - timedelta(seconds=number / 1000)
-    return Alarm(
-        alarm_id=_id_of(number),
-        name=f"alarm-{number}",
-        description="CPU of the group is high",
-        enabled=True,
-        type="threshold",
+    alarm = definition(
+        number,
+        project_id=f"project-{number % _PROJECTS}",
+        at=clock.now() - timedelta(seconds=number / 1000),
         rule=_rule(number) | {"exclude_outliers": False},
-        project_id=project_id,
-        user_id="engine",
-        severity=Severity.LOW,
-        ok_actions=(),
-        alarm_actions=("http://127.0.0.1:9/out",),
-        insufficient_data_actions=(),
-        repeat_actions=True,
-        time_constraints=(),
-        timestamp=now,
-        state=State.INSUFFICIENT_DATA,
-        state_reason=NOT_EVALUATED_REASON,
-        state_timestamp=now,
-        evaluate_timestamp=now,
-        shard=shard_of(project_id),
     )
+    return replace(alarm, alarm_actions=("http://127.0.0.1:9/out",), repeat_actions=True)
 
 
 def _rule(number: int) -> dict[str, Any]:
@@ -135,10 +118,6 @@ def _rule(number: int) -> dict[str, Any]:
     }
 
 
-def _id_of(number: int) -> AlarmId:
-    return AlarmId(str(UUID(int=number)))
-
-
 def _scatter(number: int, alarms: int) -> int:
     """Return the alarm that a request is about: any of them, the same in every run."""
     return random.Random(number).randrange(alarms)
@@ -149,12 +128,12 @@ def _identity(number: int) -> list[tuple[str, str]]:
 
 
 def _get(number: int) -> bytes:
-    return request("GET", f"/v2/alarms/{_id_of(number)}", headers=_identity(number))
+    return request("GET", f"/v2/alarms/{alarm_id(number)}", headers=_identity(number))
 
 
 def _list(number: int, alarms: int) -> bytes:
     """Ask for a page of 100 of an administrator's list of all projects, anywhere in it."""
-    marker = _id_of(number % max(alarms - 100, 1))
+    marker = alarm_id(number % max(alarms - 100, 1))
     path = f"/v2/alarms?q.field=all_projects&q.value=true&limit=100&marker={marker}"
     return request("GET", path, headers=[("X-Roles", "admin"), ("X-Project-Id", "ops"), ("X-User-Id", "root")])
 

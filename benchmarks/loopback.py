@@ -42,6 +42,12 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Return the status and the body of the answer."""
+        self._connection.request("GET", path)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
     def post(self, path: str, body: Any) -> tuple[int, bytes]:
         """Return the status and the body of the answer."""
         sent = json.dumps(body).encode()

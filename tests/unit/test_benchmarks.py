@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alarmd.clock import ManualClock
+from alarmd.model.rule import CompositeRule, Leaf, Node, WindowRule
 from benchmarks.__main__ import main
 from benchmarks.exporter import Exporter
-from benchmarks.fleet import INTERVAL_S, JITTER_S, Fleet
+from benchmarks.fleet import INTERVAL_S, JITTER_S, TURNS, Fleet
+from benchmarks.mix import Machines, Mix, Sort
 from benchmarks.prometheus import alert
 from benchmarks.receiver import Receiver
 from benchmarks.report import Bar, Report
+from benchmarks.slope import slope
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,10 +38,112 @@ def test_a_tick_is_told_as_json() -> None:
     told = figures(result)
     assert ("tick", 60, 20, 2) == (told["benchmark"], told["alarms"], told["series"], told["passes"])
     measured = ("tick_ms", "tick_p95_ms", "tick_cpu_ms", "first_tick_ms", "ns_per_alarm", "floor_ms", "floor_ratio")
-    assert all(told[key] > 0 for key in (*measured, "tick_after_change_ms"))
+    assert all(told[key] > 0 for key in measured)
     assert {"flips_per_tick", "memory_mib", "bytes_per_alarm", "bytes_per_sample"} <= told.keys()
-    assert {"tick_ms <= 50", "bytes_per_alarm <= 1536", "bytes_per_sample <= 12"} == told["bars"].keys()
+    bars = {"tick_ms <= 50", "bytes_per_alarm <= 1536", "bytes_per_sample <= 12"}
+    assert bars | {"add_ms <= 5", "change_ms <= 5", "delete_ms <= 5"} == told["bars"].keys()
     assert told["ns_per_alarm"] == pytest.approx(told["tick_ms"] * 1e6 / 60, rel=1e-2)
+
+
+def test_the_slope_of_a_tick_is_told() -> None:
+    """A tenth and a third of the alarms are measured as well, and a line through all three is told."""
+    told = figures(run("tick", "--alarms", "90", "--series", "30", "--passes", "1", "--slope", "--json"))
+
+    assert all(told[key] > 0 for key in ("tick_ms_at_9", "tick_ms_at_30", "tick_ms_at_90"))
+    assert told["tick_ms"] == told["tick_ms_at_90"]
+    assert {"slope_ns_per_alarm", "base_ms", "linearity"} <= told.keys()
+
+
+def test_a_line_is_found_and_what_bends_it_told() -> None:
+    """Points on a line have its slope and no distance from it; one beside it is told as a share of itself."""
+    straight = slope([(10_000, 2.0), (30_000, 4.0), (100_000, 11.0)])
+    bent = slope([(10_000, 2.0), (30_000, 4.0), (100_000, 22.0)])
+
+    assert 100 == pytest.approx(straight["slope_ns_per_alarm"])
+    assert 1.0 == pytest.approx(straight["base_ms"])
+    assert 0.0 == pytest.approx(straight["linearity"], abs=1e-9)
+    assert 0.05 < bent["linearity"] < 1.0
+
+
+def test_a_mix_of_alarms_is_told_as_json() -> None:
+    """Alarms of every sort are evaluated together and each sort alone, after whole rounds and second by second."""
+    result = run("tick", "--mix", "--alarms", "100", "--series", "300", "--passes", "1", "--json")
+
+    told = figures(result)
+    assert ("mix", 100, 300, 1) == (told["benchmark"], told["alarms"], told["series"], told["passes"])
+    sorts = ("series_ms", "groups_ms", "composites_ms", "percentiles_ms")
+    assert all(told[key] > 0 for key in ("tick_ms", "second_ms", "second_p95_ms", "floor_ratio", *sorts))
+    assert 10 <= told["members_mean"] <= told["largest_group"] <= 300
+    assert told["combinations"] <= told["readings"]
+    assert {"tick_ms <= 250", "add_ms <= 5", "change_ms <= 5", "delete_ms <= 5"} == told["bars"].keys()
+
+
+def test_only_alarms_on_single_series_are_held_against_prometheus() -> None:
+    """A mix has no counterpart there, and that is said before anything is measured."""
+    result = run("tick", "--mix", "--vs-prometheus")
+
+    assert 2 == result.exit_code
+    assert "leave out --mix" in result.stderr
+
+
+def test_a_mix_is_what_it_is_said_to_be() -> None:
+    """Shares, sizes of groups and composites are as documented; a group has all that carry its label, on many hosts."""
+    machines = Machines(20_000)
+    mix = Mix(machines)
+
+    rules = [(sort, mix.rule(sort)[1]) for sort in map(mix.sort, range(2_000))]
+    composites = [rule for sort, rule in rules if sort is Sort.COMPOSITE]
+    grouped = [rule.reading.selector for sort, rule in rules if sort is Sort.GROUP and isinstance(rule, WindowRule)]
+
+    assert {Sort.SERIES: 1200, Sort.GROUP: 500, Sort.COMPOSITE: 200, Sort.PERCENTILE: 100} == Counter(
+        sort for sort, _ in rules
+    )
+    assert all(3 <= len(leaves(rule.root)) <= 5 for rule in composites if isinstance(rule, CompositeRule))
+    sizes = [len(machines.members(selector)) for selector in grouped]
+    assert 10 <= min(sizes) < 30
+    assert 300 < max(sizes) <= 500
+    for selector in grouped[:20]:
+        members = machines.members(selector)
+        meant = [
+            number
+            for number, one in enumerate(machines.resources)
+            if one.project_id == selector.project_id and set(selector.labels) <= set(one.labels)
+        ]
+        assert meant == sorted(members)
+        assert len({number // 100 for number in members}) > len(members) / 3
+
+
+def leaves(node: Node) -> list[Leaf]:
+    return [node] if isinstance(node, Leaf) else [leaf for one in node.nodes for leaf in leaves(one)]
+
+
+def test_memory_is_told_as_json() -> None:
+    """What alarms, composites and samples take is measured in processes of their own, and told with its bars."""
+    told = figures(
+        run("memory", "--alarms", "500", "--more-alarms", "600", "--composites", "100", "--series", "200", "--json")
+    )
+
+    assert ("memory", 500, 600, 100, 200) == tuple(
+        told[key] for key in ("benchmark", "alarms", "more_alarms", "composites", "series")
+    )
+    assert all(told[key] > 0 for key in ("bytes_per_alarm", "bytes_per_alarm_of_more", "bytes_per_composite"))
+    assert 200 * 360 <= told["samples"]
+    assert {"bytes_per_alarm <= 1536", "bytes_per_alarm_of_more <= 1536", "bytes_per_sample <= 12"} == told[
+        "bars"
+    ].keys()
+
+
+def test_a_restart_is_measured_through_a_real_daemon() -> None:
+    """A daemon starts with what the log and the database hold, and the one alarm that must change has changed."""
+    told = figures(run("restart", "--hosts", "1", "--minutes", "2", "--alarms", "20", "--projects", "3", "--json"))
+
+    assert ("restart", 100, 10, 3, 20) == tuple(
+        told[key] for key in ("benchmark", "machines", "metrics", "projects", "alarms")
+    )
+    assert told["samples"] >= 12 * 100 * 10
+    assert told["entries"] == 3 * told["samples"] / 1000
+    assert all(told[key] > 0 for key in ("ready_s", "first_verdict_s", "floor_s", "floor_ratio", "held_mib"))
+    assert {"ready_s <= 10"} == told["bars"].keys()
 
 
 def test_without_json_there_is_a_table() -> None:
@@ -109,6 +215,19 @@ def test_a_fleet_reports_as_pollers_do() -> None:
         for batch, same in zip(batches, again.report(number), strict=True):
             assert batch.timestamp_s == same.timestamp_s
             assert np.array_equal(batch.values, same.values)
+
+
+def test_a_staggered_fleet_reports_a_tenth_of_its_hosts_each_second() -> None:
+    """Every host has its turn in a round, at about the second of the turn, and no host has two."""
+    fleet = Fleet(series=2_000, start_s=1000.0, staggered=True)
+
+    turns = [list(fleet.report(0, turn)) for turn in range(TURNS)]
+
+    assert [2] * TURNS == [len(batches) for batches in turns]
+    assert 20 == len({batch.source for batches in turns for batch in batches})
+    for turn, batches in enumerate(turns):
+        assert all(abs(batch.timestamp_s - 1000.0 - turn) <= JITTER_S for batch in batches)
+        assert all(batch.timestamp_s <= fleet.moment_s(0, turn) for batch in batches)
 
 
 def test_an_exporter_hands_out_a_round_a_scrape_until_it_has_caught_up() -> None:
