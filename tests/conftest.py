@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.support import servers
+from tests.support import prometheus, servers
 
 _Server = TypeVar("_Server")
 
@@ -49,3 +49,15 @@ def redis_url(redis_server: servers.RedisServer) -> str:
     """The URL of an empty Redis."""
     redis_server.flush()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def observatory() -> Iterator[prometheus.Observatory]:
+    """A real Prometheus that looks at what it is shown; a test that stops it must start it again."""
+    yield from _run(prometheus.observatory)
+
+
+@pytest.fixture(scope="session")
+def prometheus_pair() -> Iterator[tuple[prometheus.PrometheusServer, prometheus.PrometheusServer]]:
+    """Two of them with the same past of one project; the second knows those of others too."""
+    yield from _run(prometheus.pair)

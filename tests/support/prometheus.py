@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
+from tests.support.promql import METRICS
 from tests.support.servers import _directory, _Server, find_program
 
 #: How long what is exposed takes to be known, at most.
@@ -73,13 +74,10 @@ class PrometheusServer(_Server):
         """End the server."""
         self._end(signal.SIGKILL)
 
-    def pause(self) -> None:
-        """Have the server hang: it takes connections and says nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Have it go on."""
-        self._signal(signal.SIGCONT)
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP has it take connections and say nothing, until SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def query(self, query: str, *, at_s: float | None = None) -> list[dict[str, Any]]:
         """Return what a query answers; raises `HTTPError` for one that cannot be carried out."""
@@ -94,10 +92,6 @@ class PrometheusServer(_Server):
             lines = answer.read().decode().splitlines()
         wanted = [line for line in lines if line.startswith("prometheus_http_requests_total{")]
         return sum(int(float(line.rpartition(" ")[2])) for line in wanted if f'handler="{path}"' in line)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
 
     def _is_ready(self) -> bool:
         try:
@@ -180,3 +174,30 @@ def prometheus(*, target: str = "127.0.0.1:9", past: str = "") -> Iterator[Prome
             yield server
         finally:
             server.stop()
+
+
+#: The moment up to which a pair remembers, and since when, seconds since the epoch.
+PAST_ENDS_S: Final = 1_600_000_000
+_PAST_S: Final = 7200
+_PAST_STEP_S: Final = 60
+
+
+@contextmanager
+def pair() -> Iterator[tuple[PrometheusServer, PrometheusServer]]:
+    """Run two: the first remembers what project p1 did, the second what p2 and the operator's own things did too."""
+    with prometheus(past=_past_of("p1")) as alone, prometheus(past=_past_of("p1", "p2", "")) as together:
+        yield alone, together
+
+
+def _past_of(*projects: str) -> str:
+    """Return the last hours of all metrics of the queries that are made up; the values tell one series from another."""
+    lines = []
+    for name in METRICS:
+        lines.append(f"# TYPE {name} gauge")
+        for number, (project, vm) in enumerate((project, vm) for project in projects for vm in ("a", "b", "}")):
+            labels = f'vm="{vm}",by="{vm}",sum="x"' + (f',project="{project}"' if project else "")
+            lines += [
+                f"{name}{{{labels}}} {number * 1000 + moment % 977} {moment}"
+                for moment in range(PAST_ENDS_S - _PAST_S, PAST_ENDS_S + 1, _PAST_STEP_S)
+            ]
+    return "\n".join([*lines, "# EOF", ""])

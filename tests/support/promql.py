@@ -17,7 +17,8 @@ class Query(NamedTuple):
 
 MATCHER: Final = 'project="p1"'
 
-_METRICS: Final = ("up", "load", "job:load:sum", "by_name", "sums", "offset_s", "infos", "end_")
+#: The metrics that they ask for.
+METRICS: Final = ("up", "load", "job:load:sum", "by_name", "sums", "offset_s", "infos", "end_")
 _BLANKS: Final = st.sampled_from(["", " ", "  ", "\n", "\t", " # up{ } or (\n", '# "\n'])
 _STRINGS: Final = st.sampled_from(
     ['"a"', "'a'", "`a`", '"}"', "'{up}'", '"\\""', "'\\'\\\\'", "`\\`", '"# up"', '"up or up"', '".*"', '"p2"', '""']
@@ -44,7 +45,7 @@ def _joined(parts: Sequence[str | Query]) -> Query:
 
 @st.composite
 def _selectors(draw: st.DrawFn) -> Query:
-    name = draw(st.sampled_from(_METRICS))
+    name = draw(st.sampled_from(METRICS))
     braces = draw(st.lists(_MATCHERS, max_size=3))
     if not braces and draw(st.booleans()):
         return Query(name, f"{name}{{{MATCHER}}}")
