@@ -72,8 +72,8 @@ def _wholes(most: int) -> st.SearchStrategy[Any]:
 
 _METHODS = st.sampled_from(["mean", "last", "count", "1pct", "99pct", "rate:mean", "rate:95pct"])
 _HOW_JUDGED: Final[Mapping[str, st.SearchStrategy[Any]]] = {
-    "granularity": _wholes(3600),
-    "evaluation_periods": _wholes(100),
+    "granularity": _wholes(30),
+    "evaluation_periods": _wholes(50),
     "comparison_operator": st.one_of(_OPERATORS, st.none()),
 }
 _JUDGEMENT: Final[Mapping[str, st.SearchStrategy[Any]]] = {"aggregation_method": _METHODS, "threshold": _NUMBERS}

@@ -1,16 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """The three `gnocchi_*` types, a row of the contract each (aodh-api 3.1)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from alarmd.errors import InvalidInput
-from tests.support.rules import SHORTEST, normalised
+from alarmd.evaluators.family import RuleFamily, RuleFamilyFactory, RuleLimits
+from alarmd.evaluators.gnocchi import GnocchiAggregation, GnocchiMetrics, GnocchiResources
+from alarmd.evaluators.gnocchi_query import NoResource
+from alarmd.model.rule import (
+    Comparison,
+    Differences,
+    Judgement,
+    Measure,
+    MissingData,
+    Percentile,
+    Reading,
+    Selector,
+    Statistic,
+    WindowRule,
+)
+from tests.support.rules import FAMILIES, SHORTEST, normalised
 
 ALL = [name for name in SHORTEST if name.startswith("gnocchi_")]
 RESOURCES = "gnocchi_resources_threshold"
 METRICS = "gnocchi_aggregation_by_metrics_threshold"
 AGGREGATION = "gnocchi_aggregation_by_resources_threshold"
+FACTORIES: Mapping[str, RuleFamilyFactory] = {
+    RESOURCES: GnocchiResources,
+    METRICS: GnocchiMetrics,
+    AGGREGATION: GnocchiAggregation,
+}
 JUDGEMENT = ["aggregation_method", "granularity", "evaluation_periods", "comparison_operator", "threshold"]
+
+
+def family_of(type_: str, **limits: Any) -> RuleFamily:
+    """Return a family with limits of its own."""
+    return FACTORIES[type_](RuleLimits(**{"window_s": 3600, "lateness_s": 10, **limits}), FAMILIES.get)
+
+
+def compiled(type_: str, *, project_id: str = "p1", confined: bool = True, **more: Any) -> Any:
+    """Return what is evaluated for a rule; the limits begin with `limit_`."""
+    limits = {key.removeprefix("limit_"): more.pop(key) for key in list(more) if key.startswith("limit_")}
+    family = family_of(type_, **limits)
+    rule = family.normalise(SHORTEST[type_] | more, project_id=project_id, confined=confined)
+    return family.parse(rule, project_id=project_id, confined=confined)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +105,10 @@ def test_s3_1_bounds(type_: str, key: str, value: int, detail: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         normalised(type_, **{key: value})
     at_bound = value + 1 if value == 0 else value - 1
+    family = family_of(type_, window_s=1e12)
 
     assert f"Invalid input for field/attribute {key}. Value: '{value}'. {detail}" == refused.value.message
-    assert at_bound == normalised(type_, **{key: at_bound})[key]
+    assert at_bound == family.normalise(SHORTEST[type_] | {key: at_bound}, project_id="p1")[key]
 
 
 @pytest.mark.parametrize("type_", ALL)
@@ -143,3 +180,191 @@ def test_s3_1_a_query_is_an_object_of_json_as_text(query: object, detail: str) -
 
     assert refused.value.message.startswith("Invalid input for field/attribute query. Value: '")
     assert refused.value.message.endswith(f"'. {detail}")
+
+
+# --- what is evaluated ---------------------------------------------------------------------------------------------
+
+
+def test_one_resource_is_read_in_buckets() -> None:
+    """The newest buckets of one series, as many as are judged, one that has just begun and one for gaps."""
+    rule = compiled(RESOURCES, evaluation_periods=3, comparison_operator="gt", resource_type="of no account")
+
+    assert (
+        WindowRule(
+            reading=Reading(
+                selector=Selector(metric="cpu", project_id="p1", resource_id="vm-1"),
+                period_s=60,
+                over_time=Statistic.AVG,
+                is_aligned=True,
+            ),
+            judgement=Judgement(comparison=Comparison.GT, threshold=80, evaluation_periods=3),
+            look_back_periods=2,
+        )
+        == rule
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "over_time", "over_members"),
+    [
+        ("mean", Statistic.AVG, Statistic.AVG),
+        ("median", Percentile(50), Percentile(50)),
+        ("std", Statistic.SAMPLE_STDDEV, Statistic.STDDEV),
+        ("95pct", Percentile(95), Percentile(95)),
+        ("last", Statistic.LAST, Statistic.LAST),
+        ("first", Statistic.FIRST, Statistic.FIRST),
+        ("count", Statistic.COUNT, Statistic.COUNT),
+        ("sum", Statistic.SUM, Statistic.SUM),
+    ],
+)
+def test_methods_are_measures(method: str, over_time: Measure, over_members: Measure) -> None:
+    """Gnocchi's standard deviation is that of a sample over time, and of the whole over members."""
+    one, several = (compiled(type_, aggregation_method=method).reading for type_ in (RESOURCES, AGGREGATION))
+
+    assert (over_time, None) == (one.over_time, one.over_members)
+    assert (over_time, over_members) == (several.over_time, several.over_members)
+    assert {method in {"sum", "count"}} == {one.complete_only, several.complete_only}
+
+
+def test_a_rate_of_one_resource_is_of_its_differences() -> None:
+    """Safe from counters that start anew; as they are where Gnocchi is to be met."""
+    usual = compiled(RESOURCES, aggregation_method="rate:sum").reading
+    strict = compiled(RESOURCES, aggregation_method="rate:sum", limit_gnocchi_is_strict=True).reading
+
+    assert (Statistic.SUM, Differences.RESET_SAFE, True) == (usual.over_time, usual.differences, usual.complete_only)
+    assert (Statistic.SUM, Differences.PLAIN, False) == (strict.over_time, strict.differences, strict.complete_only)
+
+
+def test_a_rate_of_several_is_that_of_each_as_one() -> None:
+    """What each grew by in a period; where Gnocchi is to be met, what the whole changed by."""
+    usual = compiled(AGGREGATION, aggregation_method="rate:mean", granularity=300).reading
+    strict = compiled(
+        AGGREGATION, aggregation_method="rate:mean", granularity=300, limit_gnocchi_is_strict=True
+    ).reading
+
+    assert (Statistic.RATE, Statistic.AVG, Differences.RESET_SAFE, 300.0, False) == (
+        usual.over_time,
+        usual.over_members,
+        usual.differences,
+        usual.scale,
+        usual.difference_of_results,
+    )
+    assert (Statistic.AVG, Statistic.AVG, Differences.NONE, 1.0, True) == (
+        strict.over_time,
+        strict.over_members,
+        strict.differences,
+        strict.scale,
+        strict.difference_of_results,
+    )
+
+
+def test_metrics_are_named_by_resource_and_name() -> None:
+    """Ids of resources may hold slashes, names of metrics do not."""
+    rule = compiled(METRICS, metrics=["vm-2/cpu", "rack/1/power", "vm-2/cpu"])
+
+    assert Selector(metric="", project_id="p1", any_of=(("rack/1", "power"), ("vm-2", "cpu"))) == rule.reading.selector
+
+
+@pytest.mark.parametrize("metrics", [[], ["6f0f6c2b-2f0a-4c5e-9c0e-0f4f3c1f7a55"], ["vm-2/cpu", "cpu"]])
+def test_metrics_that_are_not_named_so_are_not_known(metrics: list[str]) -> None:
+    """A metric's id in Gnocchi says nothing here; then the others would not be what was meant."""
+    assert compiled(METRICS, metrics=metrics).reading.selector.condition == NoResource()
+
+
+@pytest.mark.parametrize(
+    ("type_", "changes"),
+    [
+        (METRICS, {"metrics": ["vm-1/cpu", "vm-2/cpu"]}),
+        (METRICS, {"metrics": ["vm-1/cpu"], "aggregation_method": "95pct"}),
+        (METRICS, {"metrics": ["vm-1/cpu"], "aggregation_method": "rate:last"}),
+        (AGGREGATION, {"aggregation_method": "count"}),
+    ],
+)
+def test_what_gnocchi_fails_at_is_not_known_in_strict_mode(type_: str, changes: dict[str, Any]) -> None:
+    """Nothing is read for it; usually it is done as meant."""
+    strict = compiled(type_, limit_gnocchi_is_strict=True, **changes).reading
+
+    assert strict.selector.condition == NoResource()
+    assert compiled(type_, **changes).reading.selector.condition != NoResource()
+
+
+@pytest.mark.parametrize("limits", [{"gnocchi_is_strict": True}, {"servers": frozenset({"gnocchi"})}])
+@pytest.mark.parametrize("method", ["last", "95pct", "rate:first"])
+def test_what_gnocchi_refuses_for_several_is_refused_where_it_counts(method: str, limits: dict[str, Any]) -> None:
+    """Aodh tries each rule when it is written, and so tells at once."""
+    with pytest.raises(InvalidInput, match=r"^Invalid input for field/attribute aggregation_method\. "):
+        family_of(AGGREGATION, **limits).normalise(
+            SHORTEST[AGGREGATION] | {"aggregation_method": method}, project_id="p1"
+        )
+
+
+@pytest.mark.parametrize(("metric", "is_pattern"), [("cpu", False), ("disk.*", True), ("cp?", True), ("[cd]pu", True)])
+def test_the_metric_of_several_may_be_a_pattern(metric: str, *, is_pattern: bool) -> None:
+    """As a shell has them, as in Gnocchi."""
+    selector = compiled(AGGREGATION, metric=metric).reading.selector
+
+    assert (metric, is_pattern) == (selector.metric, selector.is_pattern)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ('{"=": {"project_id": "p2"}}', "p2"),
+        ('{"and": [{"=": {"a": 1}}, {"eq": {"project_id": "p2"}}]}', "p2"),
+        ('{"or": [{"=": {"project_id": "p2"}}, {"=": {"a": 1}}]}', "p1"),
+        ('{"!=": {"project_id": "p2"}}', "p1"),
+        ("{}", "p1"),
+    ],
+)
+def test_an_admins_query_may_name_another_project(query: str, named: str) -> None:
+    """Only at its top; whoever is confined reads its own project whatever the query says."""
+    family = family_of(AGGREGATION)
+    rule = family.normalise(SHORTEST[AGGREGATION] | {"query": query}, project_id="p1", confined=False)
+
+    assert named == family.reads_project(rule, project_id="p1")
+    assert named == compiled(AGGREGATION, query=query, confined=False).reading.selector.project_id
+    assert compiled(AGGREGATION, query=query).reading.selector.project_id == "p1"
+
+
+def test_what_is_judged_beyond_aodh_goes_with_these_types_too() -> None:
+    """It is kept as it was sent, and counted in periods."""
+    more: dict[str, Any] = {
+        "datapoints_to_alarm": 2,
+        "treat_missing_data": "breaching",
+        "hold_for": 90,
+        "recovery_threshold": 70,
+    }
+    kept = normalised(RESOURCES, evaluation_periods=3, comparison_operator="gt", **more)
+    judgement = compiled(RESOURCES, evaluation_periods=3, comparison_operator="gt", **more).judgement
+
+    assert more == {key: kept[key] for key in more}
+    assert (2, MissingData.BREACHING, 2, 70) == (
+        judgement.datapoints_to_alarm,
+        judgement.missing,
+        judgement.hold_periods,
+        judgement.recovery_threshold,
+    )
+
+
+@pytest.mark.parametrize("type_", ALL)
+@pytest.mark.parametrize(("granularity", "periods"), [(300, 10), (600, 4), (60, 58), (1200, 1)])
+def test_the_window_bounds_how_far_a_rule_looks_back(type_: str, granularity: int, periods: int) -> None:
+    """An hour, unless the operator has said otherwise, is enough for what is common."""
+    assert periods == normalised(type_, granularity=granularity, evaluation_periods=periods)["evaluation_periods"]
+    with pytest.raises(
+        InvalidInput, match=r"^The rule looks back \d+ s .* or ask the operator to raise window.length_s"
+    ):
+        normalised(type_, granularity=granularity, evaluation_periods=periods + 1)
+
+
+def test_where_a_gnocchi_is_asked_the_window_bounds_nothing() -> None:
+    """It keeps its own history."""
+    rule = compiled(RESOURCES, limit_servers=frozenset({"gnocchi"}), granularity=86_400, evaluation_periods=100)
+
+    assert (86_400, 100) == (rule.question.granularity_s, rule.question.periods)
+
+
+def test_where_a_gnocchi_is_asked_nobody_knows_the_coverage() -> None:
+    """It does not say who has reported."""
+    with pytest.raises(InvalidInput, match="Gnocchi does not say how many members have reported"):
+        compiled(AGGREGATION, limit_servers=frozenset({"gnocchi"}), minimum_coverage=0.5)

@@ -28,10 +28,14 @@ def refusal(type_: str, **changes: Any) -> str:
 
 
 def test_s3_every_type_of_the_contract_is_there() -> None:
-    """Aodh's seven, and the threshold type that it has dropped; the others are only kept as yet."""
+    """Aodh's seven, and the threshold type that it has dropped; two need a server that is not configured here."""
+    of_gnocchi = {name for name in FAMILIES if name.startswith("gnocchi_")}
+
     assert set(SHORTEST) == set(FAMILIES)
-    assert {"threshold", "event", "composite"} == {name for name, family in FAMILIES.items() if family.is_evaluated}
-    assert {"threshold", "composite"} == {name for name, family in FAMILIES.items() if family.is_ticked}
+    assert {"threshold", "event", "composite"} | of_gnocchi == {
+        name for name, family in FAMILIES.items() if family.is_evaluated
+    }
+    assert {"threshold", "composite"} | of_gnocchi == {name for name, family in FAMILIES.items() if family.is_ticked}
     assert list(SHORTEST) == [FAMILIES[name].name for name in SHORTEST]
 
 
@@ -141,13 +145,6 @@ def test_s3_no_rule_does_more_than_be_refused(data: st.DataObject) -> None:
         except InvalidInput:
             continue
         assert kept == normalised(type_, kept)
-
-
-@pytest.mark.parametrize("type_", sorted(set(FAMILIES) - {"threshold", "event", "composite"}))
-def test_s3_what_is_only_kept_cannot_be_compiled(type_: str) -> None:
-    """The text names the type."""
-    with pytest.raises(InvalidInput, match=f"Alarms of type {type_} are kept, but this version does not evaluate them"):
-        FAMILIES[type_].parse(normalised(type_), project_id="p1")
 
 
 @pytest.mark.parametrize("type_", sorted(FAMILIES))
