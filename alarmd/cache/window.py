@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from alarmd.cache.rings import Rings, Rows
+from alarmd.cache.rings import Numbers, Rings
 from alarmd.cache.series import SeriesDirectory
 from alarmd.model.samples import Batch, Metric, Resource
 
-#: How many different sets of resources are remembered by their row numbers.
-_LAYOUTS_KEPT = 4096
+#: How many different sets of resources are remembered by their row numbers. A host's machines come as one set a shard,
+#: and to look up again what did not fit costs ten times as much as all the rest of taking a batch.
+_LAYOUTS_KEPT = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class _Layout:
     metrics: tuple[Metric, ...]
     generation: int
     #: Series number a cell, shape (R·M,).
-    series: Rows
+    series: Numbers
 
 
 @dataclass(slots=True)
@@ -108,7 +109,9 @@ class Window:
             self.directory.remove(number)
         return len(gone)
 
-    def _reorder(self, time_ms: int, series: Rows, values: NDArray[np.float64], oldest_ms: NDArray[np.int64]) -> None:
+    def _reorder(
+        self, time_ms: int, series: Numbers, values: NDArray[np.float64], oldest_ms: NDArray[np.int64]
+    ) -> None:
         for number, value, oldest in zip(series.tolist(), values.tolist(), oldest_ms.tolist(), strict=True):
             if time_ms < oldest:
                 self.counts.late += 1
@@ -117,7 +120,7 @@ class Window:
             self.counts.accepted += 1
             self.counts.reordered += 1
 
-    def _places(self, batch: Batch, reported: NDArray[np.bool_]) -> Rows:
+    def _places(self, batch: Batch, reported: NDArray[np.bool_]) -> Numbers:
         """Return each cell's series, admitting those that report for the first time.
 
         Quick when the batch's resources and metrics are the very objects seen before, as the log's decoder makes them.

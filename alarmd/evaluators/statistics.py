@@ -1,153 +1,209 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics over sliding periods, for many groups of series at once. Pure array operations.
+"""Statistics of the samples of many series in periods that are counted back from a moment. Pure array operations.
 
-Periods are counted back from a group's watermark w, the time of its newest sample: period k covers the times in
-(w - (k+1)·length, w - k·length], so period 0 is the newest and a sample at the watermark belongs to it.
+Samples stand as columns: the newest of each series, the one before it, and so on. So a period is a run of columns,
+which begins and ends elsewhere for each series, but for series that report at one pace nearly at the same.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alarmd.cache.rings import Rings, Rows
-from alarmd.model.rule import Statistic
-
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+Ages = NDArray[np.uint32]
+Index = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
-#: Cells (series × samples) gathered at once; keeps the intermediate arrays inside the processor's caches.
-_CELLS_AT_ONCE = 1 << 17
-#: How many samples back the first look at a group goes.
-_FIRST_REACH = 8
+#: How many times the number of samples may be masked and reduced before it is quicker to turn them around.
+_RAGGED = 6
 
-#: What is accumulated over the samples for a statistic, beside their count, and from which value on.
-_ACCUMULATES: dict[Statistic, tuple[np.ufunc, float] | None] = {
-    Statistic.AVG: (np.add, 0.0),
-    Statistic.SUM: (np.add, 0.0),
-    Statistic.MIN: (np.minimum, np.inf),
-    Statistic.MAX: (np.maximum, -np.inf),
-    Statistic.COUNT: None,
+
+class Quantity(Enum):
+    """What is computed of the samples of a series in a period; what a measure says is made of these."""
+
+    COUNT = auto()
+    SUM = auto()
+    MIN = auto()
+    MAX = auto()
+    FIRST = auto()
+    LAST = auto()
+    #: How long before the end of the newest period the first and the last sample lie, ms.
+    FIRST_AGE = auto()
+    LAST_AGE = auto()
+    #: The sum of the squares of what values lie from their mean.
+    SQUARES = auto()
+    #: The time that differences span, s.
+    SPAN = auto()
+
+
+#: How values become one, and what none at all come to.
+REDUCES: dict[Quantity, tuple[np.ufunc, float]] = {
+    Quantity.SUM: (np.add, 0.0),
+    Quantity.MIN: (np.minimum, np.inf),
+    Quantity.MAX: (np.maximum, -np.inf),
+    Quantity.SPAN: (np.add, 0.0),
+    Quantity.SQUARES: (np.add, 0.0),
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Members:
-    """Which series belong to which of G groups: group g has `series[starts[g]:starts[g+1]]`; no group is empty."""
+class Columns:
+    """The samples of R series, newest first, K of each at most, in P periods."""
 
-    series: Rows
-    #: Shape (G,), ascending.
-    starts: NDArray[np.intp]
+    def __init__(self, values: Floats, ages: Ages, bounds: Index) -> None:
+        #: Shape (K, R).
+        self.values = values
+        self.ages = ages
+        #: Shape (P + 1, R): period p of series r is `values[bounds[p, r]:bounds[p + 1, r], r]`.
+        self.bounds = bounds
+        self._lowest = bounds.min(axis=1).tolist()
+        self._highest = bounds.max(axis=1).tolist()
+        self._spans: Floats | None = None
 
-    @property
-    def single(self) -> bool:
-        """Whether every group has exactly one series."""
-        return len(self.series) == len(self.starts)
+    @classmethod
+    def of(cls, values: Floats, ages: Ages, *, length_ms: int, periods: int, skipped: Index | None) -> "Columns":
+        """Sort samples into periods by their ages, which ascend but for the first `skipped` ones of each series."""
+        bounds = np.empty((periods + 1, ages.shape[1]), np.intp)
+        bounds[0] = 0 if skipped is None else skipped
+        for period in range(1, periods + 1):
+            before = np.uint32(min(period * length_ms, 2**31 - 1))
+            if skipped is None:
+                low = int(bounds[period - 1].min())
+                high = _first_row_behind(ages, before, low, max(len(ages) // periods, 2))
+                bounds[period] = _count(ages[low:high] < before) + low
+            else:
+                bounds[period] = _count(ages < before) + skipped
+        return cls(values, ages, bounds)
 
-    def sizes(self) -> NDArray[np.intp]:
-        """Return how many series each group has, shape (G,)."""
-        return np.diff(self.starts, append=len(self.series))
+    def differences(self, *, is_delta: Flags, needs_span: bool) -> "Columns":
+        """Return what changes from each sample to its next instead, each at the moment of the later sample.
 
-    def watermarks(self, rings: Rings) -> NDArray[np.int64]:
-        """Return the time of each group's newest sample, ms since the epoch, shape (G,)."""
-        newest_ms = rings.newest_ms[self.series]
-        return newest_ms if self.single else np.maximum.reduceat(newest_ms, self.starts)
+        Series of deltas are their own differences, but those of which the span is to be told need a sample before.
+        """
+        values = np.empty_like(self.values)
+        np.subtract(self.values[:-1], self.values[1:], out=values[:-1])
+        values[-1] = np.nan
+        values[:, is_delta] = self.values[:, is_delta]
+        without_first = np.minimum(self.bounds, np.maximum(self.bounds[-1] - 1, self.bounds[0]))
+        bounds = without_first if needs_span else np.where(is_delta, self.bounds, without_first)
+        return Columns(values, self.ages, bounds)
 
-    def spread(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a value a group as a value a series."""
-        return values if self.single else np.repeat(values, self.sizes())
+    def restart_at_zero(self, falling: Flags, fell_to: Floats) -> None:
+        """Take counters that have fallen for such as have started anew."""
+        resets = (self.values < 0) & falling
+        self.values[resets] = fell_to[resets]
 
+    def fill(self, into: dict[Quantity, Floats], at: Index | slice) -> None:
+        """Compute quantities, each into the columns `at` of an array of shape (P, all series)."""
+        counts = (self.bounds[1:] - self.bounds[:-1]).astype(np.float64)
+        into[Quantity.COUNT][:, at] = counts
+        sums: Floats | None = None
+        for quantity, array in into.items():
+            if quantity is Quantity.SUM:
+                sums = self._reduce(self.values, Quantity.SUM)
+                array[:, at] = sums
+            elif quantity in {Quantity.MIN, Quantity.MAX}:
+                array[:, at] = self._reduce(self.values, quantity)
+            elif quantity is Quantity.SPAN:
+                array[:, at] = self._reduce(self._span(), Quantity.SPAN)
+            elif quantity is Quantity.SQUARES:
+                sums = self._reduce(self.values, Quantity.SUM) if sums is None else sums
+                array[:, at] = self._squares(sums / np.maximum(counts, 1))
+            elif quantity is not Quantity.COUNT:
+                array[:, at] = self._ends(quantity)
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Periods:
-    """What the samples of G groups come to in their last P periods."""
+    def narrowed(self, chosen: Flags) -> "Columns":
+        """Return some of the series alone."""
+        return Columns(self.values[:, chosen], self.ages[:, chosen], self.bounds[:, chosen])
 
-    #: Time of each group's newest sample, ms since the epoch, shape (G,).
-    watermark_ms: NDArray[np.int64]
-    #: Samples a period, shape (G, P), newest period first.
-    count: Counts
-    #: Sum, minimum or maximum a period, shape (G, P); only those that were asked for.
-    accumulated: dict[np.ufunc, Floats]
+    def scatter(self, put: Callable[[int, Index, Index, Floats], None]) -> None:
+        """Hand out all samples, period by period: period, series, place in the period, values."""
+        for period in range(len(self.bounds) - 1):
+            low, high = self._lowest[period], self._highest[period + 1]
+            steps = np.arange(low, high)[:, None]
+            is_in = (steps >= self.bounds[period]) & (steps < self.bounds[period + 1])
+            step, series = np.nonzero(is_in)
+            put(period, series, step + low - self.bounds[period, series], self.values[low:high][is_in])
 
-    def values(self, statistic: Statistic) -> Floats:
-        """Return a statistic, shape (G, P); of no meaning where the count is 0."""
-        accumulates = _ACCUMULATES[statistic]
-        if accumulates is None:
-            return self.count.astype(np.float64)
-        values = self.accumulated[accumulates[0]]
-        return values / np.maximum(self.count, 1) if statistic is Statistic.AVG else values
+    def _span(self) -> Floats:
+        """Return the seconds from each sample to the one before it; of no meaning for the oldest."""
+        if self._spans is None:
+            self._spans = np.zeros(self.values.shape)
+            np.subtract(self.ages[1:], self.ages[:-1], out=self._spans[:-1], casting="unsafe")
+            self._spans /= 1000
+        return self._spans
 
+    def _ends(self, quantity: Quantity) -> Floats:
+        """Return the newest or oldest of each period, or its age; of no meaning where there is none."""
+        is_last = quantity in {Quantity.LAST, Quantity.LAST_AGE}
+        step = self.bounds[:-1] if is_last else self.bounds[1:] - 1
+        step = np.clip(step, 0, len(self.values) - 1)
+        source = self.values if quantity in {Quantity.FIRST, Quantity.LAST} else self.ages
+        return np.take_along_axis(source, step, axis=0).astype(np.float64)
 
-class Pooling:
-    """Computes `Periods` for one length and number of periods, remembering how far back the samples reach."""
+    def _squares(self, means: Floats) -> Floats:
+        squares = np.empty(means.shape)
+        for period, mean in enumerate(means):
+            low, high = self._lowest[period], self._highest[period + 1]
+            apart = self.values[low:high] - mean
+            apart *= apart
+            steps = np.arange(low, high)[:, None]
+            is_in = (steps >= self.bounds[period]) & (steps < self.bounds[period + 1])
+            squares[period] = np.add.reduce(np.where(is_in, apart, 0.0), axis=0)
+        return squares
 
-    def __init__(self, *, length_ms: int, count: int) -> None:
-        self._length_ms = length_ms
-        self._count = count
-        #: Samples gathered a series, by bank: as many as the densest series of the last pass needed, and one.
-        self._reach: dict[int, int] = {}
-
-    def periods(self, rings: Rings, members: Members, statistics: frozenset[Statistic]) -> Periods:
-        """Return the statistics of the last periods of each group, pooled over the samples of all its series."""
-        watermark_ms = members.watermarks(rings)
-        watermark_of_series = members.spread(watermark_ms)
-        shape = (len(members.series), self._count)
-        wanted = dict(filter(None, (_ACCUMULATES[statistic] for statistic in statistics)))
-        totals = Periods(
-            watermark_ms=watermark_ms,
-            count=np.zeros(shape, np.int64),
-            accumulated={ufunc: np.full(shape, start) for ufunc, start in wanted.items()},
+    def _reduce(self, values: Floats, quantity: Quantity) -> Floats:
+        ufunc, nothing = REDUCES[quantity]
+        masked = sum(
+            (self._highest[p] - self._lowest[p]) + (self._highest[p + 1] - self._lowest[p + 1])
+            for p in range(len(self._lowest) - 1)
         )
-        for bank, chosen in rings.by_bank(members.series):
-            self._reach[bank] = 1 + self._fill(totals, rings, bank, chosen, members.series, watermark_of_series)
-        if members.single:
-            return totals
-        return Periods(
-            watermark_ms=watermark_ms,
-            count=np.add.reduceat(totals.count, members.starts, axis=0),
-            accumulated={
-                ufunc: ufunc.reduceat(values, members.starts, axis=0) for ufunc, values in totals.accumulated.items()
-            },
-        )
+        if masked > _RAGGED * len(values):
+            return self._reduce_turned(values, ufunc, nothing)
+        result = np.empty((len(self.bounds) - 1, values.shape[1]))
+        for period in range(len(result)):
+            self._reduce_period(values, period, ufunc, nothing, result[period])
+        return result
 
-    def _fill(  # noqa: PLR0917  # one pass over one bank, called from one place
-        self,
-        totals: Periods,
-        rings: Rings,
-        bank: int,
-        chosen: NDArray[np.intp],
-        series: Rows,
-        watermark_ms: NDArray[np.int64],
-    ) -> int:
-        """Fill in the rows of all series that lie in one bank; return the most samples that one of them has."""
-        reach = self._reach.get(bank, _FIRST_REACH)
-        densest = at = 0
-        while at < len(chosen):
-            rows = chosen[at : at + max(_CELLS_AT_ONCE // reach, 1)]
-            times, values = rings.tail(bank, series[rows], reach)
-            age = watermark_ms[rows, None] - times
-            if reach < rings.capacity_of(bank) and (age[:, -1] < self._length_ms * self._count).any():
-                reach = min(reach * 2, rings.capacity_of(bank))
-                continue
-            sizes = self._sizes(age)
-            totals.count[rows] = sizes[:, :-1]
-            filled = np.flatnonzero(sizes)
-            # Samples stand newest first, so those of one period stand together and the periods of a series in order.
-            starts = (np.cumsum(sizes) - sizes.ravel())[filled]
-            for ufunc, into in totals.accumulated.items():
-                whole = np.full(sizes.size, _IDENTITY[ufunc])
-                whole[filled] = ufunc.reduceat(values.ravel(), starts)
-                into[rows] = whole.reshape(sizes.shape)[:, :-1]
-            densest = max(densest, int(sizes[:, :-1].sum(axis=1).max()))
-            at += len(rows)
-        return densest
+    def _reduce_period(self, values: Floats, period: int, ufunc: np.ufunc, nothing: float, into: Floats) -> None:
+        """Reduce one period: the columns that all series have in it as they are, those that only some have masked."""
+        begins, ends = self.bounds[period], self.bounds[period + 1]
+        low, sure = self._lowest[period], self._highest[period]
+        until, high = self._lowest[period + 1], self._highest[period + 1]
+        if sure >= until:
+            sure = until = high
+        into[:] = nothing
+        if sure < until:
+            ufunc.reduce(values[sure:until], axis=0, out=into)
+        for step in range(low, sure):
+            is_in = begins <= step
+            if step >= self._lowest[period + 1]:
+                is_in &= ends > step
+            ufunc(into, np.where(is_in, values[step], nothing), out=into)
+        for step in range(until, high):
+            ufunc(into, np.where(ends > step, values[step], nothing), out=into)
 
-    def _sizes(self, age: NDArray[np.int64]) -> Counts:
-        """Return how many samples fall into each period, and behind the last one, shape (series, periods + 1)."""
-        period = np.minimum(age // self._length_ms, self._count)
-        period += np.arange(len(age))[:, None] * (self._count + 1)
-        sizes = np.bincount(period.ravel(), minlength=len(age) * (self._count + 1))
-        return sizes.reshape(len(age), self._count + 1)
+    def _reduce_turned(self, values: Floats, ufunc: np.ufunc, nothing: float) -> Floats:
+        """Reduce series whose periods lie far apart: each by itself, one after the other."""
+        length, series = values.shape
+        turned = np.append(np.ascontiguousarray(values.T).ravel(), nothing)
+        starts = (self.bounds + np.arange(series) * length).T.ravel()
+        reduced = ufunc.reduceat(turned, starts).reshape(series, -1)[:, :-1].T
+        return np.where(self.bounds[1:] > self.bounds[:-1], reduced, nothing)
 
 
-_IDENTITY = dict(filter(None, _ACCUMULATES.values()))
+def _first_row_behind(ages: Ages, before: np.uint32, low: int, step: int) -> int:
+    """Return a row from which on all ages are at least so high, found in steps of so many rows."""
+    high = low + step
+    while high < len(ages) and (ages[high] < before).any():
+        high += step
+    return min(high, len(ages))
+
+
+def _count(flags: Flags) -> Index:
+    """Return how many are true in each column."""
+    kind = np.uint8 if len(flags) < 2**8 else np.uint32
+    counts: NDArray[Any] = np.add.reduce(flags.view(np.uint8), axis=0, dtype=kind)
+    return counts.astype(np.intp)

@@ -6,8 +6,9 @@ from typing import TypeAlias
 
 from alarmd.cache.series import Series, selects
 from alarmd.cache.window import Window
-from alarmd.evaluators.layer import Layer, Unit
+from alarmd.evaluators.layer import Layer
 from alarmd.evaluators.method import Method
+from alarmd.evaluators.unit import Unit
 from alarmd.model.rule import Reading, Selector
 
 __all__ = ["Layer", "Method", "Unit", "Units"]
@@ -38,6 +39,8 @@ class Units:
         """
         unit = self._by_selector.get(reading.selector)
         if unit is None:
+            # What has changed is told only against what was known then, so it must not be behind the new unit.
+            self.follow()
             unit = Unit(reading.selector, self._window.directory.select(reading.selector))
             self._by_selector[reading.selector] = unit
             for reach in _reaches(reading.selector):
