@@ -79,12 +79,11 @@ class PrometheusServer(_Server):
         if self._process is not None:
             self._process.send_signal(number)
 
-    def query(self, query: str, *, at_s: float | None = None) -> list[dict[str, Any]]:
+    def query(self, query: str, *, at_s: float | None = None) -> Any:
         """Return what a query answers; raises `HTTPError` for one that cannot be carried out."""
         arguments = {"query": query} | ({"time": f"{at_s:.3f}"} if at_s is not None else {})
         with urllib.request.urlopen(f"{self.url}/api/v1/query?{urllib.parse.urlencode(arguments)}") as answer:
-            result: list[dict[str, Any]] = json.loads(answer.read())["data"]["result"]
-            return result
+            return json.loads(answer.read())["data"]["result"]
 
     def requests(self, path: str) -> int:
         """Return how many requests it has answered under a path."""
