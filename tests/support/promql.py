@@ -71,7 +71,9 @@ def _wider(inner: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
     blank = _BLANKS
     grouping = st.sampled_from(["by (vm)", "without(vm, up)", "BY (project,)", "by ()"])
     operator = st.sampled_from(["+", "-", "*", "/", ">", "<= bool", "== bool", "^", "%"])
-    matching = st.sampled_from(["", "", " on(vm)", " ignoring (up)", " on (vm) group_left (up)", " on() group_right ()"])
+    matching = st.sampled_from(
+        ["", "", " on(vm)", " ignoring (up)", " on (vm) group_left (up)", " on() group_right ()"]
+    )
     sets = st.sampled_from([" and ", " or ", " unless ", " OR ", " and on(vm) ", " unless ignoring(up) "])
     return st.one_of(
         st.builds(lambda e, a, b: _joined(["(", a, e, b, ")"]), inner, blank, blank),
