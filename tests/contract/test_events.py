@@ -305,3 +305,23 @@ def test_the_alarms_of_a_project_are_found_by_an_index(house: House) -> None:
 
     assert "ix_alarms_project_id_type" in plan
     assert State.ALARM is house.alarm(alarm).state
+
+
+def test_evaluators_hear_of_alarms_that_others_refer_to(house: House) -> None:
+    """A composite counts the stored state, so whoever evaluates it must read that again; once a change is enough."""
+    counted, alone = house.add(repeat_actions=True), house.add()
+    with house.database.write() as unit:
+        composite = unit.alarms.add(an_alarm(type="composite", rule={"or": [{"alarm_id": counted.alarm_id}]}))
+        unit.references.put(composite.alarm_id, [counted.alarm_id])
+    report = house.take(stopped("m-1"), stopped("m-2"))
+    heard = house.alarm(counted)
+    again = house.take(stopped("m-3"))
+    with house.database.read() as unit:
+        news = unit.alarms.definitions({composite.shard: composite.revision}, limit=10)
+
+    assert EventReport(transitions=2, repeats=1, notifications=3) == report
+    assert EventReport(transitions=0, repeats=1, notifications=1) == again
+    assert [counted.alarm_id] == [alarm.alarm_id for alarm in news.alarms]
+    assert (State.ALARM, composite.revision + 1) == (heard.state, heard.revision)
+    assert (heard.revision, alone.revision) == (house.alarm(counted).revision, house.alarm(alone).revision)
+    assert [Bell.OUTBOX, Bell.ALARMS, Bell.OUTBOX] == house.doorbell.rung

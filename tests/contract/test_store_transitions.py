@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from alarmd.model.alarm import Alarm, Severity, State
 from alarmd.model.history import ChangeType
@@ -14,7 +15,10 @@ from alarmd.model.notification import Notification
 from alarmd.model.transition import Transition
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database
+from alarmd.store.evidence import LONGEST
+from alarmd.store.expression import Search
 from alarmd.store.history import HistoryQuery
+from alarmd.store.json import to_json
 from alarmd.store.outbox import OutboxQuery
 from alarmd.store.transitions import Applied, AppliedTransition, apply
 from tests.support.alarms import MORNING, an_alarm
@@ -181,6 +185,54 @@ def test_numbers_that_json_lacks_do_not_stop_the_tick(database: Database) -> Non
     applied(database, a_transition(alarm, reason_data={"most_recent": float("nan"), "all": [float("inf"), 1.5]}))
 
     assert {"most_recent": None, "all": [None, 1.5]} == outbox_of(database)[0].body["reason_data"]
+
+
+def test_a_transition_keeps_its_evidence(database: Database) -> None:
+    """The newest one is told with what it was found from; lists and notifications stay as they were."""
+    [alarm, other] = store(database, an_alarm(), an_alarm())
+    evidence = {"values": [97.0, float("nan")], "coverage": 0.5}
+    applied(database, a_transition(alarm, evidence=evidence, at=NOON), a_transition(other))
+    with database.read() as unit:
+        told = unit.history.latest_transition(alarm.alarm_id)
+        plain = unit.history.latest_transition(other.alarm_id)
+        listed = unit.history.find(HistoryQuery(alarm_id=alarm.alarm_id))
+        searched = unit.history.query(Search(limit=10))
+        nulls = unit.connection.execute(text("SELECT count(*) FROM alarm_history WHERE evidence IS NULL")).scalar_one()
+
+    assert told is not None
+    assert plain is not None
+    assert ({"values": [97.0, None], "coverage": 0.5}, REASON) == (told.evidence, told.detail["transition_reason"])
+    assert (None, 1) == (plain.evidence, nulls)
+    assert [None] == [change.evidence for change in listed]
+    assert {None} == {change.evidence for change in searched}
+    assert "evidence" not in outbox_of(database, alarm)[0].body
+
+
+def test_evidence_is_bounded(database: Database) -> None:
+    """A transition that was found from very much does not fill the history."""
+    [alarm] = store(database, an_alarm())
+    applied(database, a_transition(alarm, evidence={"series": [{"resource_id": "x" * 90, "value": 1.0}] * 10_000}))
+    with database.read() as unit:
+        told = unit.history.latest_transition(alarm.alarm_id)
+
+    assert told is not None
+    assert told.evidence is not None
+    assert len(to_json(told.evidence)) <= LONGEST
+    assert 10_000 == len(told.evidence["series"]) + told.evidence["omitted"]["series"]
+
+
+def test_the_newest_transition_is_the_one_that_was_recorded_last(database: Database) -> None:
+    """Of one moment too; other changes are none, and an alarm may have had none at all."""
+    [alarm, still] = store(database, an_alarm(repeat_actions=True), an_alarm())
+    applied(database, a_transition(alarm, evidence={"turn": 1}))
+    turned = alarm_in(database, alarm)
+    applied(database, a_transition(turned, current=State.OK, evidence={"turn": 2}))
+    with database.read() as unit:
+        told = unit.history.latest_transition(alarm.alarm_id)
+
+        assert unit.history.latest_transition(still.alarm_id) is None
+        assert told is not None
+        assert {"turn": 2} == told.evidence
 
 
 def test_a_crash_in_between_leaves_nothing(database: Database) -> None:
