@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gnocchi's query language over resources in the cache (telemetry 5.4); a real Gnocchi is met in tests/openstack."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alarmd.errors import InvalidInput
+from alarmd.evaluators.gnocchi_attributes import is_like
+from alarmd.evaluators.gnocchi_query import condition_of
+from alarmd.model.samples import Resource, labels_of
+
+UUID = "6f0f6c2b-2f0a-4c5e-9c0e-0f4f3c1f7a55"
+VM = Resource(
+    id=UUID,
+    project_id="p1",
+    user_id="u1",
+    labels=labels_of({"server_group": "web", "vcpus": "4", "is_big": "True", "resource_type": "instance"}.items()),
+)
+BARE = Resource(id="rack/1", project_id="p1")
+
+
+def holds(query: Any, resource: Resource = VM, *, resource_type: str = "generic") -> bool:
+    """Return whether a query means a resource."""
+    return condition_of(query, resource_type=resource_type).holds(resource)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"=": {"server_group": "web"}},
+        {"==": {"metering.server_group": "web"}},
+        {"eq": {"user_metadata.server_group": "web"}},
+        {"=": {"metadata.user_metadata.server_group": "web"}},
+        {"!=": {"server_group": "db"}},
+        {"≠": {"nothing_like_it": "db"}},
+        {"<": {"server_group": "x"}},
+        {"≥": {"server_group": "web"}},
+        {"in": {"server_group": ["db", "web"]}},
+        {"like": {"server_group": "w%"}},
+        {"=": {"ended_at": None}},
+        {"=": {"revision_end": None}},
+        {"!=": {"server_group": None}},
+        {"=": {"id": UUID}},
+        {"=": {"id": UUID.upper()}},
+        {"in": {"id": [UUID.replace("-", "")]}},
+        {"like": {"original_resource_id": "6f0f%"}},
+        {"=": {"type": "instance"}},
+        {"=": {"project_id": "p1"}},
+        {"=": {"created_by_project_id": "p1"}},
+        {"=": {"creator": "u1:p1"}},
+        {"=": {"vcpus": 4}},
+        {"=": {"vcpus": 4.0}},
+        {"<": {"vcpus": 10}},
+        {"=": {"is_big": True}},
+        {"and": [{"=": {"server_group": "web"}}, {}]},
+        {"∨": [{"=": {"server_group": "db"}}, {"=": {"user_id": "u1"}}]},
+        {"not": {"=": {"server_group": "db"}}},
+        {"or": [{"=": {"nothing": 1}}, {"=": {"ended_at": None}}]},
+        {"not": {"and": [{"=": {"nothing": 1}}, {"=": {"server_group": "db"}}]}},
+    ],
+    ids=json.dumps,
+)
+def test_what_is_meant(query: Any) -> None:
+    """Every operator, every spelling, and attributes by Gnocchi's names and by Ceilometer's."""
+    assert holds(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"=": {"server_group": "WEB"}},
+        {"=": {"server_group": None}},
+        {"!=": {"ended_at": None}},
+        {"=": {"nothing": "x"}},
+        {"not": {"=": {"nothing": "x"}}},
+        {"<": {"nothing": "x"}},
+        {"<": {"server_group": None}},
+        {"not": {"<": {"server_group": None}}},
+        {"in": {"nothing": ["x"]}},
+        {"not": {"in": {"nothing": ["x"]}}},
+        {"like": {"nothing": "%"}},
+        {"like": {"server_group": "W%"}},
+        {"=": {"id": "rack/1"}},
+        {"<": {"vcpus": "10"}},
+        {"=": {"vcpus": True}},
+        {"=": {"is_big": "true"}},
+        {"and": [{"=": {"nothing": 1}}, {"=": {"server_group": "web"}}]},
+        {"not": {"or": [{"=": {"nothing": 1}}, {"=": {"server_group": "db"}}]}},
+        {"<": {"lifespan": "1 hour"}},
+        {">": {"started_at": "-1 hour"}},
+    ],
+    ids=json.dumps,
+)
+def test_what_is_not_meant(query: Any) -> None:
+    """What a resource does not have is neither equal nor its opposite; a text is no number; case counts."""
+    assert not holds(query)
+
+
+@pytest.mark.parametrize(
+    ("resource", "resource_type", "expected"),
+    [
+        (VM, "instance", True),
+        (VM, "generic", True),
+        (VM, "instance_disk", False),
+        (BARE, "instance", True),
+        (BARE, "generic", True),
+    ],
+)
+def test_types(resource: Resource, resource_type: str, *, expected: bool) -> None:
+    """A resource that says its type is of this and generic; one that says none may be of any."""
+    assert expected == holds({}, resource, resource_type=resource_type)
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"~": {"a": 1}}, "it is none of the operators"),
+        ({"=": {"a": 1}, "!=": {"a": 2}}, "it must be an object with one key"),
+        ({"=": {}}, "'=' must hold one attribute and its value"),
+        ({"=": {"a": 1, "b": 2}}, "'=' must hold one attribute and its value"),
+        ({"=": []}, "'=' must hold one attribute and its value"),
+        ({"=": {"a": [1]}}, "what is compared with must be a text"),
+        ({"in": {"a": []}}, "'in' must hold a list of at least one"),
+        ({"in": {"a": "b"}}, "'in' must hold a list of at least one"),
+        ({"and": []}, "'and' must hold a list of at least one"),
+        ({"and": {"=": {"a": 1}}}, "'and' must hold a list of at least one"),
+        ({"not": [{"=": {"a": 1}}]}, "it must be an object with one key"),
+        ({"like": {"id": "6f%"}}, "there is original_resource_id"),
+        ({"<": {"created_by_project_id": "p1"}}, "goes with = and != and like only"),
+        ({"or": [{}] * 1_001}, "more than 1000 conditions"),
+        ({"in": {"a": ["x"] * 1_001}}, "more than 1000 conditions"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(query: Any, why: str) -> None:
+    """The complaint shows the place, cut to what people read."""
+    with pytest.raises(InvalidInput) as refused:
+        condition_of(query, resource_type="generic")
+
+    assert why in refused.value.message
+    assert len(refused.value.message) < 500
+
+
+def test_depth_is_bounded() -> None:
+    """Sixty-four levels, however they are made."""
+    query: Any = {"=": {"a": 1}}
+    for _ in range(63):
+        query = {"not": query}
+
+    assert not holds(query)
+    with pytest.raises(InvalidInput, match="nested more than 64 levels deep"):
+        holds({"not": query})
+
+
+def test_conditions_that_mean_the_same_are_equal_and_others_are_not() -> None:
+    """Rules that read the same share their work; true, 1 and "1" are not the same."""
+    spelt = [condition_of({name: {"a": "b"}}, resource_type="generic") for name in ("=", "==", "eq")]
+    others = [condition_of({"=": {"a": value}}, resource_type="generic") for value in (1, True, "1")]
+
+    assert len(set(spelt)) == 1
+    assert len(set(others)) == 3
+
+
+_PATTERNS = st.text("ab%_\\", max_size=8)
+_TEXTS = st.text("ab%_\\", max_size=8)
+
+
+def _like_slowly(text: str, pattern: str) -> bool:
+    """The definition, letter by letter."""
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return any(_like_slowly(text[at:], pattern[1:]) for at in range(len(text) + 1))
+    if pattern[0] == "\\" and len(pattern) > 1:
+        return text[:1] == pattern[1] and _like_slowly(text[1:], pattern[2:])
+    return bool(text) and pattern[0] in {"_", text[0]} and _like_slowly(text[1:], pattern[1:])
+
+
+@given(text=_TEXTS, pattern=_PATTERNS)
+def test_like_is_sqls(text: str, pattern: str) -> None:
+    """Any text, any character, and neither when a backslash stands before them."""
+    assert _like_slowly(text, pattern) == is_like(text, pattern)
+
+
+def test_like_takes_no_longer_than_it_must() -> None:
+    """A pattern that would keep a regular expression busy for years."""
+    started_s = time.perf_counter()
+
+    assert not is_like("a" * 5_000, "%a" * 1_000 + "b")
+    assert time.perf_counter() - started_s < 5
+
+
+_VALUES = st.sampled_from([None, "a", "b", 1, True])
+_COMPARISONS = st.builds(
+    lambda name, attribute, value: {name: {attribute: value}},
+    st.sampled_from(["=", "!=", "<", ">", "<=", ">=", "like"]),
+    st.sampled_from(["x", "y", "z"]),
+    _VALUES,
+)
+_QUERIES = st.recursive(
+    _COMPARISONS,
+    lambda nodes: st.one_of(
+        st.builds(
+            lambda name, below: {name: below}, st.sampled_from(["and", "or"]), st.lists(nodes, min_size=1, max_size=3)
+        ),
+        nodes.map(lambda node: {"not": node}),
+    ),
+    max_leaves=6,
+)
+
+
+@given(query=_QUERIES, labels=st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from(["a", "b", "1"])))
+def test_the_opposite_is_never_true_together_with_it(query: Any, labels: dict[str, str]) -> None:
+    """Nor is anything lost by saying it twice, or by De Morgan."""
+    resource = Resource(id="r", project_id="p1", labels=labels_of(labels.items()))
+
+    assert not (holds(query, resource) and holds({"not": query}, resource))
+    assert holds(query, resource) == holds({"not": {"not": query}}, resource)
+    assert holds({"and": [query, query]}, resource) == holds({"not": {"or": [{"not": query}]}}, resource)
