@@ -140,37 +140,43 @@ class Bank:
         """
         newest = (newest_ms & int(self.mask)).astype(np.uint32)
         head = self.head[rows]
-        steps = np.arange(1, length + 1, dtype=np.int32)
-        if len(rows) and (head == head[0]).all():
-            ages, values = self._tail_abreast(rows, newest, (head[0] - steps) % self.capacity)
+        usual = int(head[len(rows) // 2]) if len(rows) else 0
+        odd = np.flatnonzero(head != usual)
+        if len(rows) < _LANES or len(odd) * 4 > len(rows) or not _is_dense(rows):
+            ages, values = self._tail_each(rows, newest, head, length)
         else:
-            column = head - steps[:, None]
-            column += (column < 0) * np.int32(self.capacity)
-            at = column * np.intp(_LANES)
-            at += self._base(rows)
-            ages, values = self._ages(at, newest), self._values.take(at)
+            ages, values = self._tail_abreast(rows, newest, usual, length)
+            if len(odd):
+                ages[:, odd], values[:, odd] = self._tail_each(rows[odd], newest[odd], head[odd], length)
         count = self.count[rows]
         if len(rows) and count.min() < length:
-            ages[steps[:, None] > count] = PADDING
+            ages[np.arange(1, length + 1)[:, None] > count] = PADDING
         return ages, values
 
-    def _tail_abreast(
-        self, rows: Rows, newest: NDArray[np.uint32], columns: NDArray[np.int32]
+    def _tail_each(
+        self, rows: Rows, newest: NDArray[np.uint32], head: NDArray[np.int32], length: int
     ) -> tuple[NDArray[np.uint32], Floats]:
-        """Return the same columns of several rings."""
+        """Return the last samples of rings, wherever they are."""
+        column = head - np.arange(1, length + 1, dtype=np.int32)[:, None]
+        column += (column < 0) * np.int32(self.capacity)
+        at = column * np.intp(_LANES)
+        at += self._base(rows)
+        return self._ages(at, newest), self._values.take(at)
+
+    def _tail_abreast(
+        self, rows: Rows, newest: NDArray[np.uint32], head: int, length: int
+    ) -> tuple[NDArray[np.uint32], Floats]:
+        """Return the same steps of rings that lie close together: those of whole blocks are copied."""
         first, last = int(rows[0]), int(rows[-1])
-        if last - first + 1 != len(rows) or (np.diff(rows) != 1).any():
-            at = columns[:, None] * np.intp(_LANES) + self._base(rows)
-            return self._ages(at, newest), self._values.take(at)
-        # Neighbours: whole steps of whole blocks are copied.
         start = first // _LANES
         blocks = slice(start, last // _LANES + 1)
-        lanes = slice(first - start * _LANES, last + 1 - start * _LANES)
-        low: NDArray[Any]
-        high: NDArray[Any]
-        values: NDArray[Any]
+        is_whole = last - first + 1 == len(rows)
+        lanes: slice | Rows = rows - start * _LANES
+        if is_whole:
+            lanes = slice(first - start * _LANES, last + 1 - start * _LANES)
+        steps = (head - np.arange(1, length + 1)) % self.capacity
         low, high, values = (
-            self._blocks(column)[blocks].transpose(1, 0, 2)[columns].reshape(len(columns), -1)[:, lanes]
+            self._blocks(column)[blocks].transpose(1, 0, 2)[steps].reshape(length, -1)[:, lanes]
             for column in (self._low, self._high, self._values)
         )
         return _age(newest, low, high, self.mask), values
@@ -192,7 +198,9 @@ class Bank:
         blocks, block_of = np.unique(rows // _LANES, return_inverse=True)
         is_held = self.count.reshape(-1, _LANES)[blocks] > 0
         neighbour = blocks * _LANES + is_held.argmax(axis=1)
-        self.head[rows] = np.where(is_held.any(axis=1), self.head[neighbour], 0)[block_of]
+        # Most rings join in the middle of a round, when the neighbour has reported and they are about to.
+        head = (self.head[neighbour] - 1) % self.capacity
+        self.head[rows] = np.where(is_held.any(axis=1), head, 0)[block_of]
 
     def _resize(self, rows: int) -> None:
         """Make room for so many rows; what lies in rows that stay is kept."""
@@ -201,6 +209,11 @@ class Bank:
             column.resize(rows * self.capacity, refcheck=False)
         self.head.resize(rows, refcheck=False)
         self.count.resize(rows, refcheck=False)
+
+
+def _is_dense(rows: Rows) -> bool:
+    """Return whether rows ascend and most of those between the first and the last are among them."""
+    return bool(int(rows[-1]) - int(rows[0]) < len(rows) * 4 // 3 and (rows[1:] > rows[:-1]).all())
 
 
 def _age(

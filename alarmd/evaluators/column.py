@@ -103,10 +103,7 @@ class Column:
         cohort = self.cohort
         if self._version != cohort.version:
             self._version = cohort.version
-            self._parts = [
-                _Part(strip, at, places, len(at) == len(strip) and bool((at[1:] > at[:-1]).all()))
-                for strip, at, places in cohort.parts(self)
-            ]
+            self._parts = [_part(*part) for part in cohort.parts(self)]
         kept = self._kept.get((wanted, missing))
         if kept is None:
             kept = _Kept(Points.none(len(self.slots), wanted=wanted, known=True), 0)
@@ -198,6 +195,15 @@ class Column:
         if place == len(self.slots):
             self.slots = np.append(self.slots, np.full(max(16, place // 16), -1, np.intp))
         return place
+
+
+def _part(strip: Strip, positions: Index, places: Index) -> _Part:
+    is_whole = len(positions) == len(strip)
+    if is_whole:
+        order = np.empty_like(places)
+        order[positions] = places
+        positions, places = np.arange(len(strip)), order
+    return _Part(strip, positions, places, is_whole)
 
 
 def _any(flags: dict[str, Flags]) -> Flags:

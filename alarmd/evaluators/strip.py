@@ -137,17 +137,19 @@ class Strip:
     def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None) -> Pass:
         series, starts, kinds = self._series, self._starts, self._kinds
         watermark_ms, shift, keeps, rank = self.watermark_ms, self._shift, self._keeps, None
-        sizes = np.diff(starts, append=len(series))
+        sizes: Index | int = 1 if self._is_single else np.diff(starts, append=len(series))
         if is_chosen is not None:
-            members = np.repeat(is_chosen, sizes)
-            series, kinds, sizes = series[members], kinds[members], sizes[is_chosen]
-            starts = np.cumsum(sizes) - sizes
+            members = is_chosen if self._is_single else np.repeat(is_chosen, sizes)
+            series, kinds, starts = series[members], kinds[members], starts[: np.count_nonzero(is_chosen)]
+            if not isinstance(sizes, int):
+                sizes = sizes[is_chosen]
+                starts = np.cumsum(sizes) - sizes
             watermark_ms, shift, keeps = watermark_ms[is_chosen], shift[is_chosen], keeps[is_chosen]
             rank = np.cumsum(is_chosen) - 1
         end_ms = np.full_like(watermark_ms, moment.grid_end_ms) if moment.is_aligned else watermark_ms
         subjects = Subjects(
             series=series,
-            end_ms=np.repeat(end_ms, sizes),
+            end_ms=end_ms if self._is_single else np.repeat(end_ms, sizes),
             now_ms=moment.now_ms if moment.is_aligned else None,
             is_delta=kinds == _KINDS[Kind.DELTA],
             is_counter=kinds == _KINDS[Kind.CUMULATIVE],
@@ -167,7 +169,11 @@ class Strip:
         )
 
     def _of_units(self, ufunc: np.ufunc, values: NDArray) -> NDArray:  # type: ignore[type-arg]  # keeps its type
-        return values if len(values) == len(self) else ufunc.reduceat(values, self._starts)
+        return values if self._is_single else ufunc.reduceat(values, self._starts)
+
+    @property
+    def _is_single(self) -> bool:
+        return len(self._series) == len(self.slots)
 
 
 _KINDS = {Kind.GAUGE: 0, Kind.CUMULATIVE: 1, Kind.DELTA: 2}
