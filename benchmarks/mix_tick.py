@@ -76,6 +76,7 @@ def mix_tick(*, alarms: int, series: int, passes: int, clock: Clock) -> Report:
         "tick_cpu_ms": float(np.median([one.cpu_ms for one in measured])),
         "second_ms": float(np.median(durations_ms)),
         "second_p95_ms": float(np.percentile(durations_ms, 95)),
+        "second_cpu_ms": float(np.median([one.cpu_ms for one in seconds])),
         "first_tick_ms": first.duration_ms,
         "ns_per_alarm": tick_ms * 1e6 / alarms,
         "flips_per_tick": float(np.mean([one.flips for one in measured])) / alarms,

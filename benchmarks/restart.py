@@ -24,7 +24,7 @@ from benchmarks.daemon import events, started
 from benchmarks.definitions import alarm_id, definition
 from benchmarks.full_log import MEAN, WATCHED, Estate, LogFiller
 from benchmarks.loopback import Client
-from benchmarks.process import free_port
+from benchmarks.process import Program, free_port
 from benchmarks.report import Bar, Report, Value, tell
 
 _AT_ONCE = 5_000
@@ -45,6 +45,8 @@ class _Start:
     """How far a start had come when, in seconds after its beginning."""
 
     ready_s: float
+    #: Processor time of all processes until then.
+    cpu_s: float
     verdict_s: float
     #: What all processes hold then, in bytes, what they share counted once.
     held: int
@@ -76,6 +78,7 @@ def restart(*, estate: Estate, length_s: float, alarms: int, clock: Clock) -> Re
             "log_mib": file.stat().st_size / _MIB,
             "alarms": alarms,
             "ready_s": start.ready_s,
+            "ready_cpu_s": start.cpu_s,
             "first_verdict_s": start.verdict_s,
             "floor_s": floor_s,
             "floor_ratio": start.ready_s / floor_s,
@@ -94,14 +97,23 @@ def _start(directory: Path, url: str, clock: Clock) -> _Start:
         clock=clock,
     ) as program:
         program.wait_until(lambda: _is_ready(address), what="readiness", timeout_s=_PATIENCE_S, every_s=_LOOK_S)
-        ready_s = clock.monotonic_s() - began_s
+        ready_s, cpu_s = clock.monotonic_s() - began_s, sum(map(_cpu_s, _family(program)))
         program.wait_until(
             lambda: bool(_verdicts(program.output)), what="a verdict", timeout_s=_PATIENCE_S, every_s=_LOOK_S
         )
         verdict = datetime.fromisoformat(_verdicts(program.output)[0]["timestamp"])
-        daemon = psutil.Process(program.pid)
-        held = sum(one.memory_full_info().pss for one in (daemon, *daemon.children(recursive=True)))
-        return _Start(ready_s=ready_s, verdict_s=(verdict - began).total_seconds(), held=held)
+        held = sum(one.memory_full_info().pss for one in _family(program))
+        return _Start(ready_s=ready_s, cpu_s=cpu_s, verdict_s=(verdict - began).total_seconds(), held=held)
+
+
+def _family(program: Program) -> list[psutil.Process]:
+    daemon = psutil.Process(program.pid)
+    return [daemon, *daemon.children(recursive=True)]
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _is_ready(address: str) -> bool:
