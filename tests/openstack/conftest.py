@@ -12,8 +12,9 @@ from tests.openstack import programs
 from tests.openstack.aodh_service import aodh_api
 from tests.openstack.clients import Caller, Clients, PythonClient, Shell
 from tests.openstack.clients import clients as run_clients
+from tests.openstack.gnocchi_service import Gnocchi, gnocchi
 from tests.support.daemon import Daemon, daemon
-from tests.support.servers import PostgresServer
+from tests.support.servers import PostgresServer, redis_server
 
 #: Callers are known as Aodh knows them under `auth_mode = noauth`, and evaluations are counted as in that Aodh.
 _SETTINGS: Final = {"ALARMD_API__AUTH": "trusted-headers", "ALARMD_EVALUATOR__COUNT_RESULTS": "true"}
@@ -32,6 +33,14 @@ def aodh_url(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathF
     home = tmp_path_factory.mktemp("aodh")
     with postgres_server.database() as database_url, aodh_api(home, database_url=database_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def gnocchi_server(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gnocchi]:
+    """The real Gnocchi; its Redis is its own, others empty theirs."""
+    home = tmp_path_factory.mktemp("gnocchi")
+    with redis_server() as redis, gnocchi(home, postgres=postgres_server, redis=redis) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
