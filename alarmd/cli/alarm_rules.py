@@ -31,6 +31,7 @@ _FLAGS = {
     "granularity": "--granularity",
     "resource_id": "--resource-id",
     "resource_type": "--resource-type",
+    "series": "--series",
     "event_type": "--event-type",
     "pool_id": "--pool-id",
     "stack_id": "--stack-id",
@@ -121,7 +122,7 @@ _SHAPES = {
         mandatory=("metric", "threshold", "aggregation_method", "resource_type", "query"),
     ),
     "prometheus": _Shape(
-        plain=("threshold", "comparison_operator"),
+        plain=("threshold", "comparison_operator", "evaluation_periods", "granularity", "series"),
         read_queries=_one("--query"),
         mandatory=("query", "threshold"),
     ),

@@ -202,6 +202,8 @@ _OPTIONS: Mapping[tuple[str, str], _Translate | str] = {
     ("DEFAULT", "record_history"): _record_history,
     ("DEFAULT", "event_alarm_cache_ttl"): "changes of alarms count at once here",
     ("DEFAULT", "prometheus_disable_rbac"): "Aodh ignores it too",
+    ("DEFAULT", "prometheus_project_label_name"): _text("prometheus.project_label"),
+    ("DEFAULT", "member_creation_time"): _seconds("octavia.member_creation_time_s"),
     ("DEFAULT", "additional_ingestion_lag"): "how late samples may come is window.lateness_s here",
     ("DEFAULT", "rest_notifier_certificate_file"): _path(f"{_TLS}.client_cert_file"),
     ("DEFAULT", "rest_notifier_certificate_key"): _path(f"{_TLS}.client_key_file"),

@@ -134,6 +134,12 @@ RULES = [
     ),
     in_section(_GNOCCHI, "--resource-type", help="Type of the resources, e.g. instance."),
     in_section(_GNOCCHI, "--resource-id", help="The one resource of gnocchi_resources_threshold."),
+    in_section(
+        _OTHERS,
+        "--series",
+        type=click.Choice(["all", "any"]),
+        help="prometheus: how many series of the answer must be outside.  [server default: all]",
+    ),
     in_section(_OTHERS, "--event-type", help="event: which events, with wildcards.  [server default: *]"),
     in_section(
         _OTHERS,

@@ -142,6 +142,12 @@ EXPECTED_DIFFERENCES: Final = (
     Expected(
         row="Leaves of a composite", cases="composite: a prometheus leaf after a prometheus alarm", reads="400 → 201"
     ),
+    Expected(
+        row="Rules have Aodh's attributes only",
+        cases="prometheus: (evaluation_periods as 1|granularity as 60)",
+        reads=r"error_message\.faultstring: .*",
+    ),
+    Expected(row="Composites know `and`, `or` and rules", cases="composite: not", reads=_TAKEN),
     Expected(row="An empty list of composite rules", cases="composite: an empty list", reads=_REFUSED),
     Expected(
         row="The query of `gnocchi_aggregation_by_resources_threshold`",

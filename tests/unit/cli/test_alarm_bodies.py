@@ -102,6 +102,14 @@ CASES = [
         {"threshold": 0.0, "query": 'rate(x{job="web"}[1m]); y'},
     ),
     (
+        "prometheus",
+        (
+            *("--query", "up", "--threshold", "1", "--series", "any"),
+            *("--evaluation-periods", "3", "--granularity", "60"),
+        ),
+        {"threshold": 1.0, "query": "up", "series": "any", "evaluation_periods": 3, "granularity": 60},
+    ),
+    (
         "event",
         ("--event-type", "compute.*", "--query", "traits.a=string::x;traits.b>=integer::5", "--query", "traits.c=1"),
         {
