@@ -29,6 +29,7 @@ from alarmd.errors import AlarmdError, SettingsError
 from alarmd.evaluators import servers
 from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.event_evaluation import EventEvaluation
+from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.previews import Previews
@@ -305,6 +306,19 @@ class Runtime:
             plan=self._plan_options(),
             tick_s=self.settings.evaluator.tick_s,
             retention_s=self.settings.log.retention_s,
+            timeout_s=self.settings.api.preview_timeout_s,
+            clock=self.clock,
+        )
+
+    def explanations(self, *, database: Database, log: SampleLog) -> Explanations:
+        """Return what explains alarms; to be called after a fork."""
+        return Explanations(
+            database=database,
+            log=log,
+            families=self.families,
+            servers=servers.servers(self.settings, clock=self.clock),
+            window=self._window_limits,
+            plan=self._plan_options(),
             timeout_s=self.settings.api.preview_timeout_s,
             clock=self.clock,
         )

@@ -12,6 +12,7 @@ from alarmd.api import (
     capabilities,
     deliveries,
     events,
+    explain,
     operations,
     preview,
     queries,
@@ -64,6 +65,7 @@ def create_app(context: ApiContext) -> Flask:
         events,
         series,
         preview,
+        explain,
         deliveries,
         operations,
     ):

@@ -15,6 +15,7 @@ from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
 from alarmd.evaluators.event_evaluation import EventEvaluation
+from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.previews import Previews
 from alarmd.model.caller import Caller
 from alarmd.policy import Policy
@@ -69,6 +70,7 @@ class ApiContext:
     results: ResultService
     events: EventEvaluation
     previews: Previews
+    explanations: Explanations
     policy: Policy
     database: Database
     log: SampleLog

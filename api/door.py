@@ -28,6 +28,7 @@ def open_door(
             results=runtime.result_service(database=database),
             events=runtime.event_evaluation(database=database, doorbell=doorbell),
             previews=runtime.previews(database=database, log=log),
+            explanations=runtime.explanations(database=database, log=log),
             policy=runtime.policy,
             database=database,
             log=log,

@@ -33,6 +33,7 @@ _VIEWS: tuple[type[BaseModel], ...] = (
     schemas.DeliveryView,
     schemas.DeliveryListView,
     verdict_schemas.PreviewView,
+    verdict_schemas.ExplanationView,
     schemas.HealthView,
     schemas.ReadinessView,
 )

@@ -105,6 +105,15 @@ def _verdicts() -> Part:
                 },
             ),
         },
+        "/v3/alarms/{alarm_id}/explain": {
+            "parameters": [parameter("alarm_id", "the alarm", where="path")],
+            "get": operation(
+                "explain_alarm",
+                "Say why an alarm is in its state: what its rule sees now, and what would change it.",
+                {200: answer(ref("ExplanationView"))},
+                errors=[404],
+            ),
+        },
     }
 
 

@@ -64,3 +64,116 @@ class PreviewView(_Shape):
     would_notify: ActionsView
     assumptions: list[str]
     samples_read: int
+
+
+class MembersView(_Shape):
+    """The series that a rule reads."""
+
+    known: int = Field(description="that have samples in the window")
+    remembered: int = Field(description="that were heard of lately, of which shares are taken")
+    reporting: int = Field(description="with samples in the newest period that counts")
+    missing: int
+    missing_named: list[str] = Field(description="ids of the resources of the first of those that are missing")
+    newest_sample: str | None
+
+
+class PeriodView(_Shape):
+    """One period of a rule."""
+
+    start: str
+    end: str
+    value: float | None
+    samples: int
+    reporting: int
+    coverage: float = Field(description="the share of the members that have samples in it")
+    counts: bool
+    because: str = Field(description="why it does not count; empty when it does")
+
+
+class ExplainedAlarmView(_Shape):
+    """The alarm that a rule of a composite stands for."""
+
+    alarm_id: str
+    name: str
+    state: State
+
+
+class WayView(_Shape):
+    """One way in which what a rule counts for would change."""
+
+    counts_for: str
+    when: str
+
+
+class ExplainedRuleView(_Shape):
+    """One rule of an alarm, and what it says now."""
+
+    name: str
+    rule: str = Field(description="in words")
+    outcome: str
+    counts_for: str = Field(description="alarm, ok, neither, or not known yet")
+    is_negated: bool
+    threshold: str = Field(description="what values are held against as things are; empty where there are none")
+    values: list[float | None] = Field(description="what is held against it, newest first")
+    series: MembersView | None = None
+    periods: list[PeriodView] = Field(description="newest first")
+    lacking: str = Field(description="what it takes and is not there; empty when nothing is missing")
+    would_change: list[WayView]
+    alarm: ExplainedAlarmView | None = None
+    server: str = Field(description="who was asked; empty when nobody was")
+    error: str = Field(description="why nothing could be said; empty otherwise")
+    evidence: dict[str, Any]
+
+
+class VerdictView(_Shape):
+    """What the rule says now: the state that follows, which may be the one that it is in."""
+
+    state: State
+    reason: str
+    reason_data: dict[str, Any]
+
+
+class ChangeView(_Shape):
+    """One way in which the state would change."""
+
+    to: State
+    when: str
+
+
+class HoursView(_Shape):
+    """Whether time constraints let it be evaluated now."""
+
+    is_open: bool
+    changes_at: str | None
+
+
+class LastTransitionView(_Shape):
+    """The newest change of state that is recorded."""
+
+    at: str
+    previous: str | None
+    current: str
+    reason: str
+    evidence: dict[str, Any] | None = Field(description="what it was found from; null when it was set by hand")
+
+
+class ExplanationView(_Shape):
+    """Why an alarm is in its state."""
+
+    alarm_id: str
+    name: str
+    type: str
+    enabled: bool
+    state: State
+    state_since: str
+    state_reason: str
+    at: str = Field(description="when all this was looked at")
+    sentence: str
+    rule: str = Field(description="in words")
+    verdict: VerdictView | None
+    form: str = Field(description="how the rules of a composite are combined; empty otherwise")
+    rules: list[ExplainedRuleView]
+    would_change: list[ChangeView]
+    time_constraints: HoursView | None
+    last_transition: LastTransitionView | None
+    notes: list[str]

@@ -7,6 +7,7 @@ from http import HTTPStatus
 import click
 
 from alarmd.cli.alarm_definition import create_alarm, update_alarm
+from alarmd.cli.alarm_explain import explain_alarm
 from alarmd.cli.alarm_lookup import flat, found_alarm
 from alarmd.cli.alarm_preview import backtest_alarm, preview_alarm
 from alarmd.cli.alarm_state import show_capabilities, show_history, show_metrics, state
@@ -31,6 +32,7 @@ def alarm() -> None:
       alarmd alarm show cpu_high --format yaml
       alarmd alarm update cpu_high --threshold 90
       alarmd alarm history cpu_high
+      alarmd alarm explain cpu_high
       alarmd alarm preview -f cpu_high.yaml --since 1h
 
     Wherever an ALARM is asked for, its id or its name will do.
@@ -42,6 +44,7 @@ for _command in (
     update_alarm,
     state,
     show_history,
+    explain_alarm,
     show_metrics,
     show_capabilities,
     preview_alarm,

@@ -25,6 +25,7 @@ from alarmd.cache.window import WindowLimits
 from alarmd.clock import Clock, ManualClock
 from alarmd.cluster.doorbell import Bell, Doorbell, Listener
 from alarmd.evaluators.event_evaluation import EventEvaluation
+from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.previews import Previews
@@ -185,23 +186,23 @@ def open_door(
     alarms = alarm_service(
         database=database, policy=policy, quotas=quotas, trusts=trusts, doorbell=doorbell, clock=clock
     )
+    evaluating: dict[str, Any] = {
+        "database": database,
+        "log": log,
+        "families": rule_families(),
+        "window": WindowLimits(length_s=3600, lateness_s=10),
+        "plan": PlanOptions(lateness_s=10, repeat_interval_s=60),
+        "timeout_s": 20.0,
+        "clock": clock,
+    }
     given: dict[str, Any] = {
         "alarms": alarms,
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
         "quotas": quotas,
         "results": ResultService(database=database, policy=policy, is_enabled=count_results),
         "events": EventEvaluation(database=database, doorbell=doorbell, clock=clock),
-        "previews": Previews(
-            database=database,
-            log=log,
-            families=rule_families(),
-            window=WindowLimits(length_s=3600, lateness_s=10),
-            plan=PlanOptions(lateness_s=10, repeat_interval_s=60),
-            tick_s=1.0,
-            retention_s=7200,
-            timeout_s=20.0,
-            clock=clock,
-        ),
+        "previews": Previews(**evaluating, tick_s=1.0, retention_s=7200),
+        "explanations": Explanations(**evaluating, servers={}),
         "policy": policy,
         "database": database,
         "log": log,

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explanations: why an alarm is in its state, what its rule sees just now, and what would change it.
+
+Everything is computed anew from the sample log, as a worker does that has just started; nothing is asked of one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from alarmd.cache.log import SampleLog
+from alarmd.cache.window import Window, WindowLimits
+from alarmd.clock import Clock
+from alarmd.errors import InvalidInput, Unavailable
+from alarmd.evaluators.asking import Server
+from alarmd.evaluators.explained import ExplainedLeaf, Explainer
+from alarmd.evaluators.family import RuleFamily, TickedRule
+from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.schedule import Schedule
+from alarmd.evaluators.scope import Scope, leaves_of
+from alarmd.evaluators.tree_truth import leaf_states, negations, state_after, truth_of_tree
+from alarmd.evaluators.wording import composite_reason
+from alarmd.model.alarm import Alarm, AlarmId, State
+from alarmd.model.history import AlarmChange, ChangeType
+from alarmd.model.rule import CompositeRule
+from alarmd.store.alarms import AlarmQuery
+from alarmd.store.database import Database
+from alarmd.store.history import HistoryQuery
+
+#: How often a schedule is looked at for when it opens or closes next: those that change rarely are a year away.
+_MOST_LOOKS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One way in which the state would change."""
+
+    to: State
+    when: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the rule says just now."""
+
+    state: State
+    reason: str
+    reason_data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Whether time constraints let an alarm be evaluated, and when that changes."""
+
+    is_open: bool
+    #: None when that is more than a year away.
+    changes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastTransition:
+    """The newest change of state that is recorded."""
+
+    at: datetime
+    #: None when nothing older is recorded.
+    previous: str | None
+    current: str
+    reason: str
+    #: What it was found from; None when nobody evaluated it, as when it was set by hand.
+    evidence: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why an alarm is in its state."""
+
+    at: datetime
+    #: The rule in words.
+    rule: str
+    #: The whole in one sentence.
+    sentence: str
+    #: None for alarms that are not evaluated from samples or answers.
+    verdict: Verdict | None
+    #: How the rules of a composite are combined, empty otherwise.
+    form: str
+    leaves: tuple[ExplainedLeaf, ...]
+    changes: tuple[Change, ...]
+    #: None without time constraints.
+    hours: Hours | None
+    last: LastTransition | None
+    notes: tuple[str, ...]
+
+
+class Explanations:
+    """Explains alarms. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        log: SampleLog,
+        families: Mapping[str, RuleFamily],
+        servers: Mapping[str, Server],
+        window: WindowLimits,
+        plan: PlanOptions,
+        timeout_s: float,
+        clock: Clock,
+    ) -> None:
+        """Take what the evaluators have.
+
+        Args:
+            database: Knows other alarms, and what was recorded.
+            log: Knows what samples there were.
+            families: The rules by the types of their alarms.
+            servers: Who can be asked, by their names.
+            window: Bounds of the window.
+            plan: What a plan knows.
+            timeout_s: How long an explanation may take.
+            clock: Tells what is now, and how long it has taken.
+        """
+        self._database = database
+        self._log = log
+        self._families = families
+        self._servers = servers
+        self._window_limits = window
+        self._plan_options = plan
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    def explain(self, alarm: Alarm) -> Explanation:
+        """Return why an alarm is in its state.
+
+        Raises `LogUnavailable`, `StoreUnavailable`, and `Unavailable` when it takes too long.
+        """
+        now = self._clock.now()
+        family = self._families.get(alarm.type)
+        words = family.describe(alarm.rule) if family is not None else f"{alarm.type} rule"
+        notes = list(_notes(alarm, family))
+        found: _Found | None = None
+        if family is not None and family.is_ticked:
+            rule = family.parse(alarm.rule, project_id=alarm.project_id, confined=alarm.confined)
+            found = self._found(alarm, rule, now)
+            words = found.form or found.leaves[0].rule or words
+        hours = _hours(alarm, now)
+        return Explanation(
+            at=now,
+            rule=words,
+            sentence=_sentence(alarm, found, hours),
+            verdict=found.verdict if found else None,
+            form=found.form if found else "",
+            leaves=found.leaves if found else (),
+            changes=found.changes if found else (),
+            hours=hours,
+            last=self._last_transition(alarm.alarm_id),
+            notes=tuple(notes),
+        )
+
+    def _found(self, alarm: Alarm, rule: TickedRule, now: datetime) -> "_Found":
+        scope = Scope.of(rule)
+        explainer = Explainer(
+            self._window(scope, now),
+            self._plan_options,
+            servers=self._servers,
+            others=self._others(scope),
+            now=now,
+        )
+        if isinstance(rule, CompositeRule):
+            return _of_composite(alarm, rule, explainer)
+        [leaf] = leaves_of(rule)
+        explained = explainer.leaf("rule1", leaf, state=alarm.state)
+        return _Found(
+            verdict=_verdict_of_one(explained, alarm.state),
+            form="",
+            leaves=(explained,),
+            changes=tuple(Change(to=one.becomes, when=one.needs) for one in explained.ways),
+        )
+
+    def _window(self, scope: Scope, now: datetime) -> Window:
+        """Return the window as it is for what a rule reads."""
+        window = Window(self._window_limits)
+        now_s, until_s = now.timestamp(), self._clock.monotonic_s() + self._timeout_s
+        for batch in scope.only(scope.recorded(self._log, since_s=now_s - self._window_limits.length_s)):
+            window.append(batch, now_s=now_s)
+            if self._clock.monotonic_s() > until_s:
+                raise Unavailable(
+                    f"Reading the sample log takes longer than the {self._timeout_s:g} s allowed; try again when there "
+                    "is less to do, or ask the operator to raise api.preview_timeout_s."
+                )
+        return window
+
+    def _others(self, scope: Scope) -> dict[AlarmId, Alarm]:
+        if not scope.alarm_ids:
+            return {}
+        with self._database.read() as unit:
+            found = unit.alarms.find(AlarmQuery(alarm_ids=scope.alarm_ids, sort=()))
+        return {one.alarm_id: one for one in found}
+
+    def _last_transition(self, alarm_id: AlarmId) -> LastTransition | None:
+        query = HistoryQuery(alarm_id=alarm_id, type=str(ChangeType.STATE_TRANSITION), limit=2)
+        with self._database.read() as unit:
+            newest = unit.history.latest_transition(alarm_id)
+            listed = unit.history.find(query)
+        if newest is None:
+            return None
+        older = next((one for one in listed if one.event_id != newest.event_id), None)
+        return LastTransition(
+            at=newest.timestamp,
+            previous=_state_in(older),
+            current=_state_in(newest) or "",
+            reason=str(newest.detail.get("transition_reason") or newest.detail.get("state_reason") or ""),
+            evidence=newest.evidence,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was found of a rule."""
+
+    verdict: Verdict
+    form: str
+    leaves: tuple[ExplainedLeaf, ...]
+    changes: tuple[Change, ...]
+
+
+def _verdict_of_one(leaf: ExplainedLeaf, state: State) -> Verdict:
+    becomes = state_after(leaf.truth, state=state)
+    reason, data = leaf.words(state, becomes)
+    return Verdict(state=becomes, reason=reason, reason_data=data)
+
+
+def _of_composite(alarm: Alarm, rule: CompositeRule, explainer: Explainer) -> _Found:
+    states, is_negated = leaf_states(rule.root, state=alarm.state), negations(rule.root)
+    leaves = [
+        explainer.leaf(f"rule{number}", leaf, state=state, is_negated=negated)
+        for number, (leaf, state, negated) in enumerate(zip(leaves_of(rule), states, is_negated, strict=True), start=1)
+    ]
+    truths = [leaf.truth for leaf in leaves]
+    becomes = state_after(truth_of_tree(rule.root, truths), state=alarm.state)
+    causative = [(one.name, one.wire) for one in leaves if one.speaks_for(becomes)]
+    reason, data = composite_reason(rule.form, alarm.state, becomes, causative)
+    changes: list[Change] = []
+    for place, leaf in enumerate(leaves):
+        for way in leaf.ways:
+            turned = [*truths[:place], way.truth, *truths[place + 1 :]]
+            after = state_after(truth_of_tree(rule.root, turned), state=becomes)
+            if after is not becomes:
+                changes.append(Change(to=after, when=f"{way.needs} ({leaf.name})"))
+    return _Found(
+        verdict=Verdict(state=becomes, reason=reason, reason_data=data),
+        form=rule.form,
+        leaves=tuple(leaves),
+        changes=tuple(changes),
+    )
+
+
+def _notes(alarm: Alarm, family: RuleFamily | None) -> Iterator[str]:
+    if not alarm.enabled:
+        yield "It is disabled: it is not evaluated, and keeps its state."
+    if family is None:
+        yield f"Rules of the type {alarm.type} are not known here."
+    elif not family.is_evaluated:
+        needs = f", until the operator sets {family.needs}" if family.needs else ""
+        yield f"Alarms of the type {alarm.type} are kept, but not evaluated{needs}."
+    elif not family.is_ticked:
+        conditions = [
+            f"{one['field']} {one['op']} {one['value']!r}" for one in alarm.rule.get("query", ()) if "field" in one
+        ]
+        where = f" with {' and '.join(conditions)}" if conditions else ""
+        yield f"It waits for an event of the type {alarm.rule.get('event_type', '*')}{where}; samples do not matter."
+
+
+def _hours(alarm: Alarm, now: datetime) -> Hours | None:
+    if not alarm.time_constraints:
+        return None
+    try:
+        schedule = Schedule.of(alarm.time_constraints)
+    except InvalidInput:
+        return None
+    is_open, at = schedule.is_open(now), now
+    for _ in range(_MOST_LOOKS):
+        at = schedule.next_look(at)
+        if schedule.is_open(at) is not is_open:
+            # Schedules are looked at just after they may have changed.
+            return Hours(is_open=is_open, changes_at=at.replace(microsecond=0))
+    return Hours(is_open=is_open, changes_at=None)
+
+
+def _sentence(alarm: Alarm, found: _Found | None, hours: Hours | None) -> str:
+    """Return in one sentence why an alarm is in its state and what would change that."""
+    parts = [f"It is in {alarm.state} since {_words(alarm.state_timestamp)} because {_because(alarm.state_reason)}"]
+    if hours is not None and not hours.is_open:
+        until = f" before {_words(hours.changes_at)}" if hours.changes_at else ""
+        parts.append(f"its time constraints are closed, so nothing changes{until}")
+    elif found is not None:
+        if found.verdict.state is not alarm.state:
+            parts.append(f"as things are now it goes to {found.verdict.state}")
+        ways: dict[State, list[str]] = {}
+        for change in found.changes:
+            ways.setdefault(change.to, []).append(change.when)
+        parts += [f"it would go to {to} with {_either(whens)}" for to, whens in ways.items()]
+    return "; ".join(parts) + "."
+
+
+def _either(whens: Sequence[str]) -> str:
+    more = f", or {len(whens) - 2} more ways" if len(whens) > 2 else ""
+    return " or ".join(whens[:2]) + more
+
+
+def _because(reason: str) -> str:
+    """Return a stored reason as the end of a sentence: without what the sentence has said."""
+    _, is_split, rest = reason.partition(" due to ")
+    if is_split and reason.startswith(("Transition to ", "Remaining as ")):
+        return rest.rstrip(".")
+    return (reason[:1].lower() + reason[1:]).rstrip(".") or "nothing was said"
+
+
+def _state_in(change: AlarmChange | None) -> str | None:
+    state = change.detail.get("state") if change is not None else None
+    return state if isinstance(state, str) else None
+
+
+def _words(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`alarmd alarm explain`."""
+
+from tests.unit.cli.conftest import Terminal
+
+
+def an_alarm(terminal: Terminal, *more: str) -> None:
+    """Create the alarm cpu_high on the group web, and push two samples."""
+    terminal.ok(
+        *("alarm", "create", "--name", "cpu_high", "--meter-name", "cpu_util", "--threshold", "80", "--period", "10"),
+        *("--comparison", "gt", "--query", "labels.group=web", "--state", "ok", *more),
+    )
+    for name, moment in (("vm-1", "2025-12-31T23:59:58Z"), ("vm-2", "2025-12-31T23:59:45Z")):
+        terminal.ok("samples", "push", "cpu_util", "70", "-r", name, "-l", "group=web", "--timestamp", moment)
+
+
+def test_one_screen_says_why(terminal: Terminal) -> None:
+    """The sentence, the periods, the series that are missing, the constraints."""
+    an_alarm(terminal, "--time-constraint", "name=noon;start=0 12 * * *;duration=60")
+    lines = terminal.ok("alarm", "explain", "cpu_high").splitlines()
+
+    assert lines[0].endswith(": avg of cpu_util of labels.group=web over 10 s > 80")
+    assert lines[1].startswith("It is in ok since 2026-01-01T00:00:00Z because not evaluated yet; its time constraints")
+    assert ["2025-12-31T23:59:58", "70", "1", "1", "0.5", "true", ""] == [
+        cell.strip() for cell in lines[5].strip("│").split("│")
+    ]
+    assert [
+        "Series: 2 known, 1 reporting in the newest period; missing: vm-2.",
+        "Time constraints: closed now; they open at 2026-01-01T11:59:00.",
+    ] == lines[-2:]
+    assert len(lines) < 24
+
+
+def test_periods_and_the_whole_answer_are_for_scripts(terminal: Terminal) -> None:
+    """As CSV the periods alone; as JSON everything."""
+    an_alarm(terminal)
+    rows = terminal.ok("alarm", "explain", "cpu_high", "-f", "csv").splitlines()
+    answer = terminal.json("alarm", "explain", "cpu_high")
+
+    assert [
+        "end,value,samples,reporting,coverage,counts,because",
+        "2025-12-31T23:59:58,70,1,1,0.5,true,",
+        "2025-12-31T23:59:48,70,1,1,0.5,false,older than what is judged",
+    ] == rows
+    assert ("ok", "rule1") == (answer["verdict"]["state"], answer["rules"][0]["name"])
+
+
+def test_a_composite_shows_its_rules(terminal: Terminal) -> None:
+    """A row each, with what it counts for."""
+    an_alarm(terminal)
+    rule = (
+        '{"and": [{"type": "threshold", "meter_name": "cpu_util", "threshold": 60, "comparison_operator": "gt", '
+        '"period": 10}, {"not": {"type": "threshold", "meter_name": "memory.usage", "threshold": 90}}]}'
+    )
+    terminal.ok("alarm", "create", "--type", "composite", "--name", "both", "--rule", rule)
+    rows = terminal.ok(
+        *("alarm", "explain", "both", "-f", "csv", "-c", "name", "-c", "values", "-c", "counts_for", "-c", "missing")
+    )
+    shown = terminal.ok("alarm", "explain", "both")
+
+    assert [
+        "name,values,counts_for,missing",
+        "rule1,70,alarm,",
+        "not rule2,-,neither,no series that the rule means has samples in the window",
+    ] == rows.splitlines()
+    assert "(rule1 and not rule2)" in shown.splitlines()[0]
+
+
+def test_an_alarm_that_is_not_there_ends_with_1(terminal: Terminal) -> None:
+    """As with every command."""
+    result = terminal.run("alarm", "explain", "nobody")
+
+    assert (1, "") == (result.exit_code, result.stdout)
