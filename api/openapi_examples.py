@@ -32,7 +32,14 @@ RULES: Mapping[str, Part] = {
     "composite": {
         "and": [
             {"type": "threshold", "meter_name": "cpu_util", "comparison_operator": "gt", "threshold": 80.0},
-            {"type": "threshold", "meter_name": "memory.usage", "comparison_operator": "gt", "threshold": 900.0},
+            {
+                "not": {
+                    "type": "threshold",
+                    "meter_name": "memory.usage",
+                    "comparison_operator": "lt",
+                    "threshold": 900.0,
+                }
+            },
         ]
     },
     "gnocchi_resources_threshold": {

@@ -51,6 +51,15 @@ def outdated(open_a_door: Callable[..., Door]) -> TestResponse:
     return door.delete(f"/v2/alarms/{alarm_id}", headers={"If-Match": '"0"'})
 
 
+def referred_to(open_a_door: Callable[..., Door]) -> TestResponse:
+    """Ask to delete an alarm that another refers to."""
+    door = open_a_door()
+    alarm_id = door.post("/v2/alarms", ALARM).get_json()["alarm_id"]
+    rule = {"not": {"alarm_id": alarm_id}}
+    assert 201 == door.post("/v2/alarms", {"name": "c", "type": "composite", "composite_rule": rule}).status_code
+    return door.delete(f"/v2/alarms/{alarm_id}")
+
+
 def broken(part: str, error: Exception) -> Ask:
     """Ask while a part of the application fails."""
     return lambda open_a_door: open_a_door(**{part: Raising(error)}).get("/v2/alarms")
@@ -64,6 +73,7 @@ WAYS: dict[int, Ask] = {
     404: at_door("GET", "/v2/alarms/4711"),
     405: at_door("PATCH", "/v2/alarms"),
     406: at_door("GET", "/v2/alarms", headers=ANN | {"Accept": "application/xml"}),
+    409: referred_to,
     412: outdated,
     413: at_door("POST", "/v2/alarms", ALARM | {"description": "x" * 1000}),
     415: at_door("POST", "/v2/alarms", content_type="text/plain"),

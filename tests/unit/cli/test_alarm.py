@@ -131,6 +131,20 @@ def test_deleted_alarms_are_gone(terminal: Terminal) -> None:
     assert (1, f"Error: Alarm cpu_high not found (HTTP 404 from {terminal.url})\n") == (result.exit_code, result.stderr)
 
 
+def test_an_alarm_goes_with_those_that_refer_to_it(terminal: Terminal) -> None:
+    """With --cascade only; one that is named beside it and goes with it is no mistake."""
+    alarm_id = terminal.json(*CREATE)["alarm_id"]
+    terminal.ok(
+        "alarm", "create", "--type", "composite", "--name", "c", "--rule", f'{{"not": {{"alarm_id": "{alarm_id}"}}}}'
+    )
+    refused = terminal.run("alarm", "delete", "cpu_high")
+    terminal.ok("alarm", "delete", "cpu_high", "c", "--cascade")
+
+    assert 1 == refused.exit_code
+    assert f"(c) refers to alarm {alarm_id}" in refused.stderr
+    assert [] == terminal.json("alarm", "list")
+
+
 def test_every_format_tells_the_same(terminal: Terminal) -> None:
     """Tables, CSV and bare values show columns; JSON and YAML show all there is."""
     created = terminal.json(*CREATE)

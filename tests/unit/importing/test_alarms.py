@@ -11,6 +11,7 @@ import pytest
 from alarmd.importing import Tally
 from alarmd.model.alarm import Severity, State
 from alarmd.store.alarms import AlarmQuery
+from tests.support.alarms import an_alarm
 from tests.unit.importing.conftest import Move
 
 THEN = datetime(2026, 1, 1, 7, 0, 0, 123456, tzinfo=UTC)
@@ -81,6 +82,35 @@ def test_every_type_comes_over(move: Move, kind: str, rule: dict[str, Any]) -> N
     assert Tally(brought=1) == report.alarms, report.remarks
     assert kind == alarm.type
     assert "scope_to_project" not in json.dumps(alarm.rule)
+
+
+def test_references_are_not_brought(move: Move) -> None:
+    """No Aodh knows them; what would have one is told, and nothing of it comes over."""
+    move.aodh.alarm(type="composite", rule={"or": [{"alarm_id": "x"}]})
+    report = move.run()
+
+    assert Tally(skipped=1) == report.alarms
+    assert "refers to other alarms" in report.remarks[0].text
+
+
+def test_what_others_refer_to_stays_in_its_project(move: Move) -> None:
+    """Also when it has changed hands in the Aodh; what no longer refers to anything lets go."""
+    watched, free = move.aodh.alarm(), move.aodh.alarm(type="prometheus", rule={"query": "up", "threshold": 1.0})
+    other = json.dumps({"query": "up", "threshold": 2.0})
+    move.run()
+    with move.database.write() as unit:
+        composite = unit.alarms.add(an_alarm(type="composite", rule={"or": [{"alarm_id": watched}]}))
+        unit.references.put(composite.alarm_id, [watched])
+        unit.references.put(free, [watched])
+    move.aodh.run("UPDATE alarm SET project_id = 'p2', timestamp = '2026-01-02 00:00:00' WHERE alarm_id = ?", watched)
+    move.aodh.run("UPDATE alarm SET rule = ?, timestamp = '2026-01-02 00:00:00' WHERE alarm_id = ?", other, free)
+    report = move.run()
+
+    assert Tally(changed=1, kept=1) == report.alarms
+    assert "is referred to by alarms that read project p1, and would read p2" == report.remarks[0].text
+    assert "p1" == move.alarm(watched).project_id
+    with move.database.read() as unit:
+        assert [composite.alarm_id] == unit.references.referring([watched], limit=5)
 
 
 def test_a_second_import_changes_nothing(move: Move) -> None:
