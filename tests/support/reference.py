@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A slow and obvious evaluator, written from the description of the rules and not from the plan.
 
-It looks at one alarm at a time, keeps every sample in a dictionary and does its sums in plain Python. The product is
-held against it by property tests.
+It looks at one alarm at a time, keeps every sample in a dictionary (`reference_reading`), judges what comes of them
+(`reference_judgement`) and does its sums in plain Python. The product is held against it by property tests.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from math import ceil, sqrt
+from math import ceil
 from typing import Any
 
 from alarmd.model.alarm import State
@@ -18,36 +18,11 @@ from alarmd.model.rule import (
     Leaf,
     MissingData,
     Node,
-    Selector,
-    Statistic,
     WindowRule,
 )
-from alarmd.model.samples import Resource
 from tests.support.aodh_schedule import is_open_in_aodh
 from tests.support.reference_judgement import ALARM, NOTHING, OK, TREND_ALARM, TREND_OK, UNKNOWN, next_of, said_of
-
-STATISTIC: dict[Any, Callable[[list[float]], float]] = {
-    Statistic.AVG: lambda values: sum(values) / len(values),
-    Statistic.SUM: sum,
-    Statistic.MIN: min,
-    Statistic.MAX: max,
-    Statistic.COUNT: lambda values: float(len(values)),
-}
-
-
-@dataclass
-class ReferenceSeries:
-    """All samples of one series by their time in milliseconds."""
-
-    resource: Resource
-    metric: str
-    samples: dict[int, float] = field(default_factory=dict)
-
-    def take(self, time_ms: int, value: float, *, lateness_s: float) -> None:
-        """Take a sample unless it comes too late."""
-        if self.samples and time_ms < max(self.samples) - lateness_s * 1000:
-            return
-        self.samples[time_ms] = value
+from tests.support.reference_reading import ReferenceSeries, values_of
 
 
 @dataclass(frozen=True)
@@ -59,42 +34,6 @@ class ReferenceVerdict:
     reason_data: dict[str, Any] | None = None
     #: What the evaluation is counted under; None when it led to no state, or there was none.
     counted: State | None = None
-
-
-def is_selected(selector: Selector, series: ReferenceSeries) -> bool:
-    """Whether a selector means a series."""
-    resource = series.resource
-    if selector.metric != series.metric or selector.project_id != resource.project_id:
-        return False
-    if selector.resource_id is not None and selector.resource_id != resource.id:
-        return False
-    if selector.user_id is not None and selector.user_id != resource.user_id:
-        return False
-    return all(label in resource.labels for label in selector.labels)
-
-
-def points_of(rule: WindowRule, series: list[ReferenceSeries], *, lateness_s: float) -> tuple[list[float], int]:
-    """Return the values that count, newest first, and the time of the newest sample (0: there is none)."""
-    samples = [(t, v) for one in series if is_selected(rule.reading.selector, one) for t, v in one.samples.items()]
-    if not samples:
-        return [], 0
-    watermark = max(t for t, _ in samples)
-    length = rule.reading.period_s * 1000
-    look_back = max(1, ceil(lateness_s / rule.reading.period_s))
-    if rule.reading.exclude_outliers:
-        look_back = max(look_back, rule.judgement.evaluation_periods)
-    periods = []
-    for k in range(rule.judgement.reach_periods + look_back):
-        values = [v for t, v in samples if watermark - (k + 1) * length < t <= watermark - k * length]
-        if values:
-            periods.append(values)
-    if rule.reading.exclude_outliers and periods:
-        counts = [len(values) for values in periods]
-        mean = sum(counts) / len(counts)
-        deviation = sqrt(sum((count - mean) ** 2 for count in counts) / len(counts))
-        periods = [values for values in periods if abs(len(values) - mean) <= 2 * deviation]
-    kept = periods[: rule.judgement.reach_periods]
-    return [float(STATISTIC[rule.reading.over_time](values)) for values in kept], watermark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +59,26 @@ class _Said:
     is_evaluated: bool = True
 
 
+def _look_back_periods(rule: WindowRule, lateness_s: float) -> int:
+    if rule.look_back_periods is not None:
+        return rule.look_back_periods
+    periods = max(1, ceil(lateness_s / rule.reading.period_s))
+    return max(periods, rule.judgement.evaluation_periods) if rule.reading.exclude_outliers else periods
+
+
 def _said_of_rule(rule: WindowRule, state: State, series: list[ReferenceSeries], moment: Moment) -> _Said:
     judgement, period_s = rule.judgement, rule.reading.period_s
-    values, watermark_ms = points_of(rule, series, lateness_s=moment.lateness_s)
-    latest = values[0] if values else None
+    read = values_of(
+        rule.reading,
+        series,
+        periods=judgement.reach_periods + _look_back_periods(rule, moment.lateness_s),
+        wanted=judgement.reach_periods,
+        missing=judgement.missing,
+        now_ms=round(moment.now_s * 1000),
+        lateness_s=moment.lateness_s,
+        member_memory_s=moment.member_memory_s,
+    )
+    values, latest = read.values, read.values[0]
     watched_s = moment.now_s - moment.watching_since_s
     if judgement.missing is not MissingData.MISSING:
         if watched_s <= period_s * (judgement.reach_periods + rule.reading.is_aligned) + moment.lateness_s:
@@ -131,8 +86,7 @@ def _said_of_rule(rule: WindowRule, state: State, series: list[ReferenceSeries],
             judgement = replace(judgement, missing=MissingData.IGNORE)
         said, outside = said_of(values, judgement, state)
         return _Said(said=said, outside=outside, latest=latest)
-    is_silent = moment.now_s - watermark_ms / 1000 > period_s + moment.lateness_s
-    if is_silent or len(values) < judgement.evaluation_periods:
+    if not read.known or None in values[: judgement.evaluation_periods]:
         periods = judgement.evaluation_periods + rule.reading.is_aligned
         is_evaluated = watched_s > period_s * periods + moment.lateness_s
         return _Said(said=UNKNOWN, latest=latest, is_evaluated=is_evaluated)

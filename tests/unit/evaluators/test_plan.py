@@ -17,8 +17,9 @@ from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
-from alarmd.model.samples import Resource
-from tests.support.reference import Moment, ReferenceSeries, evaluate
+from alarmd.model.samples import Metric, Resource
+from tests.support.reference import Moment, evaluate
+from tests.support.reference_reading import ReferenceSeries
 from tests.support.samples import a_batch, a_resource
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -508,7 +509,7 @@ def test_the_plan_agrees_with_the_reference(
         clock_ms += pass_ms
         bench.sample((clock_ms - back_ms) / 1000, value, resource)
         key = (resource.project_id, resource.id)
-        series.setdefault(key, ReferenceSeries(resource, "cpu_util")).take(
+        series.setdefault(key, ReferenceSeries(resource, Metric(name="cpu_util"))).take(
             base_ms + clock_ms - back_ms, value, lateness_s=LATENESS_S
         )
         if step % every:
