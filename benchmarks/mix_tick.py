@@ -15,7 +15,7 @@ from benchmarks.changes import Change, changes
 from benchmarks.definitions import definition
 from benchmarks.fleet import INTERVAL_S, TURNS, Fleet
 from benchmarks.mix import Machines, Mix, Rule, Sort
-from benchmarks.passes import START_S, Feed, Pass, floor_ms, median_ms, resident, run, step
+from benchmarks.passes import START_S, Feed, Pass, floor_ms, median_ms, run, step
 from benchmarks.report import Bar, Report, Value, tell
 
 #: Passes before the measured ones: the longest rules look at ten minutes, and few of them are all the same then.
@@ -47,16 +47,16 @@ def mix_tick(*, alarms: int, series: int, passes: int, clock: Clock) -> Report:
     placed = [_placed(mix, feed, number) for number in range(alarms)]
     changing = list(_changing(mix, feed, alarms))
 
-    before = resident()
     plan = _compiled(placed, feed)
-    plan_bytes = resident() - before
     first = step(plan, feed, clock)
     for _ in range(1, _WARM_UP):
         step(plan, feed, clock)
     tell(f"measuring {passes} passes")
     measured = [step(plan, feed, clock) for _ in range(passes)]
-    tell(f"measuring {passes} seconds ten times")
-    seconds = [one for _ in range(passes) for one in _seconds(plan, feed, clock)]
+    tell("measuring second by second")
+    seconds = [one for _ in range(-(-passes // 3)) for one in _seconds(plan, feed, clock)]
+    tell("measuring changes")
+    changed = changes(plan, feed, changing, clock)
     tick_ms, durations_ms = median_ms(measured), [one.duration_ms for one in seconds]
     floor = floor_ms(alarms=alarms, samples=_samples_read(placed, machines), clock=clock)
     readings = {reading for one in placed for reading in _readings(one.rule)}
@@ -82,10 +82,10 @@ def mix_tick(*, alarms: int, series: int, passes: int, clock: Clock) -> Report:
         "flips_per_tick": float(np.mean([one.flips for one in measured])) / alarms,
         "floor_ms": floor,
         "floor_ratio": tick_ms / floor,
-        "bytes_per_alarm": plan_bytes / alarms,
-        **changes(plan, feed, changing, clock),
+        **changed,
     }
     del plan
+    tell("measuring each sort alone")
     for sort in Sort:
         values[f"{sort}_ms"] = _alone_ms([one for one in placed if one.sort is sort], feed, clock)
     return Report(name="mix", values=values, bars=_BARS)
