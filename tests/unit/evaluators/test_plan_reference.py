@@ -177,8 +177,21 @@ READINGS = st.one_of(
         differences=st.just(Differences.RESET_SAFE),
         **_COMMON,
     ),
+    st.builds(
+        Reading,
+        over_time=st.sampled_from(MEASURES),
+        over_members=st.none() | st.sampled_from(MEASURES),
+        differences=st.sampled_from(Differences),
+        scale=st.sampled_from([1.0, 2.0]),
+        is_aligned=st.just(True),
+        complete_only=st.booleans(),
+        difference_of_results=st.booleans(),
+        **_COMMON,
+    ),
 )
-WINDOW_RULES = st.builds(WindowRule, reading=READINGS, judgement=judgements())
+WINDOW_RULES = st.builds(
+    WindowRule, reading=READINGS, judgement=judgements(), look_back_periods=st.sampled_from([None, None, 0, 1])
+)
 _WIRE = st.integers(0, 99).map(lambda number: {"type": "threshold", "number": number})
 LEAVES: st.SearchStrategy[Node] = st.builds(
     Leaf,
