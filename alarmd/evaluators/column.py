@@ -17,6 +17,7 @@ from alarmd.model.rule import MissingData, Percentile
 
 #: Why a period does not count.
 EMPTY, UNFINISHED, COVERAGE, OUTLIER = "no samples", "unfinished", "too few members", "unusual number of samples"
+LENT = "too old"
 
 
 class _Part(NamedTuple):
@@ -144,6 +145,9 @@ class Column:
         if method.complete_only and moment.is_aligned:
             why[UNFINISHED] = np.zeros(values.shape, np.bool_)
             why[UNFINISHED][0] = True
+        if method.lent_periods:
+            why[LENT] = np.zeros(values.shape, np.bool_)
+            why[LENT][self.periods - method.lent_periods :] = True
         if method.minimum_coverage:
             members = np.maximum(one.members(self.memory_ms(moment))[index], 1)
             why[COVERAGE] = findings.reporting()[: self.periods, index] / members < method.minimum_coverage

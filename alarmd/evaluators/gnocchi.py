@@ -7,6 +7,7 @@ They are read from alarmd's own cache, no Gnocchi needed; where one is configure
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from alarmd.complaints import invalid
@@ -20,7 +21,7 @@ from alarmd.evaluators.gnocchi_body import (
 )
 from alarmd.evaluators.gnocchi_query import NoResource, condition_of, named_project
 from alarmd.evaluators.gnocchi_question import SERVER, OneMetric, Wanted, found_metrics, named_metrics, rule_of
-from alarmd.evaluators.gnocchi_reading import base_of, goes_across, look_back_of, of_one, of_several
+from alarmd.evaluators.gnocchi_reading import base_of, goes_across, lent_of, look_back_of, of_one, of_several
 from alarmd.evaluators.rule_body import read_rule
 from alarmd.model.rule import Condition, Reading, Selector, WindowRule
 
@@ -90,10 +91,11 @@ class _GnocchiFamily(ABC, Generic[_Body]):
                 strict=self._strict,
                 project_id=project_id if confined else None,
             )
+        reading = self._reading(body, project_id=project_id, confined=confined)
+        look_back = look_back_of(granularity_s=body.granularity, lateness_s=lateness_s, strict=self._strict)
+        lent = lent_of(reading, periods=judgement.reach_periods + look_back, window_s=self._limits.window_s)
         return WindowRule(
-            reading=self._reading(body, project_id=project_id, confined=confined),
-            judgement=judgement,
-            look_back_periods=look_back_of(granularity_s=body.granularity, lateness_s=lateness_s, strict=self._strict),
+            reading=replace(reading, lent_periods=lent), judgement=judgement, look_back_periods=look_back + lent
         )
 
     def _check(self, body: _Body) -> None:
@@ -109,7 +111,7 @@ class _GnocchiFamily(ABC, Generic[_Body]):
 
     def _check_reach(self, rule: WindowRule) -> None:
         granularity_s, periods = rule.reading.period_s, rule.judgement.reach_periods
-        look_back = rule.look_back_periods or 0
+        look_back = (rule.look_back_periods or 0) - rule.reading.lent_periods
         reach_s = granularity_s * (periods + look_back)
         if reach_s > self._limits.window_s:
             raise InvalidInput(

@@ -16,6 +16,8 @@ PLAIN_METHODS: Final = ("count", "first", "last", "max", "mean", "median", "min"
 RATE: Final = "rate:"
 #: What Gnocchi makes of several series.
 _ACROSS_GNOCCHI: Final = frozenset({"mean", "median", "std", "min", "max", "sum", "count"})
+#: How many periods are looked through for a sample that lends itself.
+_LENT: Final = 10
 #: What grows while a period lasts.
 _GROWING: Final = frozenset({"sum", "count"})
 
@@ -57,6 +59,16 @@ def look_back_of(*, granularity_s: int, lateness_s: float, strict: bool) -> int:
     The newest period is one that has just begun. Aodh asks for two more than it judges.
     """
     return 2 if strict else 1 + max(1, ceil(lateness_s / granularity_s))
+
+
+def lent_of(reading: Reading, *, periods: int, window_s: float) -> int:
+    """Return how many periods before all others are read for the sample that the oldest difference is taken from.
+
+    Gnocchi takes it wherever it is; where Gnocchi is to be met, it is looked for as far as the window goes, or nearly.
+    """
+    if reading.differences is not Differences.PLAIN:
+        return 0
+    return max(0, min(_LENT, int(window_s / reading.period_s) - periods))
 
 
 def of_one(selector: Selector, method: str, *, granularity_s: int, strict: bool, coverage: float) -> Reading:

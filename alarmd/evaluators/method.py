@@ -16,6 +16,7 @@ class Method:
     scale: float = 1.0
     complete_only: bool = False
     difference_of_results: bool = False
+    lent_periods: int = 0
     exclude_outliers: bool = False
     minimum_coverage: float = 0.0
 
@@ -32,6 +33,7 @@ class Method:
             scale=reading.scale,
             complete_only=reading.complete_only,
             difference_of_results=reading.difference_of_results,
+            lent_periods=reading.lent_periods,
             exclude_outliers=reading.exclude_outliers,
             minimum_coverage=reading.minimum_coverage,
         )

@@ -129,6 +129,8 @@ class Reading:
     difference_of_results: bool = False
     #: Whether periods with unusually few or many samples are passed over.
     exclude_outliers: bool = False
+    #: How many of the oldest periods do not count themselves, but lend the sample that a difference is taken from.
+    lent_periods: int = 0
     #: The share of members that must have reported in a period for it to count.
     minimum_coverage: float = 0.0
 
