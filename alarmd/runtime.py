@@ -19,7 +19,6 @@ from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, Quo
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
-from alarmd.cache.window import WindowLimits
 from alarmd.clock import Clock, SystemClock
 from alarmd.cluster.doorbell import Doorbell
 from alarmd.cluster.local_doorbell import LocalDoorbell
@@ -31,9 +30,9 @@ from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.family import RuleFamily, RuleLimits
-from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.previews import Previews
 from alarmd.evaluators.schedule import normalise_constraints
+from alarmd.evaluators.surroundings import Surroundings, plan_options, window_limits
 from alarmd.evaluators.tick import Evaluation
 from alarmd.importing import AodhSource, Conversion, ImportRun
 from alarmd.notifiers.retry import RetryPolicy
@@ -289,8 +288,8 @@ class Runtime:
             doorbell=doorbell,
             membership=membership,
             families=self.families,
-            window=self._window_limits,
-            plan=self._plan_options(count_results=self.settings.evaluator.count_results),
+            window=window_limits(self.settings),
+            plan=plan_options(self.settings, count_results=self.settings.evaluator.count_results),
             clock=self.clock,
             count_interval_s=self.settings.evaluator.count_interval_s,
             asker=Asker(servers.servers(self.settings, clock=self.clock), clock=self.clock),
@@ -298,47 +297,14 @@ class Runtime:
 
     def previews(self, *, database: Database, log: SampleLog) -> Previews:
         """Return what says what rules would have done."""
-        return Previews(
-            database=database,
-            log=log,
-            families=self.families,
-            window=self._window_limits,
-            plan=self._plan_options(),
-            tick_s=self.settings.evaluator.tick_s,
-            retention_s=self.settings.log.retention_s,
-            timeout_s=self.settings.api.preview_timeout_s,
-            clock=self.clock,
-        )
+        return Previews(self._surroundings(database, log))
 
     def explanations(self, *, database: Database, log: SampleLog) -> Explanations:
         """Return what explains alarms; to be called after a fork."""
-        return Explanations(
-            database=database,
-            log=log,
-            families=self.families,
-            servers=servers.servers(self.settings, clock=self.clock),
-            window=self._window_limits,
-            plan=self._plan_options(),
-            timeout_s=self.settings.api.preview_timeout_s,
-            clock=self.clock,
-        )
+        return Explanations(self._surroundings(database, log), servers=servers.servers(self.settings, clock=self.clock))
 
-    @property
-    def _window_limits(self) -> WindowLimits:
-        window = self.settings.window
-        return WindowLimits(
-            length_s=window.length_s,
-            lateness_s=window.lateness_s,
-            future_s=self.settings.api.sample_future_s,
-            max_series=window.max_series,
-        )
-
-    def _plan_options(self, *, count_results: bool = False) -> PlanOptions:
-        return PlanOptions(
-            lateness_s=self.settings.window.lateness_s,
-            repeat_interval_s=self.settings.evaluator.repeat_interval_s,
-            count_results=count_results,
-        )
+    def _surroundings(self, database: Database, log: SampleLog) -> Surroundings:
+        return Surroundings.of(self.settings, database=database, log=log, families=self.families, clock=self.clock)
 
     def event_evaluation(self, *, database: Database, doorbell: Doorbell) -> EventEvaluation:
         """Return what holds events against alarms, in whichever process they arrive."""

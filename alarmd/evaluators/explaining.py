@@ -9,23 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from alarmd.cache.log import SampleLog
-from alarmd.cache.window import Window, WindowLimits
-from alarmd.clock import Clock
+from alarmd.cache.window import Window
 from alarmd.errors import InvalidInput, Unavailable
 from alarmd.evaluators.asking import Server
 from alarmd.evaluators.explained import ExplainedLeaf, Explainer
 from alarmd.evaluators.family import RuleFamily, TickedRule
-from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.schedule import Schedule
 from alarmd.evaluators.scope import Scope, leaves_of
+from alarmd.evaluators.surroundings import Surroundings
 from alarmd.evaluators.tree_truth import leaf_states, negations, state_after, truth_of_tree
 from alarmd.evaluators.wording import composite_reason
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.rule import CompositeRule
 from alarmd.store.alarms import AlarmQuery
-from alarmd.store.database import Database
 from alarmd.store.history import HistoryQuery
 
 #: How often a schedule is looked at for when it opens or closes next: those that change rarely are a year away.
@@ -95,46 +92,18 @@ class Explanation:
 class Explanations:
     """Explains alarms. Safe to use from several threads."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        log: SampleLog,
-        families: Mapping[str, RuleFamily],
-        servers: Mapping[str, Server],
-        window: WindowLimits,
-        plan: PlanOptions,
-        timeout_s: float,
-        clock: Clock,
-    ) -> None:
-        """Take what the evaluators have.
-
-        Args:
-            database: Knows other alarms, and what was recorded.
-            log: Knows what samples there were.
-            families: The rules by the types of their alarms.
-            servers: Who can be asked, by their names.
-            window: Bounds of the window.
-            plan: What a plan knows.
-            timeout_s: How long an explanation may take.
-            clock: Tells what is now, and how long it has taken.
-        """
-        self._database = database
-        self._log = log
-        self._families = families
+    def __init__(self, surroundings: Surroundings, *, servers: Mapping[str, Server]) -> None:
+        """Take what the evaluators have, and who can be asked, by their names."""
+        self._around = surroundings
         self._servers = servers
-        self._window_limits = window
-        self._plan_options = plan
-        self._timeout_s = timeout_s
-        self._clock = clock
 
     def explain(self, alarm: Alarm) -> Explanation:
         """Return why an alarm is in its state.
 
         Raises `LogUnavailable`, `StoreUnavailable`, and `Unavailable` when it takes too long.
         """
-        now = self._clock.now()
-        family = self._families.get(alarm.type)
+        now = self._around.clock.now()
+        family = self._around.families.get(alarm.type)
         words = family.describe(alarm.rule) if family is not None else f"{alarm.type} rule"
         notes = list(_notes(alarm, family))
         found: _Found | None = None
@@ -160,7 +129,7 @@ class Explanations:
         scope = Scope.of(rule)
         explainer = Explainer(
             self._window(scope, now),
-            self._plan_options,
+            self._around.plan,
             servers=self._servers,
             others=self._others(scope),
             now=now,
@@ -178,27 +147,28 @@ class Explanations:
 
     def _window(self, scope: Scope, now: datetime) -> Window:
         """Return the window as it is for what a rule reads."""
-        window = Window(self._window_limits)
-        now_s, until_s = now.timestamp(), self._clock.monotonic_s() + self._timeout_s
-        for batch in scope.only(scope.recorded(self._log, since_s=now_s - self._window_limits.length_s)):
+        limits, clock = self._around.window, self._around.clock
+        window = Window(limits)
+        now_s, until_s = now.timestamp(), clock.monotonic_s() + self._around.timeout_s
+        for batch in scope.only(scope.recorded(self._around.log, since_s=now_s - limits.length_s)):
             window.append(batch, now_s=now_s)
-            if self._clock.monotonic_s() > until_s:
+            if clock.monotonic_s() > until_s:
                 raise Unavailable(
-                    f"Reading the sample log takes longer than the {self._timeout_s:g} s allowed; try again when there "
-                    "is less to do, or ask the operator to raise api.preview_timeout_s."
+                    f"Reading the sample log takes longer than the {self._around.timeout_s:g} s allowed; try again "
+                    "when there is less to do, or ask the operator to raise api.preview_timeout_s."
                 )
         return window
 
     def _others(self, scope: Scope) -> dict[AlarmId, Alarm]:
         if not scope.alarm_ids:
             return {}
-        with self._database.read() as unit:
+        with self._around.database.read() as unit:
             found = unit.alarms.find(AlarmQuery(alarm_ids=scope.alarm_ids, sort=()))
         return {one.alarm_id: one for one in found}
 
     def _last_transition(self, alarm_id: AlarmId) -> LastTransition | None:
         query = HistoryQuery(alarm_id=alarm_id, type=str(ChangeType.STATE_TRANSITION), limit=2)
-        with self._database.read() as unit:
+        with self._around.database.read() as unit:
             newest = unit.history.latest_transition(alarm_id)
             listed = unit.history.find(query)
         if newest is None:

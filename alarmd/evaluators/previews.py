@@ -8,18 +8,14 @@ from math import ceil
 from threading import Lock
 from typing import TypeAlias
 
-from alarmd.cache.log import SampleLog
-from alarmd.cache.window import WindowLimits
-from alarmd.clock import Clock
 from alarmd.errors import InvalidInput, TooMany
-from alarmd.evaluators.family import RuleFamily, TickedRule
-from alarmd.evaluators.plan import PlanOptions
+from alarmd.evaluators.family import TickedRule
 from alarmd.evaluators.replay import Course, Replay
 from alarmd.evaluators.scope import Scope
+from alarmd.evaluators.surroundings import Surroundings
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.samples import Batch, Sample, batches_of
 from alarmd.store.alarms import AlarmQuery
-from alarmd.store.database import Database
 
 #: When a span begins: a moment, or so long before its end. None: where what is there begins, an hour ago at most.
 Since: TypeAlias = timedelta | datetime | None
@@ -42,41 +38,8 @@ class Preview:
 class Previews:
     """Previews rules, one at a time. Safe to use from several threads."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        log: SampleLog,
-        families: Mapping[str, RuleFamily],
-        window: WindowLimits,
-        plan: PlanOptions,
-        tick_s: float,
-        retention_s: float,
-        timeout_s: float,
-        clock: Clock,
-    ) -> None:
-        """Take what the evaluators have.
-
-        Args:
-            database: Knows the states of other alarms.
-            log: Knows what samples there were.
-            families: The rules by the types of their alarms.
-            window: Bounds of the window.
-            plan: What a plan knows.
-            tick_s: How often there is a tick.
-            retention_s: How far the log goes back.
-            timeout_s: How long a preview may take.
-            clock: Tells what is now, and how long it has taken.
-        """
-        self._database = database
-        self._log = log
-        self._families = families
-        self._window = window
-        self._plan = plan
-        self._tick_s = tick_s
-        self._retention_s = retention_s
-        self._timeout_s = timeout_s
-        self._clock = clock
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._around = surroundings
         self._busy = Lock()
 
     def run(self, alarm: Alarm, *, since: Since = None, samples: Sequence[Sample] | None = None) -> Preview:
@@ -111,15 +74,15 @@ class Previews:
         start = _start_of(since, source)
         proceed = self._deadline(start, source.end)
         alarm = replace(alarm, state_timestamp=start)
-        replay = Replay(window=self._window, plan=self._plan, tick_s=self._tick_s, proceed=proceed)
+        replay = Replay(window=self._around.window, plan=self._around.plan, tick_s=self._around.tick_s, proceed=proceed)
         # As much as a worker reads that starts then.
-        known_s = start.timestamp() - self._window.length_s
+        known_s = start.timestamp() - self._around.window.length_s
         batches = _each(source.batches(known_s), proceed)
         course = replay.run(alarm, rule, batches, start=start, end=source.end, others=others)
         return Preview(course=course, assumptions=tuple(_assumptions(alarm, scope, source, course, others)))
 
     def _rule(self, alarm: Alarm) -> tuple[TickedRule, Scope]:
-        family = self._families[alarm.type]
+        family = self._around.families[alarm.type]
         rule = family.parse(alarm.rule, project_id=alarm.project_id, confined=alarm.confined)
         scope = Scope.of(rule)
         if scope.servers:
@@ -133,17 +96,17 @@ class Previews:
     def _states_of(self, scope: Scope) -> dict[AlarmId, State]:
         if not scope.alarm_ids:
             return {}
-        with self._database.read() as unit:
+        with self._around.database.read() as unit:
             found = unit.alarms.find(AlarmQuery(alarm_ids=scope.alarm_ids, sort=()))
         return {one.alarm_id: one.state for one in found}
 
     def _logged(self, scope: Scope) -> "_Source":
         return _Source(
             what="log",
-            batches=lambda since_s: scope.recorded(self._log, since_s=since_s),
-            begin_s=self._log.stats().oldest_s,
-            end=self._clock.now(),
-            longest=timedelta(seconds=self._retention_s),
+            batches=lambda since_s: scope.recorded(self._around.log, since_s=since_s),
+            begin_s=self._around.log.stats().oldest_s,
+            end=self._around.clock.now(),
+            longest=timedelta(seconds=self._around.retention_s),
             remedy="the sample log goes back no further (setting log.retention_s)",
         )
 
@@ -161,13 +124,14 @@ class Previews:
         )
 
     def _deadline(self, start: datetime, end: datetime) -> Callable[[], None]:
-        until_s = self._clock.monotonic_s() + self._timeout_s
+        clock, allowed_s = self._around.clock, self._around.timeout_s
+        until_s = clock.monotonic_s() + allowed_s
 
         def proceed() -> None:
-            if self._clock.monotonic_s() > until_s:
+            if clock.monotonic_s() > until_s:
                 raise InvalidInput(
-                    f"Going through {_words(end - start)} takes longer than the {self._timeout_s:g} s allowed: name a "
-                    "later `since`, or ask the operator to raise api.preview_timeout_s."
+                    f"Going through {_words(end - start)} takes longer than the {allowed_s:g} s allowed: name a later "
+                    "`since`, or ask the operator to raise api.preview_timeout_s."
                 )
 
         return proceed

@@ -30,6 +30,7 @@ from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.previews import Previews
 from alarmd.evaluators.schedule import normalise_constraints
+from alarmd.evaluators.surroundings import Surroundings
 from alarmd.policy import Policy, TablePolicy
 from alarmd.store import schema
 from alarmd.store.database import Database
@@ -186,23 +187,25 @@ def open_door(
     alarms = alarm_service(
         database=database, policy=policy, quotas=quotas, trusts=trusts, doorbell=doorbell, clock=clock
     )
-    evaluating: dict[str, Any] = {
-        "database": database,
-        "log": log,
-        "families": rule_families(),
-        "window": WindowLimits(length_s=3600, lateness_s=10),
-        "plan": PlanOptions(lateness_s=10, repeat_interval_s=60),
-        "timeout_s": 20.0,
-        "clock": clock,
-    }
+    surroundings = Surroundings(
+        database=database,
+        log=log,
+        retention_s=7200,
+        families=rule_families(),
+        window=WindowLimits(length_s=3600, lateness_s=10),
+        plan=PlanOptions(lateness_s=10, repeat_interval_s=60),
+        tick_s=1,
+        timeout_s=20,
+        clock=clock,
+    )
     given: dict[str, Any] = {
         "alarms": alarms,
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
         "quotas": quotas,
         "results": ResultService(database=database, policy=policy, is_enabled=count_results),
         "events": EventEvaluation(database=database, doorbell=doorbell, clock=clock),
-        "previews": Previews(**evaluating, tick_s=1.0, retention_s=7200),
-        "explanations": Explanations(**evaluating, servers={}),
+        "previews": Previews(surroundings),
+        "explanations": Explanations(surroundings, servers={}),
         "policy": policy,
         "database": database,
         "log": log,

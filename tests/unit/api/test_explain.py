@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from alarmd.api.context import Access
-from alarmd.cache.window import WindowLimits
 from alarmd.evaluators.asking import Answer, NoAnswer
 from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.prometheus import PrometheusFamily
 from alarmd.evaluators.prometheus_server import Series, SeriesAnswered
 from alarmd.model.alarm import AlarmId, State
@@ -293,16 +291,10 @@ def test_other_servers_are_asked_once(
         door, {"query": "up", "comparison_operator": "gt", "threshold": 1}, type_="prometheus", state="ok"
     )
     limits = RuleLimits(window_s=3600, lateness_s=10, servers=frozenset({"prometheus"}))
-    explanations = Explanations(
-        database=door.database,
-        log=door.log,
-        families={"prometheus": PrometheusFamily(limits, lambda _name: None)},
-        servers={"prometheus": Prometheus(said)},
-        window=WindowLimits(length_s=3600, lateness_s=10),
-        plan=PlanOptions(lateness_s=10, repeat_interval_s=60),
-        timeout_s=20,
-        clock=door.clock,
+    around = replace(
+        door.context.previews._around, families={"prometheus": PrometheusFamily(limits, lambda _name: None)}
     )
+    explanations = Explanations(around, servers={"prometheus": Prometheus(said)})
     door.app.extensions["alarmd.context"] = replace(door.context, explanations=explanations)
     answer = explained(door, alarm_id)
 

@@ -2,6 +2,7 @@
 """`POST /v3/alarms/preview`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from alarmd.api.context import Access, ApiLimits
 from alarmd.clock import ManualClock
+from alarmd.evaluators.previews import Previews
 from tests.support.rest import ADMIN, ANN, EVE, Door, error_of
 
 PATH = "/v3/alarms/preview"
@@ -209,7 +211,8 @@ class _Hurrying(ManualClock):
 
 def test_a_preview_that_takes_too_long_is_given_up(door: Door) -> None:
     """With the setting that allows more; the next one may begin."""
-    door.context.previews._clock = _Hurrying()
+    hurried = replace(door.context.previews._around, clock=_Hurrying())
+    door.app.extensions["alarmd.context"] = replace(door.context, previews=Previews(hurried))
     texts = [error_of(door.post(PATH, {**ALARM, "since": 3600})) for _ in range(2)]
     expected = (
         "Going through 1 h takes longer than the 20 s allowed: name a later `since`, or ask the operator to raise "
