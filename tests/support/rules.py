@@ -96,7 +96,13 @@ SPELLINGS: Final[Mapping[str, st.SearchStrategy[dict[str, Any]]]] = {
     "threshold": st.fixed_dictionaries(
         {"meter_name": st.just("cpu"), "threshold": _NUMBERS},
         optional={
-            "statistic": st.sampled_from(["avg", "max", None]),
+            "statistic": st.sampled_from(["avg", "max", "p99.9", "rate", None]),
+            "group_statistic": st.sampled_from(["sum", "p5", None]),
+            "datapoints_to_alarm": st.sampled_from([1, "1", None]),
+            "treat_missing_data": st.sampled_from(["ignore", "missing", None]),
+            "hold_for": _wholes(120),
+            "keep_for": st.sampled_from([0, "60", None]),
+            "minimum_coverage": st.sampled_from([1, "0.5", None]),
             "period": _wholes(30),
             "evaluation_periods": _wholes(10),
             "comparison_operator": st.one_of(_OPERATORS, st.none()),
