@@ -3,9 +3,8 @@
 
 import random
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from queue import Empty, SimpleQueue
@@ -15,25 +14,16 @@ import structlog
 
 from alarmd.clock import Clock
 from alarmd.evaluators.asking import Answer, NoAnswer, Question, Refused, Server
+from alarmd.evaluators.desk import Desk, Wanted
 from alarmd.telemetry import QUESTIONS, QUESTIONS_WAITING
 
 _logger = structlog.get_logger()
 
+#: How much is begun, and how much is taken in, by one call: a flood is spread over the calls that follow.
+_MOST_AT_ONCE = 5_000
+
 #: What came of a question.
 News: TypeAlias = tuple[Question, Answer | NoAnswer]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Wanted:
-    """A question that somebody holds, or that is still under way for nobody."""
-
-    question: Question
-    holders: int = 0
-    is_under_way: bool = False
-    #: Whether it has its place within the interval.
-    has_place: bool = False
-    #: What the server's refusal said the last time, so that it is told once.
-    refusal: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,12 +61,12 @@ class Asker:
         self._clock = clock
         self._ring = ring
         self._spread = spread
-        self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._wanted: dict[Question, _Wanted] = {}
+        self._desks = {name: Desk(name, server, note=self._note, clock=clock) for name, server in servers.items()}
+        self._wanted: dict[Question, Wanted] = {}
         #: When which question is due; those that nobody wants any more are passed over.
-        self._due: list[tuple[float, int, _Wanted]] = []
+        self._due: list[tuple[float, int, Wanted]] = []
         self._order = count()
-        self._finished: SimpleQueue[tuple[_Wanted, Future[Answer]]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[Wanted, Answer | NoAnswer]] = SimpleQueue()
         self._unknown: list[Question] = []
         self._waiting = dict.fromkeys(servers, 0)
         self._trouble: dict[str, _Trouble] = {}
@@ -90,7 +80,7 @@ class Asker:
         """Have a question asked from now on; once more for everybody who wants it, it is still asked once."""
         wanted = self._wanted.get(question)
         if wanted is None:
-            wanted = self._wanted[question] = _Wanted(question=question)
+            wanted = self._wanted[question] = Wanted(question=question)
             if question.server in self._servers:
                 self._set_due(wanted, self._clock.monotonic_s())
             else:
@@ -114,15 +104,15 @@ class Asker:
         news: list[News] = [(question, _no_server(question)) for question in self._unknown]
         self._unknown.clear()
         self._has_rung = False  # before looking: what comes from now on rings again
-        while True:
-            try:
-                wanted, future = self._finished.get_nowait()
-            except Empty:
-                break
-            said = self._finish(wanted, future)
-            if said is not None:
-                news.append((wanted.question, said))
+        with suppress(Empty):
+            for _ in range(_MOST_AT_ONCE):
+                wanted, came = self._finished.get_nowait()
+                said = self._finish(wanted, came)
+                if said is not None:
+                    news.append((wanted.question, said))
         self._ask_due()
+        for desk in self._desks.values():
+            desk.see_to_hands()
         for name, number in self._waiting.items():
             QUESTIONS_WAITING.labels(name).set(number)
         return news
@@ -132,17 +122,17 @@ class Asker:
         self._is_closed = True
         self._wanted.clear()
         self._due.clear()
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
-        for server in self._servers.values():
-            server.close()
+        for desk in self._desks.values():
+            desk.close()
 
-    def _set_due(self, wanted: _Wanted, due_s: float) -> None:
+    def _set_due(self, wanted: Wanted, due_s: float) -> None:
         heappush(self._due, (due_s, next(self._order), wanted))
 
     def _ask_due(self) -> None:
         now_s = self._clock.monotonic_s()
-        while self._due and self._due[0][0] <= now_s:
+        for _ in range(_MOST_AT_ONCE):
+            if not self._due or self._due[0][0] > now_s:
+                return
             due_s, _, wanted = heappop(self._due)
             if self._wanted.get(wanted.question) is not wanted:
                 continue
@@ -157,31 +147,24 @@ class Asker:
             if not wanted.is_under_way:
                 self._ask(wanted)
 
-    def _ask(self, wanted: _Wanted) -> None:
+    def _ask(self, wanted: Wanted) -> None:
         name = wanted.question.server
-        server = self._servers[name]
-        pool = self._pools.get(name)
-        if pool is None:
-            pool = self._pools[name] = ThreadPoolExecutor(server.concurrency, thread_name_prefix=f"ask-{name}")
         wanted.is_under_way = True
         self._waiting[name] += 1
-        # The moment is that at which a thread takes the question, which may have waited for one.
-        future = pool.submit(lambda: server.ask(wanted.question, now=self._clock.now()))
-        future.add_done_callback(partial(self._note, wanted))
+        self._desks[name].put(wanted)
 
-    def _note(self, wanted: _Wanted, future: "Future[Answer]") -> None:
-        """Take note of the end of a question; called by the thread that has asked it."""
-        self._finished.put((wanted, future))
+    def _note(self, wanted: Wanted, said: Answer | NoAnswer) -> None:
+        """Take note of what came of a question; called by the thread that has asked it."""
+        self._finished.put((wanted, said))
         if not self._has_rung and not self._is_closed:
             self._has_rung = True
             self._ring()
 
-    def _finish(self, wanted: _Wanted, future: "Future[Answer]") -> Answer | NoAnswer | None:
+    def _finish(self, wanted: Wanted, said: Answer | NoAnswer) -> Answer | NoAnswer | None:
         """Return what came of a question; None when nobody wants to know any more."""
         name = wanted.question.server
         wanted.is_under_way = False
         self._waiting[name] -= 1
-        said = _outcome_of(future, name)
         match said:
             case Answer():
                 outcome, wanted.refusal = "answered", ""
@@ -214,19 +197,6 @@ class Asker:
         if trouble and self._clock.monotonic_s() - trouble.last_s >= self._servers[name].interval_s:
             del self._trouble[name]
             _logger.info("server_recovered", server=name)
-
-
-def _outcome_of(future: "Future[Answer]", name: str) -> Answer | NoAnswer:
-    if future.cancelled():
-        return NoAnswer(f"{name} was not asked: this process ends.")
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, NoAnswer):
-        return error
-    # A fault of alarmd's own; the question is asked again all the same.
-    _logger.error("question_failed", server=name, exc_info=error)
-    return NoAnswer(f"What {name} answered could not be read ({type(error).__name__}); alarmd's log tells more.")
 
 
 def _no_server(question: Question) -> NoAnswer:

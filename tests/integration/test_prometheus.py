@@ -28,7 +28,7 @@ from alarmd.evaluators.transition_table import STATE_CODES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 from tests.support import prometheus
-from tests.support.asking import DEADLINE_S
+from tests.support.asking import DEADLINE_S, settle
 from tests.support.prometheus import PAST_ENDS_S, Observatory
 from tests.support.promql import QUERIES, Query
 from tests.support.receivers import Script, answers, receiver
@@ -200,9 +200,7 @@ class Hall:
     def turn(self) -> None:
         """Ask what is due and take in what comes of it."""
         self._refresh()
-        for pool in self.asker._pools.values():
-            pool.shutdown(wait=True)
-        self.asker._pools.clear()
+        settle(self.asker)
         self._refresh()
 
     def _refresh(self) -> None:

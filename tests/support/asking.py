@@ -3,6 +3,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -58,6 +59,12 @@ class Bell:
             assert self._rung.acquire(timeout=DEADLINE_S), f"only {len(news)} of {number} came"
             news += asker.take_news()
         return news
+
+
+def settle(asker: Asker) -> None:
+    """Return once all that is being asked has come back, or its server has had time enough."""
+    hands = [future for desk in asker._desks.values() for future in desk._hands]
+    assert not wait(hands, DEADLINE_S).not_done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from alarmd.evaluators.asking import NoAnswer
 from alarmd.evaluators.transition_table import STATE_CODES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
-from tests.support.asking import DEADLINE_S, Oracle, longer_than
+from tests.support.asking import Oracle, longer_than, settle
 
 
 class Hall:
@@ -26,8 +26,7 @@ class Hall:
     def refresh(self) -> None:
         """Ask what is due, and take in all that comes of it."""
         self.rows.refresh(self.states, now_s=self.clock.time_s())
-        for pool in self.asker._pools.values():
-            pool.submit(lambda: None).result(DEADLINE_S)  # one thread: what was asked before has come back
+        settle(self.asker)
         self.rows.refresh(self.states, now_s=self.clock.time_s())
 
 
