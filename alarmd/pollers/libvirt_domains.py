@@ -12,7 +12,7 @@ Ownership and labels stand in ``<metadata>``, where any tool may keep an element
 
 `project`, `user` and the labels are each optional. Nova's element (namespaces 1.0 and 1.1) is read too: its project
 and user, and as labels `display_name` and `flavor_name`. What ours says wins, item by item. A domain with neither
-belongs to the project "".
+belongs to the project "". The label `resource_type` tells machines, disks and interfaces apart by Gnocchi's names.
 """
 
 from collections.abc import Mapping
@@ -71,12 +71,19 @@ def parse_domain(xml: str, *, run: int, plugging: int, labels: Mapping[str, str]
         run=run,
         plugging=plugging,
         vcpus=_vcpus_of(root),
-        machine=resource(uuid),
-        disks={device: resource(f"{uuid}-{device}", instance_id=uuid, device=device) for device in disks},
+        machine=resource(uuid, resource_type="instance"),
+        disks={
+            device: resource(f"{uuid}-{device}", resource_type="instance_disk", instance_id=uuid, device=device)
+            for device in disks
+        },
         filled=frozenset(device for device, has_source in disks.items() if has_source),
         nics={
             nic.device: resource(
-                nic.identity or f"{name}-{uuid}-{nic.device}", instance_id=uuid, device=nic.device, **nic.labels
+                nic.identity or f"{name}-{uuid}-{nic.device}",
+                resource_type="instance_network_interface",
+                instance_id=uuid,
+                device=nic.device,
+                **nic.labels,
             )
             for nic in _nics_of(root)
         },

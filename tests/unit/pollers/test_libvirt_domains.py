@@ -42,7 +42,13 @@ def test_our_metadata_names_owner_and_labels() -> None:
     machine = parsed(OURS).machine
 
     assert (machine.id, machine.project_id, machine.user_id) == (UUID, "acme", "joe")
-    assert dict(machine.labels) == {"group": "web", "host": "hv1", "instance_name": "instance-1", "tier": "front"}
+    assert dict(machine.labels) == {
+        "group": "web",
+        "host": "hv1",
+        "instance_name": "instance-1",
+        "resource_type": "instance",
+        "tier": "front",
+    }
 
 
 def test_novas_metadata_is_understood_in_both_versions() -> None:
