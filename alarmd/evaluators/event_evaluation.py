@@ -67,6 +67,7 @@ class _Hit:
             reason_data={"type": "event", "event": event.document},
             at=now,
             is_news=True,
+            evidence={"event": event.document},
         )
 
     def behind(self, *, state_version: int) -> "_Hit | None":

@@ -78,7 +78,8 @@ class ApiSettings(Section):
     requests_per_second_per_project: NonNegativeInt = 0
     preview_timeout_s: Seconds = 20.0
     max_actions: NonNegativeInt = 100
-    max_composite_depth: PositiveInt = 8
+    # A tree is read, and compiled, from the root down.
+    max_composite_depth: Annotated[int, Field(ge=1, le=64)] = 8
     max_composite_leaves: PositiveInt = 100
     project_alarm_quota: Annotated[int, Field(ge=-1)] = -1
     user_alarm_quota: Annotated[int, Field(ge=-1)] = -1
