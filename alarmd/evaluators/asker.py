@@ -14,7 +14,7 @@ import structlog
 
 from alarmd.clock import Clock
 from alarmd.evaluators.asking import Answer, NoAnswer, Question, Refused, Server
-from alarmd.evaluators.desk import Desk, Wanted
+from alarmd.evaluators.desk import UNASKED, Desk, Wanted
 from alarmd.telemetry import QUESTIONS, QUESTIONS_WAITING
 
 _logger = structlog.get_logger()
@@ -165,6 +165,13 @@ class Asker:
         name = wanted.question.server
         wanted.is_under_way = False
         self._waiting[name] -= 1
+        if not wanted.holders:
+            if self._wanted.get(wanted.question) is wanted:
+                del self._wanted[wanted.question]
+            return None
+        if said is UNASKED:  # somebody wants it again since
+            self._ask(wanted)
+            return None
         match said:
             case Answer():
                 outcome, wanted.refusal = "answered", ""
@@ -179,11 +186,7 @@ class Asker:
                 outcome = "failed"
                 self._complain(name, said)
         QUESTIONS.labels(name, outcome).inc()
-        if wanted.holders:
-            return said
-        if self._wanted.get(wanted.question) is wanted:
-            del self._wanted[wanted.question]
-        return None
+        return said
 
     def _complain(self, name: str, error: NoAnswer) -> None:
         trouble = self._trouble.get(name)

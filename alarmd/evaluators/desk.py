@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,9 @@ from alarmd.clock import Clock
 from alarmd.evaluators.asking import Answer, NoAnswer, Question, Server
 
 _logger = structlog.get_logger()
+
+#: What came of a question that nobody wanted any more when it was its turn.
+UNASKED: Final = NoAnswer("Nobody wants to know.")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -84,6 +88,9 @@ class Desk:
                 wanted = hand.wanted = self._queue.get_nowait()
             except Empty:
                 return
+            if not wanted.holders:
+                self._note(wanted, UNASKED)
+                continue
             try:
                 # The moment is that at which it is asked, however long it has waited.
                 said: Answer | NoAnswer = self._server.ask(wanted.question, now=self._clock.now())

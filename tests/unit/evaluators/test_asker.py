@@ -226,3 +226,25 @@ def test_closing_waits_for_nobody() -> None:
 
     assert hung.is_closed
     assert len(hung.asked) <= 1
+
+
+def test_a_flood_of_questions_is_spread_over_several_calls() -> None:
+    """However many are due, one call has little to do; all are asked in the end but what was dropped."""
+    gate = threading.Event()
+    slow = Oracle(say=lambda text: gate.wait(DEADLINE_S) and text.upper(), concurrency=2)
+    desk = Desk(oracle=slow)
+    for number in range(12_000):
+        desk.asker.want(a_question(str(number)))
+    waiting = []
+    for _ in range(4):
+        desk.asker.take_news()
+        waiting.append(waiting_for("oracle"))
+    for number in range(11_000):
+        desk.asker.drop(a_question(str(number)))
+    gate.set()
+    news = desk.bell.take(desk.asker, 1000)
+    desk.asker.close()
+
+    assert [5_000, 10_000, 12_000, 12_000] == waiting
+    assert {a_question(str(number)) for number in range(11_000, 12_000)} == {question for question, _ in news}
+    assert len(slow.asked) <= 1000 + 2
