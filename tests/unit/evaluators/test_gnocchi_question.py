@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Gnocchi's answers mean for rules that ask it; tests/openstack asks a real one."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from alarmd.evaluators.asking import Answer
+from alarmd.evaluators.gnocchi_question import (
+    GnocchiRule,
+    Measures,
+    OneMetric,
+    found_metrics,
+    named_metrics,
+    rule_of,
+)
+from alarmd.model.alarm import State
+from alarmd.model.rule import Comparison, Judgement, MissingData
+from alarmd.model.verdict import Outcome
+
+#: A round minute, and some seconds.
+NOON_S = 1_800_000_000
+NOW = datetime.fromtimestamp(NOON_S + 30, UTC)
+
+
+def a_rule(method: str = "mean", *, strict: bool = False, **judged: Any) -> GnocchiRule:
+    """Return a rule over two minutes that wants more than 80."""
+    values: dict[str, Any] = {"comparison": Comparison.GT, "threshold": 80, "evaluation_periods": 2} | judged
+    return rule_of(
+        OneMetric(resource_id="vm-1", metric="cpu", method=method),
+        Judgement(**values),
+        granularity_s=60,
+        lateness_s=10,
+        strict=strict,
+        project_id="p1",
+    )
+
+
+def told(values: Mapping[int, float | None]) -> Answer:
+    """Return the values of buckets that began so many minutes ago."""
+    buckets = tuple((float(NOON_S - 60 * ago), value) for ago, value in sorted(values.items(), reverse=True))
+    return Answer(at=NOW, values=Measures(buckets=buckets))
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "outcome", "reason"),
+    [
+        ({0: 90.0, 1: 85.0, 2: 0.0}, State.OK, Outcome.ALL_OUTSIDE, "Transition to alarm due to 2 samples outside"),
+        ({1: 90.0, 3: 85.0}, State.OK, Outcome.ALL_OUTSIDE, "Transition to alarm due to 2 samples outside"),
+        ({0: 0.0, 1: 10.0}, State.ALARM, Outcome.NONE_OUTSIDE, "Transition to ok due to 2 samples inside"),
+        ({0: 90.0}, State.OK, Outcome.UNKNOWN, "2 datapoints are unknown"),
+        ({}, State.OK, Outcome.UNKNOWN, "No datapoint for granularity 60"),
+        ({0: None, 1: 90.0}, State.OK, Outcome.UNKNOWN, "2 datapoints are unknown"),
+    ],
+)
+def test_the_newest_values_are_judged(
+    values: dict[int, float | None], state: State, outcome: Outcome, reason: str
+) -> None:
+    """In Aodh's words; zero is a value, and what is not there is not."""
+    finding = a_rule().judge(told(values), state=state)
+    current = {Outcome.ALL_OUTSIDE: State.ALARM, Outcome.NONE_OUTSIDE: State.OK}.get(
+        finding.outcome, State.INSUFFICIENT_DATA
+    )
+
+    assert outcome is finding.outcome
+    assert finding.words(state, current)[0].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "missing", "outcome"),
+    [
+        ({0: 90.0, 2: 90.0}, MissingData.BREACHING, Outcome.ALL_OUTSIDE),
+        ({0: 90.0, 2: 90.0}, MissingData.NOT_BREACHING, Outcome.MIXED_LATEST_OUTSIDE),
+        ({0: 90.0, 2: 90.0}, MissingData.IGNORE, Outcome.UNDECIDED),
+        # The minute that has just begun has not been late yet, nor has the one before it been over for long.
+        ({2: 90.0, 3: 90.0}, MissingData.NOT_BREACHING, Outcome.MIXED_LATEST_INSIDE),
+        ({1: 90.0, 2: 90.0}, MissingData.NOT_BREACHING, Outcome.ALL_OUTSIDE),
+        ({}, MissingData.NOT_BREACHING, Outcome.NONE_OUTSIDE),
+    ],
+)
+def test_missing_periods_stand_at_their_place_in_time(
+    values: dict[int, float | None], missing: MissingData, outcome: Outcome
+) -> None:
+    """Unless they are passed over; the newest is one that has a value, or has been over for the lateness budget."""
+    assert outcome is a_rule(missing=missing).judge(told(values), state=State.OK).outcome
+
+
+def test_what_grows_is_judged_when_its_period_is_over() -> None:
+    """A sum of half a minute is none yet; to Aodh it is."""
+    answer = told({0: 1.0, 1: 90.0, 2: 95.0})
+
+    assert a_rule("sum").judge(answer, state=State.OK).evidence == {"values": [90.0, 95.0]}
+    assert a_rule("sum", strict=True).judge(answer, state=State.OK).evidence == {"values": [1.0, 90.0]}
+
+
+@pytest.mark.parametrize("missing", MissingData)
+def test_a_failure_that_is_an_answer_says_nothing_of_the_values(missing: MissingData) -> None:
+    """It is insufficient data, whatever missing data is taken for."""
+    answer = Answer(at=NOW, values=Measures(failure="alarm statistics retrieval failed: gone"))
+    finding = a_rule(strict=True, missing=missing).judge(answer, state=State.ALARM)
+
+    assert finding.outcome is Outcome.UNKNOWN
+    assert ("alarm statistics retrieval failed: gone", 2) == (
+        finding.words(State.ALARM, State.INSUFFICIENT_DATA)[0],
+        finding.words(State.ALARM, State.INSUFFICIENT_DATA)[1]["count"],
+    )
+
+
+def test_equal_rules_ask_one_question() -> None:
+    """Whatever they hold the answer against."""
+    questions = {a_rule(threshold=threshold).question for threshold in range(10)}
+
+    assert 1 == len(questions)
+    assert hash(a_rule()) == hash(a_rule())
+
+
+@pytest.mark.parametrize(
+    ("method", "strict", "periods"),
+    [("mean", True, 2), ("mean", False, 2), ("rate:mean", True, 2), ("rate:mean", False, 3), ("rate:sum", False, 4)],
+)
+def test_as_many_periods_as_are_needed_are_asked_for(method: str, periods: int, *, strict: bool) -> None:
+    """Strictly as many as Aodh asks for; else one more for those that do not count, and for the first change."""
+    assert periods == a_rule(method, strict=strict).question.periods
+
+
+def test_operations_are_aodhs_or_what_was_meant() -> None:
+    """A node a metric is what Gnocchi refuses; a rate is taken of each member before they are put together."""
+    ids = ["a", "b"]
+    found: dict[str, Any] = {"resource_type": "instance", "query": {}}
+
+    assert json.loads(named_metrics(ids, "rate:mean", strict=True).operations) == [
+        "aggregate",
+        "rate:mean",
+        ["metric", "a", "mean"],
+        ["metric", "b", "mean"],
+    ]
+    assert json.loads(named_metrics(ids, "max", strict=False).operations) == [
+        "aggregate",
+        "max",
+        ["metric", ["a", "max"], ["b", "max"]],
+    ]
+    assert json.loads(named_metrics(["a"], "max", strict=False).operations) == [
+        "aggregate",
+        "max",
+        ["metric", "a", "max"],
+    ]
+    assert json.loads(found_metrics("cpu", "rate:mean", strict=False, **found).operations) == [
+        "aggregate",
+        "mean",
+        ["rateofchange", ["metric", "cpu", "mean"]],
+    ]
