@@ -13,7 +13,7 @@ from alarmd.cache.window import Window, WindowLimits
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.cluster.membership import Membership
-from alarmd.errors import LogUnavailable
+from alarmd.errors import InvalidInput, LogUnavailable
 from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.family import RuleFamily
 from alarmd.evaluators.plan import Plan, PlanOptions
@@ -36,7 +36,7 @@ _TRANSITIONS_AT_ONCE = 10_000
 #: A pause between two ticks that is no longer than this holds nobody up, however little lateness is allowed for.
 _PAUSE_S = 2.0
 #: How many alarms may refer to each other in a row and still follow within one tick.
-_LONGEST_CHAIN = 8
+_LONGEST_CHAIN = 16
 #: Series that have gone silent are forgotten this often.
 _EXPIRE_EVERY_S = 60.0
 
@@ -211,6 +211,7 @@ class Evaluation:
 
     def _learn(self, alarm: Alarm, now: datetime) -> None:
         """Compile an alarm into the plan; one that is disabled, elsewhere or unreadable is taken out of it."""
+        self._plan.note(alarm.alarm_id, alarm.state)
         try:
             family = self._families.get(alarm.type)
             if alarm.enabled and family is not None and family.is_ticked and alarm.shard in (self._owned or ()):
@@ -218,7 +219,9 @@ class Evaluation:
                 self._plan.put(alarm, rule, now=now)
             else:
                 self._plan.remove(alarm.alarm_id)
-            self._plan.note(alarm.alarm_id, alarm.state)
+        except InvalidInput as error:
+            _logger.warning("alarm_not_evaluated", alarm_id=alarm.alarm_id, type=alarm.type, error=error.message)
+            self._plan.remove(alarm.alarm_id)
         except Exception:  # the evaluate loop: whatever is wrong with one alarm must not stop the others
             _logger.exception("alarm_not_compiled", alarm_id=alarm.alarm_id, type=alarm.type)
             self._plan.remove(alarm.alarm_id)
