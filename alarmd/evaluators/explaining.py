@@ -20,13 +20,15 @@ from alarmd.evaluators.surroundings import Surroundings
 from alarmd.evaluators.tree_truth import leaf_states, negations, state_after, truth_of_tree
 from alarmd.evaluators.wording import composite_reason
 from alarmd.model.alarm import Alarm, AlarmId, State
-from alarmd.model.history import AlarmChange, ChangeType
+from alarmd.model.history import AlarmChange
 from alarmd.model.rule import CompositeRule
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.history import HistoryQuery
 
 #: How often a schedule is looked at for when it opens or closes next: those that change rarely are a year away.
 _MOST_LOOKS = 400
+#: How many entries of the history are looked through for the state before the last.
+_LOOKED_THROUGH = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,16 +169,16 @@ class Explanations:
         return {one.alarm_id: one for one in found}
 
     def _last_transition(self, alarm_id: AlarmId) -> LastTransition | None:
-        query = HistoryQuery(alarm_id=alarm_id, type=str(ChangeType.STATE_TRANSITION), limit=2)
         with self._around.database.read() as unit:
             newest = unit.history.latest_transition(alarm_id)
-            listed = unit.history.find(query)
+            recorded = unit.history.find(HistoryQuery(alarm_id=alarm_id, limit=_LOOKED_THROUGH))
         if newest is None:
             return None
-        older = next((one for one in listed if one.event_id != newest.event_id), None)
+        ids = [one.event_id for one in recorded]
+        older = recorded[ids.index(newest.event_id) + 1 :] if newest.event_id in ids else []
         return LastTransition(
             at=newest.timestamp,
-            previous=_state_in(older),
+            previous=next((state for one in older if (state := _state_in(one))), None),
             current=_state_in(newest) or "",
             reason=str(newest.detail.get("transition_reason") or newest.detail.get("state_reason") or ""),
             evidence=newest.evidence,
@@ -285,8 +287,8 @@ def _because(reason: str) -> str:
     return (reason[:1].lower() + reason[1:]).rstrip(".") or "nothing was said"
 
 
-def _state_in(change: AlarmChange | None) -> str | None:
-    state = change.detail.get("state") if change is not None else None
+def _state_in(change: AlarmChange) -> str | None:
+    state = change.detail.get("state")
     return state if isinstance(state, str) else None
 
 

@@ -159,7 +159,7 @@ def test_a_recorded_change_is_told_with_its_evidence(door: Door) -> None:
 
     assert {
         "at": "2026-01-01T01:00:01",
-        "previous": None,
+        "previous": "insufficient data",
         "current": "alarm",
         "reason": "Transition to alarm due to 1 samples outside threshold, most recent: 95.0",
         "evidence": {"values": [95.0]},
