@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from http.client import responses
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -136,7 +137,7 @@ class GnocchiServer:
 def _reason(reply: Reply) -> str:
     """Return why Gnocchi refuses, as its Python client says it."""
     told = reply.body.get("description") if isinstance(reply.body, dict) else None
-    return f"{str(told)[:_SHOWN] if told else HTTPStatus(reply.status).phrase} (HTTP {reply.status})"
+    return f"{str(told)[:_SHOWN] if told else responses.get(reply.status, 'Error')} (HTTP {reply.status})"
 
 
 def _absence(question: GnocchiQuestion, reason: str) -> str:
