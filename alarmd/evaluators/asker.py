@@ -110,6 +110,7 @@ class Asker:
                 said = self._finish(wanted, came)
                 if said is not None:
                     news.append((wanted.question, said))
+            self._call()  # there may be more
         self._ask_due()
         for desk in self._desks.values():
             desk.see_to_hands()
@@ -156,6 +157,10 @@ class Asker:
     def _note(self, wanted: Wanted, said: Answer | NoAnswer) -> None:
         """Take note of what came of a question; called by the thread that has asked it."""
         self._finished.put((wanted, said))
+        self._call()
+
+    def _call(self) -> None:
+        """Ring, unless that was done since the news was taken."""
         if not self._has_rung and not self._is_closed:
             self._has_rung = True
             self._ring()
