@@ -41,7 +41,8 @@ EXPECTED_DIFFERENCES: Final = (
     Expected(
         row="`state_reason` of a new alarm",
         cases="query state_reason",
-        reads=r'body: \[\{.*"description": "composite .* → \[\{.*"description": "Alarm when .*',
+        # Those that wait for a setting are not among those found.
+        reads=r'body: \[\{.*"description": "composite .* → \[\{.*"description": "composite .*',
     ),
     _everywhere(
         "The query of `gnocchi_aggregation_by_resources_threshold`",
@@ -153,6 +154,16 @@ EXPECTED_DIFFERENCES: Final = (
         row="The query of `gnocchi_aggregation_by_resources_threshold`",
         cases="gnocchi_aggregation_by_resources_threshold: an echo is no change",
         reads=r"body: \[.* → \[.*",
+    ),
+    Expected(
+        row="A gnocchi alarm may look back for years",
+        cases=r"gnocchi_\w+: (evaluation_periods as 100|granularity as 31536000)",
+        reads=_REFUSED,
+    ),
+    Expected(
+        row="A query that Gnocchi would refuse",
+        cases=r'gnocchi_aggregation_by_resources_threshold: query as "\{\\"bogus\\": 1\}"',
+        reads=_REFUSED,
     ),
     Expected(
         row="A Gnocchi query that is JSON and no object",
