@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explanations against the plan: what is said to follow is what a plan would make of it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alarmd.cache.log import LogLimits
+from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
+from alarmd.cache.window import Window
+from alarmd.clock import ManualClock
+from alarmd.evaluators.explaining import Explanation, Explanations
+from alarmd.evaluators.in_words import rule_in_words
+from alarmd.evaluators.plan import Plan
+from alarmd.evaluators.surroundings import Surroundings
+from alarmd.model.alarm import Alarm, State
+from alarmd.model.rule import WindowRule
+from tests.support.rest import new_database
+from tests.support.window_rules import FAMILIES, PLAN, RULES, START, WINDOW, an_alarm_of, pushes, threshold
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
+    """An empty database, and an empty log."""
+    with ExitStack() as stack:
+        database = new_database(tmp_path)
+        stack.callback(database.close)
+        log = SqliteLog(
+            tmp_path / "samples.db",
+            limits=LogLimits(retention_s=7200, max_bytes=1 << 26),
+            options=SqliteLogOptions(),
+        )
+        stack.callback(log.close)
+        yield Surroundings(
+            database=database,
+            log=log,
+            retention_s=7200,
+            families=FAMILIES,
+            window=WINDOW,
+            plan=PLAN,
+            tick_s=1,
+            timeout_s=20,
+            clock=ManualClock(START),
+        )
+
+
+def planned(alarm: Alarm, window: Window, now: datetime) -> tuple[State, str]:
+    """Return the state that a plan finds, and its reason; the reason is empty when it has nothing to say."""
+    plan = Plan(window, PLAN)
+    rule = FAMILIES[alarm.type].parse(alarm.rule, project_id=alarm.project_id)
+    plan.put(alarm, rule, now=now)
+    found = plan.decide(now=now, watching_since=now - timedelta(hours=1))
+    return (found[0].current, found[0].reason) if found else (alarm.state, "")
+
+
+def verdict(explanation: Explanation) -> tuple[State, str]:
+    assert explanation.verdict is not None
+    return explanation.verdict.state, explanation.verdict.reason
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("silence_s", [0.3, 11, 31])
+def test_what_is_said_to_follow_is_what_a_plan_finds(surroundings: Surroundings, seed: int, silence_s: float) -> None:
+    """Whatever the rule, the state and the samples: the same state, for the same reason."""
+    made = pushes(seed, length_s=150)
+    now_s = made[-1].at_s + silence_s
+    now = datetime.fromtimestamp(now_s, UTC)
+    window = Window(WINDOW)
+    for push in made:
+        surroundings.log.append(push.batches)
+        for batch in push.batches:
+            window.append(batch, now_s=now_s)
+    explanations = Explanations(replace(surroundings, clock=ManualClock(now)), servers={})
+    alarms = [an_alarm_of(name, state=state) for name in RULES for state in State]
+    expected = {(one.name, one.state): planned(one, window, now) for one in alarms}
+    actual = {(one.name, one.state): verdict(explanations.explain(one)) for one in alarms}
+
+    assert {key: state for key, (state, _) in expected.items()} == {key: state for key, (state, _) in actual.items()}
+    # Only where a plan has nothing to say there is no reason to compare.
+    changed = {key for key, (_, reason) in expected.items() if reason}
+    assert {key: expected[key] for key in changed} == {key: actual[key] for key in changed}
+    assert len(changed) > len(RULES) / 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "avg of cpu_util of labels.group=web over 10 s > 50"),
+        ({"query": []}, "avg of cpu_util over 10 s > 50"),
+        (
+            {"query": [{"field": "resource_id", "value": "vm-1"}], "evaluation_periods": 3},
+            "avg of cpu_util of vm-1 over 10 s > 50, in each of the last 3 periods",
+        ),
+        (
+            {"evaluation_periods": 4, "datapoints_to_alarm": 2, "treat_missing_data": "breaching"},
+            (
+                "avg of cpu_util of labels.group=web over 10 s > 50, in 2 of the last 4 periods; "
+                "periods without data count as outside"
+            ),
+        ),
+        (
+            {"statistic": "p99.9", "group_statistic": "max", "comparison_operator": "le", "recovery_threshold": 60.5},
+            (
+                "max over members of the p99.9 of cpu_util of labels.group=web over 10 s <= 50; "
+                "while in alarm the threshold is 60.5"
+            ),
+        ),
+        (
+            {"statistic": "delta", "hold_for": 15, "keep_for": 10, "minimum_coverage": 0.5},
+            (
+                "avg over members of the change of cpu_util of labels.group=web over 10 s > 50; "
+                "it must have held for 20 s more; alarm is kept for 10 s; 50% of the members must have reported"
+            ),
+        ),
+    ],
+)
+def test_rules_are_told_in_words(changes: dict[str, object], words: str) -> None:
+    """All that they say, and nothing that they leave out."""
+    family = FAMILIES["threshold"]
+    rule = family.parse(family.normalise(threshold(**changes), project_id="p1"), project_id="p1")
+
+    assert isinstance(rule, WindowRule)
+    assert words == rule_in_words(rule)
