@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from alarmd.errors import AlarmdError
 from alarmd.evaluators.asking import Answer, NoAnswer, Refused
+from alarmd.evaluators.gnocchi_ownership import Ownership
 from alarmd.evaluators.gnocchi_question import FoundMetrics, GnocchiQuestion, Measures, OneMetric
 from alarmd.evaluators.json_client import JsonClient, Reply
 from alarmd.settings.schema import GnocchiSettings
@@ -48,6 +49,7 @@ class GnocchiServer:
         self._identity = identity
         self._strict = settings.strict
         self._service_project_id = settings.service_project_id
+        self._ownership = Ownership(lambda path: self._reply("GET", path, None), self._service)
 
     def ask(self, question: GnocchiQuestion, *, now: datetime) -> Answer:
         """Ask and wait. Raises `NoAnswer`; in strict mode what goes wrong is an answer, too."""
@@ -63,6 +65,10 @@ class GnocchiServer:
         self._client.close()
 
     def _measures(self, question: GnocchiQuestion, now: datetime) -> Measures:
+        for place in _owned(question):
+            refused = self._ownership.refusal(place, project_id=question.project_id or "", now=now)
+            if refused is not None:
+                return _nothing(question, refused, is_named=True)
         method, path, body, more = self._request_of(question)
         span = timedelta(seconds=question.granularity_s * (question.periods + 1))
         params = {
@@ -72,10 +78,8 @@ class GnocchiServer:
             "stop": now.astimezone(UTC).replace(tzinfo=None).isoformat(),
         }
         reply = self._reply(method, f"{path}?{urlencode(params)}", body)
-        if reply.status == HTTPStatus.NOT_FOUND:
-            return Measures(absence=_absence(question, _reason(reply)))
         if reply.status != HTTPStatus.OK:
-            raise (Refused if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR else NoAnswer)(_reason(reply))
+            return _nothing(question, reply)
         return Measures(buckets=_buckets(reply.body, granularity_s=question.granularity_s))
 
     def _request_of(self, question: GnocchiQuestion) -> tuple[str, str, Any, dict[str, str]]:
@@ -96,8 +100,7 @@ class GnocchiServer:
         """Return a query that finds a project's resources only, as Aodh confines it; never twice."""
         confinement: dict[str, Any] = {"=": {"project_id": project_id}}
         if self._identity is not None:
-            service = self._service_project_id or self._own_project_id(self._identity)
-            for_project = {"and": [{"=": {"created_by_project_id": service}}, confinement]}
+            for_project = {"and": [{"=": {"created_by_project_id": self._service()}}, confinement]}
             confinement = {"or": [{"=": {"created_by_project_id": project_id}}, for_project]}
         if not search:
             return confinement
@@ -126,12 +129,34 @@ class GnocchiServer:
         except AlarmdError as error:
             raise NoAnswer(f"There is no token for Gnocchi: {error.message}") from error
 
-    @staticmethod
-    def _own_project_id(identity: Identity) -> str:
+    def _service(self) -> str | None:
+        """Return the project whose resources count for the one that they are made for; None without Keystone."""
+        if self._identity is None:
+            return None
         try:
-            return identity.own_project_id()
+            return self._service_project_id or self._identity.own_project_id()
         except AlarmdError as error:
             raise NoAnswer(f"There is no token for Gnocchi: {error.message}") from error
+
+
+def _owned(question: GnocchiQuestion) -> list[str]:
+    """Return the paths of what a question names by its id and must not be anybody else's."""
+    wanted = question.wanted
+    if question.project_id is None or isinstance(wanted, FoundMetrics):
+        return []
+    if isinstance(wanted, OneMetric):
+        return [f"/v1/resource/generic/{quote(wanted.resource_id, safe='')}"]
+    return [f"/v1/metric/{quote(metric, safe='')}" for metric in wanted.metrics]
+
+
+def _nothing(question: GnocchiQuestion, reply: Reply, *, is_named: bool = False) -> Measures:
+    """Return that there is nothing, and why; raises `NoAnswer` where that is not known."""
+    if reply.status != HTTPStatus.NOT_FOUND:
+        raise (Refused if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR else NoAnswer)(_reason(reply))
+    if not is_named:
+        return Measures(absence=_absence(question, _reason(reply)))
+    absences = question.wanted.absences()
+    return Measures(absence=absences.resource or absences.metric)
 
 
 def _reason(reply: Reply) -> str:

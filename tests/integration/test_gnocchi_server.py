@@ -48,7 +48,7 @@ def found(query: dict[str, Any]) -> Wanted:
     return found_metrics("cpu", "mean", resource_type="instance", query=query, strict=False)
 
 
-def question(wanted: Wanted = ONE, *, project_id: str | None = "p1") -> GnocchiQuestion:
+def question(wanted: Wanted = ONE, *, project_id: str | None = None) -> GnocchiQuestion:
     return GnocchiQuestion(wanted=wanted, granularity_s=60, periods=3, project_id=project_id)
 
 
@@ -121,7 +121,9 @@ def test_queries_are_confined_when_they_are_asked(
 def test_the_service_project_may_be_named() -> None:
     """Whoever writes the measures need not be alarmd's neighbour."""
     with receiver(answers(reply(NOTHING))) as server:
-        a_server(server, identity=Caller(["t"]), service_project_id="ceilometer").ask(question(found({})), now=NOW)
+        a_server(server, identity=Caller(["t"]), service_project_id="ceilometer").ask(
+            question(found({}), project_id="p1"), now=NOW
+        )
         search = json.loads(server.received[0].body)["search"]
 
     assert {"=": {"created_by_project_id": "ceilometer"}} == search["or"][1]["and"][0]
