@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from alarmd.clock import ManualClock, SystemClock
 from alarmd.errors import InvalidInput
+from alarmd.evaluators import servers
 from alarmd.evaluators.asked import AskedRows
 from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.asking import Finding, NoAnswer, Refused
@@ -27,6 +28,7 @@ from alarmd.evaluators.promql_scope import scoped
 from alarmd.evaluators.transition_table import STATE_CODES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
+from alarmd.settings import Settings
 from tests.support import prometheus
 from tests.support.asking import DEADLINE_S, settle
 from tests.support.prometheus import PAST_ENDS_S, Observatory
@@ -346,3 +348,39 @@ def test_a_server_that_does_not_answer_keeps_nobody_from_making_alarms() -> None
 
 def _hangs(_connection: Any, end: Any) -> None:
     end.wait(DEADLINE_S)
+
+
+# --- who asks ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("how", "header"),
+    [
+        ({}, None),
+        ({"bearer_token": "secret"}, "Bearer secret"),
+        ({"username": "ann", "password": "pw"}, "Basic YW5uOnB3"),
+        ({"password": "pw"}, "Basic YWxhcm1kOnB3"),
+    ],
+)
+def test_alarmd_shows_what_the_settings_say(how: dict[str, str], header: str | None) -> None:
+    """To evaluate as well as to check."""
+    with receiver(said(a_success())) as server:
+        chosen = Settings.model_validate({"prometheus": {"url": server.url("/behind/a/path/"), **how}})
+        asked = servers.servers(chosen, clock=SystemClock())["prometheus"]
+        check = servers.promql_check(chosen, clock=SystemClock())
+        assert check is not None
+        check("up")
+        asked.ask(PromQuery(query="up"), now=SystemClock().now())
+        asked.close()
+
+        assert [
+            (b"POST /behind/a/path/api/v1/format_query HTTP/1.1", header),
+            (b"POST /behind/a/path/api/v1/query HTTP/1.1", header),
+        ] == [(request.line, request.headers.get("authorization")) for request in server.received]
+
+
+def test_who_is_not_named_is_not_asked() -> None:
+    """Rules that need them are kept."""
+    chosen = Settings()
+
+    assert frozenset() == servers.configured(chosen)
+    assert {} == servers.servers(chosen, clock=SystemClock())
+    assert servers.promql_check(chosen, clock=SystemClock()) is None
