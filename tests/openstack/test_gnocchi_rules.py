@@ -4,13 +4,18 @@
 import json
 import math
 import random
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
+import requests
 
 from alarmd.cache.window import Window, WindowLimits
 from alarmd.clock import SystemClock
@@ -38,6 +43,7 @@ from tests.openstack.gnocchi_groups import (
 )
 from tests.openstack.gnocchi_service import Gnocchi
 from tests.support.alarms import an_alarm
+from tests.support.daemon import daemon, wait_until
 from tests.support.gnocchi_reference import Buckets, across, archived
 
 RESOURCES: Final = "gnocchi_resources_threshold"
@@ -356,3 +362,54 @@ def test_a_confined_rule_reads_its_own_project(groups: list[Group], client: Any)
 
     assert values[_found(theirs)["query"]] == []
     assert all(_same(*pair, size=size_of(ours.series)) for pair in zip(expected, values["{}"], strict=True))
+
+
+def test_ids_of_other_projects_are_as_good_as_none(groups: list[Group], client: Any) -> None:
+    """An id is no secret: whoever names one of another project is told that there is nothing."""
+    theirs, ours = groups[:2]
+    reasons = []
+    for group in (ours, theirs):
+        one = {"metric": METRIC, "resource_id": group.resources[0], "resource_type": "generic"}
+        cases = [
+            _case(RESOURCES, ours, "mean", **one),
+            _case(METRICS, ours, "mean", metrics=[ours.metrics[1], group.metrics[0]]),
+        ]
+        for case in cases:
+            asked = case.asked(strict=False, confined=True)
+            answer = client.ask(asked.question, now=datetime.fromtimestamp(BEGIN_S + 725, UTC))
+            finding = asked.judge(answer, state=State.OK)
+            assert bool(finding.evidence["values"]) is (group is ours)
+            reasons.append(finding.words(State.OK, State.INSUFFICIENT_DATA)[0])
+
+    assert f"resource {theirs.resources[0]} does not exists" == reasons[2]
+    assert f"At least of metrics in {[ours.metrics[1], theirs.metrics[0]]} does not exist" == reasons[3]
+
+
+def test_the_daemon_asks_gnocchi(server: Gnocchi, tmp_path: Path) -> None:
+    """From the API to the state: values of now, in the alarm's project."""
+    project, resource = f"project-{uuid4().hex[:8]}", str(uuid4())
+    metrics = server.resource(resource, {METRIC: "every"}, project_id=project)
+    headers = {"X-User-Id": "ann", "X-Project-Id": project, "X-Roles": "member,reader"}
+    environ = {
+        "ALARMD_API__AUTH": "trusted-headers",
+        "ALARMD_GNOCCHI__URL": server.url,
+        "ALARMD_GNOCCHI__INTERVAL_S": "0.5",
+    }
+    rule = _case(AGGREGATION, Group(name=project, resources=[], metrics=[], series=[]), "mean").rule
+    rule = {**rule, "metric": METRIC, "resource_type": "generic", "query": "{}", "comparison_operator": "gt"}
+    body = {"name": "busy", "type": AGGREGATION, f"{AGGREGATION}_rule": {**rule, "evaluation_periods": 1}}
+    with daemon(tmp_path / "state", environ=environ) as running:
+        made = requests.post(f"{running.url}/v2/alarms", json=body, headers=headers, timeout=30)
+        assert made.status_code == HTTPStatus.CREATED, made.text
+        server.write({metrics[METRIC]: [(time.time(), 90.0)]})
+        url = f"{running.url}/v2/alarms/{made.json()['alarm_id']}"
+
+        def alarm() -> Any:
+            answer = requests.get(url, headers=headers, timeout=30)
+            assert answer.ok, answer.text
+            shown = answer.json()
+            return shown if shown["state"] == "alarm" else None
+
+        shown = wait_until(alarm, deadline_s=30, what="the alarm to go off")
+
+    assert "Transition to alarm due to 1 samples outside threshold, most recent: 90.0" == shown["state_reason"]
