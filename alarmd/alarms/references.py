@@ -48,6 +48,12 @@ class ReferenceRules:
         if wanted:
             _refuse_rings(unit, alarm)
 
+    def check(self, unit: UnitOfWork, alarm: Alarm, caller: Caller) -> None:
+        """Check what an alarm refers to that is stored nowhere; raises `InvalidInput` when it must not."""
+        wanted = self._referenced(alarm)
+        if wanted:
+            self._check(unit, alarm, wanted, caller, known=frozenset())
+
     def all_referring(self, unit: UnitOfWork, alarm_id: str) -> list[str]:
         """Return the ids of the alarms that refer to one, and to those.
 

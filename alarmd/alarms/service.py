@@ -89,6 +89,8 @@ class AlarmService:
         require(self._policy, Action.CREATE_ALARM, caller)
         alarm = self._drafting.new(draft, caller, self._clock.now())
         self._drafting.actions.check_targets(alarm)
+        with self._database.read() as unit:
+            self._references.check(unit, alarm, caller)
         return alarm
 
     def get(self, alarm_id: str, caller: Caller, *, action: Action = Action.GET_ALARM) -> Alarm:

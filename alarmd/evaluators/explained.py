@@ -182,7 +182,7 @@ class Explainer:
             for state in State
             if other is not None and state is not other.state
         ]
-        words = f"the alarm {rule.alarm_id}" if other is None else f"the alarm {other.name!r} ({rule.alarm_id})"
+        words = f"the alarm {other.name!r} ({rule.alarm_id})" if other and other.name else f"the alarm {rule.alarm_id}"
         error = "There is no such alarm any more." if other is None else ""
         return ExplainedLeaf(
             **kept, rule=words, outcome=outcome, truth=truth, other=other, error=error, ways=tuple(ways)

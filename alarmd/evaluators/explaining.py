@@ -4,13 +4,14 @@
 Everything is computed anew from the sample log, as a worker does that has just started; nothing is asked of one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import Any
 
 from alarmd.cache.window import Window
-from alarmd.errors import InvalidInput, Unavailable
+from alarmd.errors import InvalidInput, TooMany, Unavailable
 from alarmd.evaluators.asking import Server
 from alarmd.evaluators.explained import ExplainedLeaf, Explainer
 from alarmd.evaluators.family import RuleFamily, TickedRule
@@ -22,11 +23,16 @@ from alarmd.evaluators.wording import composite_reason
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.history import AlarmChange
 from alarmd.model.rule import CompositeRule
+from alarmd.model.samples import Batch
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.history import HistoryQuery
 
 #: How often a schedule is looked at for when it opens or closes next: those that change rarely are a year away.
 _MOST_LOOKS = 400
+#: How many are computed at once; others wait.
+_AT_ONCE = 2
+#: When to try again when they waited in vain.
+_RETRY_S = 2
 #: How many entries of the history are looked through for the state before the last.
 _LOOKED_THROUGH = 50
 
@@ -98,21 +104,36 @@ class Explanations:
         """Take what the evaluators have, and who can be asked, by their names."""
         self._around = surroundings
         self._servers = servers
+        self._places = BoundedSemaphore(_AT_ONCE)
 
     def explain(self, alarm: Alarm) -> Explanation:
         """Return why an alarm is in its state.
 
-        Raises `LogUnavailable`, `StoreUnavailable`, and `Unavailable` when it takes too long.
+        Raises `LogUnavailable`, `StoreUnavailable`, `Unavailable` when it takes too long, and `TooMany`
+        when others take too long already.
         """
-        now = self._around.clock.now()
+        if not self._places.acquire(timeout=self._around.timeout_s):
+            raise TooMany(
+                "Too many explanations are under way in this process; try again soon.", retry_after_s=_RETRY_S
+            )
+        try:
+            return self._explain(alarm, self._around.clock.now())
+        finally:
+            self._places.release()
+
+    def _explain(self, alarm: Alarm, now: datetime) -> Explanation:
         family = self._around.families.get(alarm.type)
         words = family.describe(alarm.rule) if family is not None else f"{alarm.type} rule"
         notes = list(_notes(alarm, family))
         found: _Found | None = None
         if family is not None and family.is_ticked:
-            rule = family.parse(alarm.rule, project_id=alarm.project_id, confined=alarm.confined)
-            found = self._found(alarm, rule, now)
-            words = found.form or found.leaves[0].rule or words
+            try:
+                rule = family.parse(alarm.rule, project_id=alarm.project_id, confined=alarm.confined)
+            except InvalidInput as error:
+                notes.append(f"Its rule cannot be read any more, so it is not evaluated: {error.message}")
+            else:
+                found = self._found(alarm, rule, now)
+                words = found.form or found.leaves[0].rule or words
         hours = _hours(alarm, now)
         return Explanation(
             at=now,
@@ -133,7 +154,7 @@ class Explanations:
             self._window(scope, now),
             self._around.plan,
             servers=self._servers,
-            others=self._others(scope),
+            others=self._others(alarm, scope),
             now=now,
         )
         if isinstance(rule, CompositeRule):
@@ -149,24 +170,30 @@ class Explanations:
 
     def _window(self, scope: Scope, now: datetime) -> Window:
         """Return the window as it is for what a rule reads."""
-        limits, clock = self._around.window, self._around.clock
-        window = Window(limits)
-        now_s, until_s = now.timestamp(), clock.monotonic_s() + self._around.timeout_s
-        for batch in scope.only(scope.recorded(self._around.log, since_s=now_s - limits.length_s)):
+        limits = self._around.window
+        window, now_s = Window(limits), now.timestamp()
+        for batch in scope.only(self._in_time(scope.recorded(self._around.log, since_s=now_s - limits.length_s))):
             window.append(batch, now_s=now_s)
-            if clock.monotonic_s() > until_s:
-                raise Unavailable(
-                    f"Reading the sample log takes longer than the {self._around.timeout_s:g} s allowed; try again "
-                    "when there is less to do, or ask the operator to raise api.preview_timeout_s."
-                )
         return window
 
-    def _others(self, scope: Scope) -> dict[AlarmId, Alarm]:
+    def _in_time(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        clock, allowed_s = self._around.clock, self._around.timeout_s
+        until_s = clock.monotonic_s() + allowed_s
+        for batch in batches:
+            if clock.monotonic_s() > until_s:
+                raise Unavailable(
+                    f"Reading the sample log takes longer than the {allowed_s:g} s allowed; try again when there is "
+                    "less to do, or ask the operator to raise api.preview_timeout_s."
+                )
+            yield batch
+
+    def _others(self, alarm: Alarm, scope: Scope) -> dict[AlarmId, Alarm]:
+        """Return the alarms that the rule refers to; those of other projects without their names."""
         if not scope.alarm_ids:
             return {}
         with self._around.database.read() as unit:
             found = unit.alarms.find(AlarmQuery(alarm_ids=scope.alarm_ids, sort=()))
-        return {one.alarm_id: one for one in found}
+        return {one.alarm_id: one if one.project_id == alarm.project_id else replace(one, name="") for one in found}
 
     def _last_transition(self, alarm_id: AlarmId) -> LastTransition | None:
         with self._around.database.read() as unit:

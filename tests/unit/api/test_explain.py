@@ -18,6 +18,7 @@ from alarmd.model.alarm import AlarmId, State
 from alarmd.model.caller import Caller
 from alarmd.model.transition import Transition
 from alarmd.store.transitions import apply
+from tests.support.alarms import an_alarm
 from tests.support.rest import ADMIN, ANN, BOB, Door, error_of
 
 RULE = {
@@ -243,6 +244,20 @@ def test_alarms_that_are_not_evaluated_from_samples_say_so(door: Door) -> None:
     )
     assert ["It is disabled: it is not evaluated, and keeps its state."] == disabled["notes"]
     assert (None, [], None) == (event["verdict"], event["rules"], kept["verdict"])
+
+
+def test_a_rule_that_cannot_be_read_any_more_is_told(door: Door) -> None:
+    """As the evaluators pass it over."""
+    alarm = an_alarm(project_id="")
+    with door.database.write() as unit:
+        unit.alarms.add(replace(alarm, rule={**alarm.rule, "statistic": "mode"}))
+    answer = explained(door, alarm.alarm_id)
+
+    assert "Its rule cannot be read any more, so it is not evaluated" in answer["notes"][0]
+    assert (None, "It is in insufficient data since 2026-01-01T08:30:00Z because not evaluated yet.") == (
+        answer["verdict"],
+        answer["sentence"],
+    )
 
 
 def test_who_may_see_an_alarm_may_have_it_explained(open_a_door: Callable[..., Door]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from alarmd.api.context import Access, ApiLimits
 from alarmd.clock import ManualClock
 from alarmd.evaluators.previews import Previews
-from tests.support.rest import ADMIN, ANN, EVE, Door, error_of
+from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
 
 PATH = "/v3/alarms/preview"
 RULE = {"meter_name": "cpu_util", "comparison_operator": "gt", "threshold": 80, "period": 10}
@@ -190,6 +190,16 @@ def test_who_may_create_may_preview(open_a_door: Callable[..., Door]) -> None:
     reads_another = {**RULE, "query": [{"field": "project_id", "value": "p2"}]}
     assert 401 == door.post(PATH, {"type": "threshold", "threshold_rule": reads_another}, headers=ANN).status_code
     assert 400 == door.post(PATH, {**ALARM, "samples": given(1, project_id="p2")}, headers=ANN).status_code
+
+
+def test_alarms_of_other_projects_are_not_seen(open_a_door: Callable[..., Door]) -> None:
+    """What a rule refers to is checked as on creation: nobody learns another's state by trying rules."""
+    door = open_a_door(access=Access.TRUSTED_HEADERS)
+    other = door.post("/v2/alarms", {"name": "o", **ALARM}, headers=BOB).get_json()["alarm_id"]
+    response = door.post(PATH, {"type": "composite", "composite_rule": {"alarm_id": other}}, headers=ANN)
+
+    assert 400 == response.status_code
+    assert "which is not found" in error_of(response)
 
 
 def test_samples_of_other_projects_are_not_seen(open_a_door: Callable[..., Door]) -> None:
