@@ -37,7 +37,7 @@ test: ## Run all tests against the real libvirt, QEMU, PostgreSQL and Redis (TES
 	$(BIN)/pytest -n $(JOBS) --dist loadscope -m "not alone" $(TEST_ARGS) || [ $$? -eq 5 ]  # 5: no such test
 	$(BIN)/pytest -m alone $(TEST_ARGS) || [ $$? -eq 5 ]
 
-test-openstack: ## Meet today's clients, the real Aodh, Heat and Keystone (OPENSTACK_ARGS="tests/openstack -k quota")
+test-openstack: ## Meet today's clients, the real Aodh, Heat, Keystone and Gnocchi (OPENSTACK_ARGS="tests/openstack -k quota")
 	@$(SET_UP) NEEDS="build servers"
 	@deploy/make-openstack-venv.sh
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(OPENSTACK_ARGS)

@@ -64,6 +64,8 @@ def _selector(selector: Selector) -> str:
     if selector.any_of:
         named = ", ".join(f"{metric} of {resource_id}" for resource_id, metric in selector.any_of[:3])
         return f"{named}, …" if len(selector.any_of) > 3 else named
+    if not selector.metric:
+        return "nothing (what it names is not known here)"
     conditions = [f"labels.{name}={value}" for name, value in selector.labels]
     if selector.resource_id is not None:
         conditions.insert(0, selector.resource_id)

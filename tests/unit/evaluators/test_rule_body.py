@@ -149,7 +149,7 @@ def test_s3_no_rule_does_more_than_be_refused(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("type_", sorted(FAMILIES))
 def test_s3_every_rule_reads_its_alarms_project(type_: str) -> None:
-    """Unless an administrator's rule names another, which only threshold rules can."""
+    """Unless an administrator's rule names another."""
     assert FAMILIES[type_].reads_project(normalised(type_), project_id="p1") == "p1"
 
 
