@@ -24,7 +24,6 @@ _NEEDS: dict[Statistic, frozenset[Quantity]] = {
     Statistic.SAMPLE_STDDEV: frozenset({Quantity.SUM, Quantity.SQUARES}),
     Statistic.RATE: frozenset({Quantity.SUM, Quantity.SPAN}),
 }
-_ADDED = frozenset({Quantity.COUNT, Quantity.SUM, Quantity.SPAN})
 
 
 def needs(over_time: Measure, over_members: Measure | None) -> frozenset[Quantity]:
@@ -154,19 +153,18 @@ class Findings:
 
     def _pool_anew(self, quantity: Quantity) -> Any:
         quantities = self._tables.quantities
-        is_there = quantities[Quantity.COUNT] > 0
-        if quantity in _ADDED:
-            return self._reduce(np.add, quantities[quantity])
         if quantity is Quantity.SQUARES:
-            counts = np.maximum(quantities[Quantity.COUNT], 1)
+            count = quantities[Quantity.COUNT]
             mean = self._pool(Quantity.SUM) / np.maximum(self._pool(Quantity.COUNT), 1)
-            apart = np.where(is_there, quantities[Quantity.SUM] / counts - self._spread(mean), 0.0)
-            return self._reduce(np.add, quantities[Quantity.SQUARES] + counts * apart**2)
+            apart = quantities[Quantity.SUM] / np.maximum(count, 1) - self._spread(mean)
+            return self._reduce(np.add, quantities[Quantity.SQUARES] + count * apart**2)
+        if quantity is Quantity.COUNT:
+            return self._reduce(np.add, quantities[quantity])
         if quantity in REDUCES:
-            ufunc, nothing = REDUCES[quantity]
-            return self._reduce(ufunc, np.where(is_there, quantities[quantity], nothing))
+            # What members without samples come to changes nothing.
+            return self._reduce(REDUCES[quantity][0], quantities[quantity])
         is_last = quantity in {Quantity.LAST, Quantity.LAST_AGE}
-        age = np.where(is_there, quantities[Quantity.LAST_AGE if is_last else Quantity.FIRST_AGE], np.nan)
+        age = quantities[Quantity.LAST_AGE if is_last else Quantity.FIRST_AGE]
         if quantity in {Quantity.LAST_AGE, Quantity.FIRST_AGE}:
             return self._reduce(np.fmin if is_last else np.fmax, age)
         return self._by_age(quantities[quantity], age, is_last=is_last)

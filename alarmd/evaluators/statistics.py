@@ -136,12 +136,16 @@ class Columns:
         return self._spans
 
     def _ends(self, quantity: Quantity) -> Floats:
-        """Return the newest or oldest of each period, or its age; of no meaning where there is none."""
+        """Return the newest or oldest of each period, or its age; of no meaning, or NaN, where there is none."""
         is_last = quantity in {Quantity.LAST, Quantity.LAST_AGE}
         step = self.bounds[:-1] if is_last else self.bounds[1:] - 1
-        step = np.clip(step, 0, len(self.values) - 1)
-        source = self.values if quantity in {Quantity.FIRST, Quantity.LAST} else self.ages
-        return np.take_along_axis(source, step, axis=0).astype(np.float64)
+        series = self.values.shape[1]
+        at = step * series + np.arange(series)
+        if quantity in {Quantity.FIRST, Quantity.LAST}:
+            return np.take(self.values, at, mode="clip")
+        ages = np.take(self.ages, at, mode="clip").astype(np.float64)
+        ages[self.bounds[1:] == self.bounds[:-1]] = np.nan
+        return ages
 
     def _squares(self, means: Floats) -> Floats:
         squares = np.empty(means.shape)

@@ -90,7 +90,7 @@ class Sweep:
             densest = max(densest, needed)
             if self.extent.differences is not Differences.NONE:
                 columns = self._differences(columns, members, subjects)
-            columns.fill(tables.quantities, members)
+            columns.fill(tables.quantities, _run(members))
             if subjects.is_kept is not None and (is_kept := subjects.is_kept[members]).any():
                 tables.kept.append((columns.narrowed(is_kept), members[is_kept]))
             at += len(members)
@@ -119,3 +119,11 @@ class Sweep:
         if is_reset_safe and subjects.is_counter is not None:
             changes.restart_at_zero(subjects.is_counter[members], columns.values)
         return changes
+
+
+def _run(members: Index) -> Index | slice:
+    """Return members as a slice where they are one."""
+    first, last = int(members[0]), int(members[-1])
+    if last - first + 1 == len(members) and (members[1:] > members[:-1]).all():
+        return slice(first, last + 1)
+    return members
