@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of every kind that reads values, in one real daemon beside a real Prometheus, from the sample to the webhook."""
+"""Rules of every kind that reads values, in one real daemon beside a real Prometheus: from samples to webhooks."""
 
 import json
 from collections.abc import Iterator
