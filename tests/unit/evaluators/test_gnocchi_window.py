@@ -137,3 +137,24 @@ def test_metrics_by_name_are_one() -> None:
 
     assert [15.0] == values(found)
     assert "Transition to alarm due to 1 samples outside threshold, most recent: 15.0" == found.reason
+
+
+def test_strictly_a_difference_is_taken_from_wherever_the_sample_before_is() -> None:
+    """Gnocchi knows it, however long ago it was; periods that old lend it, and have no values of their own."""
+    samples = [Sample(metric=UTIL, resource=vm("a"), timestamp_s=NOON_S + at, value=at / 10) for at in (0, 100, 590)]
+    rule: dict[str, Any] = {"metric": "cpu_util", "resource_id": "a", "resource_type": "x"}
+    found = decided(GnocchiResources, samples, is_strict=True, aggregation_method="rate:mean", **rule)
+
+    assert [49.0] == values(found)
+    assert [49.0, None, None] == values(
+        decided(
+            GnocchiResources,
+            samples,
+            is_strict=True,
+            aggregation_method="rate:mean",
+            treat_missing_data="not_breaching",
+            evaluation_periods=3,
+            after_s=595,
+            **rule,
+        )
+    )
