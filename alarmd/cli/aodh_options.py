@@ -198,6 +198,8 @@ _KEYSTONE: Mapping[str, _Translate | str] = {
     "memcached_servers": "alarmd remembers tokens in its own memory (keystone.token_cache_s)",
 }
 
+_SERVICE_PROJECT = "the project is named by its id here: gnocchi.service_project_id"
+
 _OPTIONS: Mapping[tuple[str, str], _Translate | str] = {
     ("DEFAULT", "record_history"): _record_history,
     ("DEFAULT", "event_alarm_cache_ttl"): "changes of alarms count at once here",
@@ -225,6 +227,8 @@ _OPTIONS: Mapping[tuple[str, str], _Translate | str] = {
     ("api", "user_alarm_quota"): _integer("api.user_alarm_quota"),
     ("api", "project_alarm_quota"): _integer("api.project_alarm_quota"),
     ("api", "alarm_max_actions"): _max_actions,
+    ("api", "gnocchi_external_project_owner"): _SERVICE_PROJECT,
+    ("api", "gnocchi_external_domain_name"): _SERVICE_PROJECT,
     ("coordination", "backend_url"): _membership,
     ("database", "connection"): _connection,
     ("database", "alarm_history_time_to_live"): _history,
