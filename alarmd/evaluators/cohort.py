@@ -121,6 +121,8 @@ class Cohort:
         for strip in self._strips.values():
             strip.drop(is_dropped)
         for key, units in news.items():
+            # As they lie in memory, more or less.
+            units.sort(key=lambda unit: unit[1][0])
             slots, members, keeps_of = zip(*units, strict=True)
             self._strip(key).add(slots, members, keeps_of)
         self._place()

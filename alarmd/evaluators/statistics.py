@@ -95,7 +95,7 @@ class Columns:
         resets = (self.values < 0) & falling
         self.values[resets] = fell_to[resets]
 
-    def fill(self, into: dict[Quantity, Floats], at: Index | slice) -> None:
+    def fill(self, into: dict[Quantity, Floats], at: slice) -> None:
         """Compute quantities, each into the columns `at` of an array of shape (P, all series)."""
         counts = (self.bounds[1:] - self.bounds[:-1]).astype(np.float64)
         into[Quantity.COUNT][:, at] = counts
@@ -135,7 +135,7 @@ class Columns:
             self._spans /= 1000
         return self._spans
 
-    def _ends(self, quantity: Quantity) -> Floats:
+    def _ends(self, quantity: Quantity) -> Any:
         """Return the newest or oldest of each period, or its age; of no meaning, or NaN, where there is none."""
         is_last = quantity in {Quantity.LAST, Quantity.LAST_AGE}
         step = self.bounds[:-1] if is_last else self.bounds[1:] - 1

@@ -72,16 +72,24 @@ class Sweep:
         ends = np.flatnonzero(np.diff(banks[order], append=-1)) + 1
         start = 0
         for end in ends.tolist():
-            bank = int(banks[order[start]])
-            self._read_bank(rings, bank, order[start:end], subjects, tables)
+            self._read_bank(rings, int(banks[order[start]]), (order, start, end), subjects, tables)
             start = end
+        if (order[1:] < order[:-1]).any():
+            place = np.empty_like(order)
+            place[order] = np.arange(len(order))
+            for quantity, array in tables.quantities.items():
+                tables.quantities[quantity] = array.take(place, axis=1)
         return tables
 
-    def _read_bank(self, rings: Rings, bank: int, chosen: Index, subjects: Subjects, tables: Tables) -> None:
+    def _read_bank(
+        self, rings: Rings, bank: int, run: tuple[Index, int, int], subjects: Subjects, tables: Tables
+    ) -> None:
+        """Fill the tables, in the order of memory, from one place to another."""
         reach, capacity = self._reach.get(bank, _FIRST_REACH), rings.capacity_of(bank)
-        densest = at = 0
-        while at < len(chosen):
-            members = chosen[at : at + max(_SAMPLES_AT_ONCE // reach, 1)]
+        order, at, end = run
+        densest = 0
+        while at < end:
+            members = order[at : min(at + max(_SAMPLES_AT_ONCE // reach, 1), end)]
             columns = self._columns(rings, bank, members, subjects, reach)
             needed = int(columns.bounds[-1].max())
             if needed == min(reach, capacity) < capacity:
@@ -90,7 +98,7 @@ class Sweep:
             densest = max(densest, needed)
             if self.extent.differences is not Differences.NONE:
                 columns = self._differences(columns, members, subjects)
-            columns.fill(tables.quantities, _run(members))
+            columns.fill(tables.quantities, slice(at, at + len(members)))
             if subjects.is_kept is not None and (is_kept := subjects.is_kept[members]).any():
                 tables.kept.append((columns.narrowed(is_kept), members[is_kept]))
             at += len(members)
@@ -119,11 +127,3 @@ class Sweep:
         if is_reset_safe and subjects.is_counter is not None:
             changes.restart_at_zero(subjects.is_counter[members], columns.values)
         return changes
-
-
-def _run(members: Index) -> Index | slice:
-    """Return members as a slice where they are one."""
-    first, last = int(members[0]), int(members[-1])
-    if last - first + 1 == len(members) and (members[1:] > members[:-1]).all():
-        return slice(first, last + 1)
-    return members
