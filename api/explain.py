@@ -23,7 +23,7 @@ from alarmd.api.verdict_schemas import (
 from alarmd.api.wire import wire_time
 from alarmd.evaluators.closeup import CloseUp
 from alarmd.evaluators.explained import ExplainedLeaf
-from alarmd.evaluators.explaining import Explanation, Hours, LastTransition
+from alarmd.evaluators.explanation import Explanation, Hours, LastTransition
 from alarmd.model.alarm import Alarm
 
 blueprint = Blueprint("explain", __name__)

@@ -4,16 +4,16 @@
 Everything is computed anew from the sample log, as a worker does that has just started; nothing is asked of one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import BoundedSemaphore
-from typing import Any
 
 from alarmd.cache.window import Window
 from alarmd.errors import InvalidInput, TooMany, Unavailable
 from alarmd.evaluators.asking import Server
 from alarmd.evaluators.explained import ExplainedLeaf, Explainer
+from alarmd.evaluators.explanation import Change, Explanation, Hours, LastTransition, Verdict, sentence_of
 from alarmd.evaluators.family import RuleFamily, TickedRule
 from alarmd.evaluators.schedule import Schedule
 from alarmd.evaluators.scope import Scope, leaves_of
@@ -35,66 +35,6 @@ _AT_ONCE = 2
 _RETRY_S = 2
 #: How many entries of the history are looked through for the state before the last.
 _LOOKED_THROUGH = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One way in which the state would change."""
-
-    to: State
-    when: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What the rule says just now."""
-
-    state: State
-    reason: str
-    reason_data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hours:
-    """Whether time constraints let an alarm be evaluated, and when that changes."""
-
-    is_open: bool
-    #: None when that is more than a year away.
-    changes_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastTransition:
-    """The newest change of state that is recorded."""
-
-    at: datetime
-    #: None when nothing older is recorded.
-    previous: str | None
-    current: str
-    reason: str
-    #: What it was found from; None when nobody evaluated it, as when it was set by hand.
-    evidence: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Why an alarm is in its state."""
-
-    at: datetime
-    #: The rule in words.
-    rule: str
-    #: The whole in one sentence.
-    sentence: str
-    #: None for alarms that are not evaluated from samples or answers.
-    verdict: Verdict | None
-    #: How the rules of a composite are combined, empty otherwise.
-    form: str
-    leaves: tuple[ExplainedLeaf, ...]
-    changes: tuple[Change, ...]
-    #: None without time constraints.
-    hours: Hours | None
-    last: LastTransition | None
-    notes: tuple[str, ...]
 
 
 class Explanations:
@@ -138,7 +78,7 @@ class Explanations:
         return Explanation(
             at=now,
             rule=words,
-            sentence=_sentence(alarm, found, hours),
+            sentence=sentence_of(alarm, found.verdict if found else None, found.changes if found else (), hours),
             verdict=found.verdict if found else None,
             form=found.form if found else "",
             leaves=found.leaves if found else (),
@@ -285,39 +225,6 @@ def _hours(alarm: Alarm, now: datetime) -> Hours | None:
     return Hours(is_open=is_open, changes_at=None)
 
 
-def _sentence(alarm: Alarm, found: _Found | None, hours: Hours | None) -> str:
-    """Return in one sentence why an alarm is in its state and what would change that."""
-    parts = [f"It is in {alarm.state} since {_words(alarm.state_timestamp)} because {_because(alarm.state_reason)}"]
-    if hours is not None and not hours.is_open:
-        until = f" before {_words(hours.changes_at)}" if hours.changes_at else ""
-        parts.append(f"its time constraints are closed, so nothing changes{until}")
-    elif found is not None:
-        if found.verdict.state is not alarm.state:
-            parts.append(f"as things are now it goes to {found.verdict.state}")
-        ways: dict[State, list[str]] = {}
-        for change in found.changes:
-            ways.setdefault(change.to, []).append(change.when)
-        parts += [f"it would go to {to} with {_either(whens)}" for to, whens in ways.items()]
-    return "; ".join(parts) + "."
-
-
-def _either(whens: Sequence[str]) -> str:
-    more = f", or {len(whens) - 2} more ways" if len(whens) > 2 else ""
-    return " or ".join(whens[:2]) + more
-
-
-def _because(reason: str) -> str:
-    """Return a stored reason as the end of a sentence: without what the sentence has said."""
-    _, is_split, rest = reason.partition(" due to ")
-    if is_split and reason.startswith(("Transition to ", "Remaining as ")):
-        return rest.rstrip(".")
-    return (reason[:1].lower() + reason[1:]).rstrip(".") or "nothing was said"
-
-
 def _state_in(change: AlarmChange) -> str | None:
     state = change.detail.get("state")
     return state if isinstance(state, str) else None
-
-
-def _words(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -243,6 +243,7 @@ def test_alarms_that_are_not_evaluated_from_samples_say_so(door: Door) -> None:
         kept["notes"]
     )
     assert ["It is disabled: it is not evaluated, and keeps its state."] == disabled["notes"]
+    assert disabled["sentence"].endswith("; it is disabled, so nothing changes.")
     assert (None, [], None) == (event["verdict"], event["rules"], kept["verdict"])
 
 

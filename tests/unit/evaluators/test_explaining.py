@@ -13,7 +13,8 @@ from alarmd.cache.log import LogLimits
 from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import Window
 from alarmd.clock import ManualClock
-from alarmd.evaluators.explaining import Explanation, Explanations
+from alarmd.evaluators.explaining import Explanations
+from alarmd.evaluators.explanation import Explanation
 from alarmd.evaluators.in_words import rule_in_words
 from alarmd.evaluators.plan import Plan
 from alarmd.evaluators.surroundings import Surroundings
