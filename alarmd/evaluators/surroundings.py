@@ -73,5 +73,6 @@ def plan_options(settings: Settings, *, count_results: bool = False) -> PlanOpti
     return PlanOptions(
         lateness_s=settings.window.lateness_s,
         repeat_interval_s=settings.evaluator.repeat_interval_s,
+        member_memory_s=settings.evaluator.member_memory_s,
         count_results=count_results,
     )

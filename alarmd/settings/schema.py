@@ -173,6 +173,7 @@ class EvaluatorSettings(Section):
     tick_s: Seconds = 1.0
     workers: PositiveInt = 1
     repeat_interval_s: Seconds = 60.0
+    member_memory_s: SecondsOrZero = 600.0
     count_results: bool = False
     count_interval_s: Seconds = 10.0
     membership_url: SecretStr | None = None
