@@ -170,15 +170,21 @@ class Bank:
         first, last = int(rows[0]), int(rows[-1])
         start = first // _LANES
         blocks = slice(start, last // _LANES + 1)
-        is_whole = last - first + 1 == len(rows)
-        lanes: slice | Rows = rows - start * _LANES
-        if is_whole:
-            lanes = slice(first - start * _LANES, last + 1 - start * _LANES)
         steps = (head - np.arange(1, length + 1)) % self.capacity
+        low: NDArray[Any]
+        high: NDArray[Any]
+        values: NDArray[Any]
         low, high, values = (
-            self._blocks(column)[blocks].transpose(1, 0, 2)[steps].reshape(length, -1)[:, lanes]
+            self._blocks(column)[blocks].transpose(1, 0, 2)[steps].reshape(length, -1)
             for column in (self._low, self._high, self._values)
         )
+        offset = start * _LANES
+        if last - first + 1 == len(rows):
+            lanes = slice(first - offset, last + 1 - offset)
+            low, high, values = low[:, lanes], high[:, lanes], values[:, lanes]
+        else:
+            # Unlike an index, it leaves the samples of a step side by side.
+            low, high, values = (one.take(rows - offset, axis=1) for one in (low, high, values))
         return _age(newest, low, high, self.mask), values
 
     def _ages(self, at: Rows, newest: NDArray[np.uint32] | np.uint32) -> NDArray[np.uint32]:

@@ -138,7 +138,8 @@ class Column:
     def found(self, one: Pass, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
         """Return the values of units in each period, NaN where there is none that counts, and why others do not."""
         method, findings = self.method, one.findings
-        values = findings.values(method.over_time, method.over_members)[: self.periods, index]
+        values = findings.values(method.over_time, method.over_members)[: self.periods]
+        values = values if isinstance(index, slice) else values.take(index, axis=1)
         if method.scale != 1.0:
             values = values * method.scale
         why = {EMPTY: np.isnan(values)}

@@ -116,7 +116,8 @@ class Columns:
 
     def narrowed(self, chosen: Flags) -> "Columns":
         """Return some of the series alone."""
-        return Columns(self.values[:, chosen], self.ages[:, chosen], self.bounds[:, chosen])
+        at = np.flatnonzero(chosen)
+        return Columns(self.values.take(at, axis=1), self.ages.take(at, axis=1), self.bounds.take(at, axis=1))
 
     def scatter(self, put: Callable[[int, Index, Index, Floats], None]) -> None:
         """Hand out all samples, period by period: period, series, place in the period, values."""
