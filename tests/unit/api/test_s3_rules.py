@@ -41,8 +41,9 @@ JUDGED: dict[str, Row] = {
     "threshold": Row(MANDATORY, FLOATS, ["high", [], "nan", None]),
     "aggregation_method": Row(MANDATORY, same("mean", "rate:mean", "last", "95pct"), ["avg", "", 5, None]),
     "comparison_operator": COMPARED,
-    "evaluation_periods": Row(1, [(1, 1), (100, 100), ("60", 60), (60.5, 60), (None, 1)], [0, 101, -1, "x", []]),
-    "granularity": Row(60, [(1, 1), (31_536_000, 31_536_000), ("300", 300), (None, 60)], [0, 31_536_001, "x"]),
+    # As far as an hour's window goes; the bounds of what Aodh takes are tested with the families.
+    "evaluation_periods": Row(1, [(1, 1), (58, 58), ("50", 50), (50.5, 50), (None, 1)], [0, 59, 101, -1, "x", []]),
+    "granularity": Row(60, [(1, 1), (1_200, 1_200), ("300", 300), (None, 60)], [0, 1_201, 31_536_001, "x"]),
 }
 #: Attributes that other types have, and these not.
 UNKNOWN = ["exclude_outliers", "period", "statistic", "colour"]
