@@ -154,9 +154,7 @@ class Columns:
             low, high = self._lowest[period], self._highest[period + 1]
             apart = self.values[low:high] - mean
             apart *= apart
-            steps = np.arange(low, high)[:, None]
-            is_in = (steps >= self.bounds[period]) & (steps < self.bounds[period + 1])
-            squares[period] = np.add.reduce(np.where(is_in, apart, 0.0), axis=0)
+            self._reduce_period(apart, period, Quantity.SQUARES, squares[period], first=low)
         return squares
 
     def _reduce(self, values: Floats, quantity: Quantity) -> Floats:
@@ -169,11 +167,15 @@ class Columns:
             return self._reduce_turned(values, ufunc, nothing)
         result = np.empty((len(self.bounds) - 1, values.shape[1]))
         for period in range(len(result)):
-            self._reduce_period(values, period, ufunc, nothing, result[period])
+            self._reduce_period(values, period, quantity, result[period])
         return result
 
-    def _reduce_period(self, values: Floats, period: int, ufunc: np.ufunc, nothing: float, into: Floats) -> None:
-        """Reduce one period: the columns that all series have in it as they are, those that only some have masked."""
+    def _reduce_period(self, values: Floats, period: int, quantity: Quantity, into: Floats, *, first: int = 0) -> None:
+        """Reduce one period: the columns that all series have in it as they are, those that only some have masked.
+
+        `first` is the column that `values` begin with.
+        """
+        ufunc, nothing = REDUCES[quantity]
         begins, ends = self.bounds[period], self.bounds[period + 1]
         low, sure = self._lowest[period], self._highest[period]
         until, high = self._lowest[period + 1], self._highest[period + 1]
@@ -181,14 +183,14 @@ class Columns:
             sure = until = high
         into[:] = nothing
         if sure < until:
-            ufunc.reduce(values[sure:until], axis=0, out=into)
+            ufunc.reduce(values[sure - first : until - first], axis=0, out=into)
         for step in range(low, sure):
             is_in = begins <= step
             if step >= self._lowest[period + 1]:
                 is_in &= ends > step
-            ufunc(into, np.where(is_in, values[step], nothing), out=into)
+            ufunc(into, np.where(is_in, values[step - first], nothing), out=into)
         for step in range(until, high):
-            ufunc(into, np.where(ends > step, values[step], nothing), out=into)
+            ufunc(into, np.where(ends > step, values[step - first], nothing), out=into)
 
     def _reduce_turned(self, values: Floats, ufunc: np.ufunc, nothing: float) -> Floats:
         """Reduce series whose periods lie far apart: each by itself, one after the other."""
