@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cells: rules over the window that differ only in what they watch and in their threshold, as columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +33,8 @@ _RECOVERY: dict[str, type[np.generic]] = {"recovery": np.float64}
 
 _ALARM = STATE_CODES[State.ALARM]
 
-#: Returns what a value a period was computed from, by the place of a unit.
-Evidence = Callable[[int], Mapping[str, Any]]
+#: Returns what the values of units were found from, by their places.
+Evidence = Callable[[Sequence[int]], Sequence[Mapping[str, Any]]]
 
 
 class CellKey(NamedTuple):
@@ -129,8 +129,9 @@ class Cell:
             rows = slice(start, min(start + _ROWS_AT_ONCE, len(self.roster)))
             is_alarm = self.roster.column("state")[rows] == _ALARM if shape.depends_on_state else None
             judged = _judge(shape, self.roster.column, rows, sight, is_alarm)
-            for turn in self.roster.turns(rows, judged.outcome, judged.evaluated, now_ms=now_ms):
-                unit = self.unit(turn.row)
+            turns = self.roster.turns(rows, judged.outcome, judged.evaluated, now_ms=now_ms)
+            units = [self.unit(turn.row) for turn in turns]
+            for turn, unit, evidence in zip(turns, units, sight.evidence(units), strict=True):
                 latest = float(sight.points.values[0][unit])
                 words = reason_of(
                     previous=STATES[turn.previous],
@@ -140,7 +141,7 @@ class Cell:
                     wanted=shape.evaluation_periods,
                     latest=None if np.isnan(latest) else latest,
                 )
-                found.append(self.roster.found(turn, words, sight.evidence(unit)))
+                found.append(self.roster.found(turn, words, evidence))
         return found
 
 

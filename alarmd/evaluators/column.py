@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns: the values of all units that are read by one method over the same number of periods, by place."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -125,14 +126,15 @@ class Column:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""
         return max(self.periods * moment.length_ms, self._member_memory_ms)
 
-    def read_alone(self, unit: Unit, rings: Rings, moment: Moment) -> Pass:
-        """Read one unit, which has series."""
+    def read_alone(self, units: Sequence[Unit], rings: Rings, moment: Moment) -> Pass:
+        """Read some units, which have series, beside what is kept."""
         strip = self.cohort.strip_for(self.periods)
         strip.wanted = needs(self.method.over_time, self.method.over_members)
-        strip.add([0], [list(unit.members)], [isinstance(self.method.over_time, Percentile)])
+        keeps = isinstance(self.method.over_time, Percentile)
+        strip.add(range(len(units)), [list(unit.members) for unit in units], [keeps] * len(units))
         found = strip.look(rings, moment, since_turn=0)
         if found is None:
-            raise RuntimeError("a unit that is new to a strip was not looked at")
+            raise RuntimeError("units that are new to a strip were not looked at")
         return found
 
     def found(self, one: Pass, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:

@@ -5,14 +5,14 @@ Every node, leaves included, has a slot. A node says "at least so many of those 
 to do: how many of the nodes below are in alarm, and how many are ok. A leaf that is neither leaves that open.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alarmd.evaluators.roster import Found, Roster
+from alarmd.evaluators.roster import Found, Roster, Turn
 from alarmd.evaluators.transition_table import OUTCOMES, STATE_CODES, STATES
 from alarmd.evaluators.wording import composite_reason
 from alarmd.model.alarm import AlarmId, State
@@ -100,6 +100,10 @@ class _Composite:
     form: str
 
 
+#: Returns what the outcomes of leaves were found from, by their slots.
+LeafEvidence = Callable[[Sequence[PlacedLeaf]], Mapping[int, Mapping[str, Any]]]
+
+
 class Composites:
     """All composite alarms of a plan. Not safe for use by several threads."""
 
@@ -182,10 +186,10 @@ class Composites:
                 self._nodes["outcome"][slot] = outcome
                 self.has_news = True
 
-    def find(self, evidence: Any, *, now_ms: float) -> list[Found]:
+    def find(self, evidence: LeafEvidence, *, now_ms: float) -> list[Found]:
         """Return the alarms of which something is to be said, from the outcomes of their leaves.
 
-        `evidence` returns what the outcome of a placed leaf was found from.
+        `evidence` returns what the outcomes of leaves were found from, by their slots.
         """
         self.has_news = False
         if not len(self.roster):
@@ -194,10 +198,12 @@ class Composites:
         truth = self._truth()
         root = truth[self.roster.column("root")[rows]]
         outcome = _OUTCOME_OF[root]
-        return [self._found(turn.row, turn, evidence) for turn in self.roster.turns(rows, outcome, None, now_ms=now_ms)]
+        turns = self.roster.turns(rows, outcome, None, now_ms=now_ms)
+        seen = evidence([leaf for turn in turns for leaf in self.leaves(turn.row)])
+        return [self._found(turn, seen) for turn in turns]
 
-    def _found(self, row: int, turn: Any, evidence: Any) -> Found:
-        root = self._root(row)
+    def _found(self, turn: Turn, evidence: Mapping[int, Mapping[str, Any]]) -> Found:
+        root = self._root(turn.row)
         composite = self._composites[root]
         current = STATES[turn.current]
         wanted = {State.ALARM: _ALARM, State.OK: _OK}.get(current, _NEITHER)
@@ -209,7 +215,7 @@ class Composites:
         ]
         words = composite_reason(composite.form, STATES[turn.previous], current, causative)
         seen = {
-            f"rule{number}": {"counts_for": _NAMES[truth[one.slot]], **evidence(one)}
+            f"rule{number}": {"counts_for": _NAMES[truth[one.slot]], **evidence.get(one.slot, {})}
             for number, one in enumerate(composite.leaves, 1)
         }
         return self.roster.found(turn, words, {"rules": seen})

@@ -171,7 +171,7 @@ class Explainer:
         rules.compute(now=self._now)
         outcomes = np.zeros(1, np.int8)
         rules.fill_leaves(outcomes, np.array([STATE_CODES[state]], np.int8), watched_s=np.inf)
-        return Outcome(int(outcomes[0])), rules.leaf_evidence(0)
+        return Outcome(int(outcomes[0])), rules.leaf_evidence([0])[0]
 
     def _reference(self, rule: AlarmReference, kept: Mapping[str, Any]) -> ExplainedLeaf:
         other = self._others.get(AlarmId(rule.alarm_id))

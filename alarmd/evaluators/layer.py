@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers: all units that are read in periods of one length on one alignment."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,12 @@ class Layer:
             return column.points(self._window.rings, self._moment, wanted=wanted, missing=missing)
 
     def evidence(
-        self, place: int, method: Method, *, periods: int, wanted: int, missing: MissingData
-    ) -> dict[str, Any]:
-        """Return what the values at a place were found from, fit for JSON."""
+        self, places: Sequence[int], method: Method, *, periods: int, wanted: int, missing: MissingData
+    ) -> list[dict[str, Any]]:
+        """Return what the values at some places were found from, fit for JSON."""
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return evidence_of(column, place, self._window, self._moment, wanted=wanted, missing=missing)
+            return evidence_of(column, places, self._window, self._moment, wanted=wanted, missing=missing)
 
     def _extent(self, method: Method, periods: int) -> Extent:
         """Return what is read for a method. Differences end where the periods do, so they are not shared."""

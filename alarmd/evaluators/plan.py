@@ -6,6 +6,7 @@ Rules over the window are cells of columns (`window_rules`), rules whose values 
 kinds (`timetable`). A pass costs no Python step an alarm, only one for each change it finds.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import floor, inf
@@ -204,11 +205,11 @@ class Plan:
     def _find_composites(self, now: datetime) -> list[Found]:
         return self._composites.find(self._leaf_evidence, now_ms=now.timestamp() * 1000)
 
-    def _leaf_evidence(self, placed: PlacedLeaf) -> Any:
-        rule = placed.leaf.rule
-        if isinstance(rule, WindowRule):
-            return self._window_rules.leaf_evidence(placed.slot)
-        return {} if isinstance(rule, AlarmReference) else self._asked.leaf_evidence(placed.slot)
+    def _leaf_evidence(self, leaves: Sequence[PlacedLeaf]) -> Mapping[int, Mapping[str, Any]]:
+        reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]
+        asking = [one.slot for one in leaves if not isinstance(one.leaf.rule, WindowRule | AlarmReference)]
+        asked = {slot: self._asked.leaf_evidence(slot) for slot in asking}
+        return self._window_rules.leaf_evidence(reading) | asked
 
     def _follow_timetable(self, now: datetime) -> None:
         """Open and close what the time constraints say."""

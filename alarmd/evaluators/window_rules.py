@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules over the window: of alarms and of leaves of composites, in cells over layers of units."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -96,10 +96,16 @@ class WindowRules:
         for cell in self._leaf_cells.values():
             cell.fill(into, states, self._sight(cell.seat, watched_s))
 
-    def leaf_evidence(self, slot: int) -> Mapping[str, Any]:
-        """Return what the outcome of a leaf was found from."""
-        cell, row = self._leaves[slot]
-        return self._evidence(cell.seat, cell.unit(row))
+    def leaf_evidence(self, slots: Iterable[int]) -> dict[int, Mapping[str, Any]]:
+        """Return what the outcomes of leaves were found from."""
+        by_cell: dict[LeafCell, list[int]] = {}
+        for slot in slots:
+            by_cell.setdefault(self._leaves[slot][0], []).append(slot)
+        found: dict[int, Mapping[str, Any]] = {}
+        for cell, of_cell in by_cell.items():
+            units = [cell.unit(self._leaves[slot][1]) for slot in of_cell]
+            found.update(zip(of_cell, self._evidence(cell.seat, units), strict=True))
+        return found
 
     def _join(self, rule: WindowRule) -> tuple[Seat, int]:
         periods = periods_read(rule, lateness_s=self._lateness_s)
@@ -117,13 +123,16 @@ class WindowRules:
         patience_s = layer.period_s * (judged + layer.is_aligned) + self._lateness_s
         return Sight(
             points=layer.points(method, periods=periods, wanted=shape.reach, missing=shape.missing),
-            evidence=lambda unit: self._evidence(seat, unit),
+            evidence=lambda units: self._evidence(seat, units),
             believe_silence=watched_s > patience_s,
         )
 
-    def _evidence(self, seat: Seat, unit: int) -> Mapping[str, Any]:
-        if not self._evidence_left:
-            return {}
-        self._evidence_left -= 1
+    def _evidence(self, seat: Seat, units: Sequence[int]) -> list[Mapping[str, Any]]:
+        distinct = list(dict.fromkeys(units))[: self._evidence_left]
+        self._evidence_left -= len(distinct)
+        if not distinct:
+            return [{}] * len(units)
         layer, (method, periods, shape), _ = seat
-        return layer.evidence(unit, method, periods=periods, wanted=shape.reach, missing=shape.missing)
+        told = layer.evidence(distinct, method, periods=periods, wanted=shape.reach, missing=shape.missing)
+        found: dict[int, Mapping[str, Any]] = dict(zip(distinct, told, strict=True))
+        return [found.get(unit, {}) for unit in units]

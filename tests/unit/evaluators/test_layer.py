@@ -165,8 +165,8 @@ class Twins:
     def _check_evidence(self, asked: Asked, expected: ReadValues) -> None:
         """Hold what is told of a unit against the reference."""
         layer, place = self.seats[asked]
-        evidence = layer.evidence(
-            place, Method.of(asked.reading), periods=asked.periods, wanted=asked.wanted, missing=asked.missing
+        [evidence] = layer.evidence(
+            [place], Method.of(asked.reading), periods=asked.periods, wanted=asked.wanted, missing=asked.missing
         )
         watermark_s = None if expected.watermark_ms is None else expected.watermark_ms / 1000
         told = [one["value"] for one in evidence["periods"]] or [None] * asked.periods
