@@ -2,8 +2,8 @@
 """A mix of alarms as a cloud has them: on machines, on groups of machines, and combined.
 
 Projects are of very different sizes, and so are the groups of machines in them: between 10 and 500 members, which a
-label tells. Each machine belongs to a group of either kind at most. The machines of a group, and of a project, stand on
-any hosts.
+label tells: each machine belongs to the group that scales it. The machines of a group, and of a project, stand on any
+hosts.
 """
 
 from bisect import bisect_left, bisect_right
@@ -39,7 +39,7 @@ PROJECTS = 1_000
 #: How unequal projects are: the spread of the logarithms of their sizes.
 _UNEQUAL = 1.5
 _SMALLEST_GROUP, _LARGEST_GROUP = 10, 500
-_GROUP_LABELS = ("stack", "role")
+_GROUP_LABEL = "server_group"
 
 _STATISTICS = (
     Statistic.AVG,
@@ -50,8 +50,8 @@ _STATISTICS = (
     Statistic.LAST,
     Statistic.STDDEV,
 )
-_PERIODS_S = (20, 30, 60, 120)
-_EVALUATION_PERIODS = (1, 2, 3, 4, 5)
+_PERIODS_S = (30, 60, 120)
+_EVALUATION_PERIODS = (1, 2, 3)
 _PERCENTS = (50.0, 90.0, 95.0, 99.0)
 #: What a machine's load is, and how much it varies: in a minute, and between machines. See `fleet`.
 _MEAN, _NOISE, _SWING = 50.0, 2.0, 30.0 / sqrt(2)
@@ -102,7 +102,7 @@ class Machines:
             for number in range(projects)
             if (found := np.flatnonzero(self._project_of == number).tolist())
         }
-        groups = [group for label in _GROUP_LABELS for group in self._groups(label)]
+        groups = self._groups(_GROUP_LABEL)
         #: By their sizes.
         self.groups = sorted(groups, key=lambda group: len(group.members))
         labels: dict[int, Labels] = {}
