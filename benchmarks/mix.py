@@ -175,7 +175,11 @@ class Mix:
             return self._window_rule(
                 selector, combination, over_time=Statistic.AVG, over_members=percentile, members=len(group.members)
             )
-        return self._window_rule(selector, combination, over_time=combination.statistic, members=len(group.members))
+        # The last sample of a group is that of whichever member happens to come last: nobody would watch that.
+        across = Statistic.AVG if combination.statistic is Statistic.LAST else None
+        return self._window_rule(
+            selector, combination, over_time=combination.statistic, over_members=across, members=len(group.members)
+        )
 
     def _window_rule(
         self,
