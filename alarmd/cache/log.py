@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam of the sample log: the only way from a producer of samples to an evaluator.
 
-The log is cut into shards. Within a shard entries have an order, and a reader that keeps a cursor sees each entry
-once, in that order, however many writers there are. Old entries go when they pass the age or the size that the
-operator set; a reader that was away for longer than that simply goes on with the oldest entry left.
+The log is cut into shards. Within a shard samples have an order, and a reader that keeps a cursor sees each sample of
+its shards once, in that order, however many writers there are. Old entries go when they pass the age or the size that
+the operator set; a reader that was away for longer than that simply goes on with the oldest entry left.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,9 +25,11 @@ Cursor = dict[Shard, Position]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One batch of one shard, as it stands in the log."""
+    """One batch, or what of it lies in the shards that its reader follows."""
 
-    shard: Shard
+    #: The shard that it is of, or those that its reader was looking for in it when it is of many.
+    shards: frozenset[Shard]
+    #: Where it stands, for those who look for it.
     position: Position
     batch: Batch
 
@@ -57,7 +59,7 @@ class SampleLog(Protocol):
     """An append-only, bounded log of batches. Safe to use from several threads and processes."""
 
     def append(self, batches: Iterable[Batch]) -> int:
-        """Split batches by shard and append them; return how many samples they hold.
+        """Append batches, to be read by those who follow their shards; return how many samples they hold.
 
         When it returns, the samples survive the death of any alarmd process. All or nothing.
         Raises `LogUnavailable`.
@@ -65,6 +67,8 @@ class SampleLog(Protocol):
 
     def read(self, cursor: Mapping[Shard, Position], *, limit: int) -> tuple[Sequence[Entry], Cursor]:
         """Return up to `limit` entries after the cursor, in order within each shard, and the cursor behind them.
+
+        Of a batch with resources of many shards an entry holds those of the shards that the cursor follows.
 
         Never blocks for new entries; as long as there are more, it returns as many as it may. An entry that cannot be
         decoded is skipped, logged and counted.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine of the sample log past one machine: Redis Streams (Redis 6.2 or later, or Valkey), one stream a shard.
+"""The engine of the sample log past one machine: Redis Streams (Redis 6.2 or later, or Valkey), one a partition.
 
-A position is the id of a stream's entry, which begins with the moment of its append on the server's clock. All shards
-of an append go in one MULTI, so the streams must live on one server (with or without replicas), not on a cluster.
-What Redis has taken survives any alarmd process; how it survives Redis itself is Redis' own setting (`appendonly`).
+A position is two ids, one in the shard's stream and one in that of mixed entries; an id begins with the moment of the
+append on the server's clock. All parts of an append go in one MULTI, so the streams must live on one server (with or
+without replicas), not on a cluster. What Redis has taken survives any alarmd process; how it survives Redis itself is
+Redis' own setting (`appendonly`).
 
 How it is bounded: `trim` drops by the moment of the append, which no sample is later than by more than the clocks
 differ, and then measures the streams in Redis' memory and shortens the fullest ones. A writer measures by itself
@@ -25,18 +26,18 @@ from redis.retry import Retry
 
 from alarmd.cache.codec import Decoder, Undecodable, encode, timestamp_ms_of
 from alarmd.cache.log import Cursor, Entry, LogLimits, LogPlugin, LogStats, Position
-from alarmd.cache.share import TRIM_TO, fair_share
+from alarmd.cache.mixed import PARTITIONS, Excerpts, Partition, parts_of, shares
+from alarmd.cache.redis_streams import BATCH, Row, Streams, fields_of, start_at
+from alarmd.cache.share import TRIM_TO
 from alarmd.clock import Clock
 from alarmd.errors import LogUnavailable, SettingsError
 from alarmd.model.samples import Batch
-from alarmd.model.shard import Shard, all_shards
+from alarmd.model.shard import Shard
 from alarmd.plugins import Options
 from alarmd.telemetry import ENTRIES_UNREADABLE, LOG_TRIMMED
 
 _log: Final = structlog.get_logger()
 
-#: The one field of an entry.
-_FIELD: Final = b"b"
 #: A writer measures the log when it has appended this part of the limit.
 _MEASURE_EVERY: Final = 1 / 16
 #: How often `trim` shortens the streams before it leaves the rest to its next turn. Entries of different sizes make
@@ -67,6 +68,7 @@ class RedisLog:
         self._limits = limits
         self._options = options
         self._decoder = Decoder(max_resources=options.remembered_resources)
+        self._excerpts = Excerpts(max_resources=options.remembered_resources)
         self._unmeasured_bytes = 0
         try:
             self._place = _place_of(options.url)
@@ -78,6 +80,7 @@ class RedisLog:
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=False,
             )
+            self._streams = Streams(self._redis, self._key)
         except ValueError:
             # Neither the URL nor the error is shown: both may hold a password, and parts of it.
             raise SettingsError(
@@ -94,10 +97,10 @@ class RedisLog:
             pipeline = self._redis.pipeline(transaction=True)
             for batch in batches:
                 count += batch.point_count
-                for shard, part in batch.by_shard():
-                    payload = encode(part)
+                for part in parts_of(batch):
+                    payload = encode(part.batch)
                     size += len(payload)
-                    pipeline.xadd(self._key(shard), {_FIELD: payload})
+                    pipeline.xadd(self._key(part.partition), fields_of(payload, part.shards))  # type: ignore[arg-type]
             if size > self._limits.max_bytes * TRIM_TO:
                 raise LogUnavailable(
                     f"{size} bytes of samples at once do not fit into a log of {self._limits.max_bytes} bytes. "
@@ -110,36 +113,24 @@ class RedisLog:
         return count
 
     def read(self, cursor: Mapping[Shard, Position], *, limit: int) -> tuple[Sequence[Entry], Cursor]:
-        behind = dict(cursor)
-        entries: list[Entry] = []
-        # Those furthest behind come first: when there is more than the limit allows, all shards advance alike.
-        pending = sorted(behind, key=lambda shard: _order(behind[shard]))
-        left = limit
+        if not cursor:
+            return [], {}
         with self._answering():
-            while pending and left > 0:
-                asked, pending = pending[:left], pending[left:]
-                # Redis counts per stream, we count over all.
-                per_stream = max(1, left // len(asked))
-                for shard, rows in self._rows_after({shard: behind[shard] for shard in asked}, per_stream):
-                    entries.extend(self._entries_of(shard, rows))
-                    behind[shard] = Position(rows[-1][0].decode())
-                    left -= len(rows)
-                    if len(rows) == per_stream:
-                        pending.append(shard)
-        return entries, behind
+            rows, behind = self._streams.read(cursor, limit=limit)
+        return list(self._entries_of(rows)), behind
 
     def start_of(self, shards: Iterable[Shard], *, since_s: float) -> Cursor:
         # Samples are appended after they were true, so an entry from before that moment is older than it, unless the
         # clock that stamped them runs ahead.
         start_ms = max(0, int((since_s - self._options.clock_skew_s) * 1000) - 1)
-        return dict.fromkeys(shards, Position(f"{start_ms}-0"))
+        return dict.fromkeys(shards, start_at(start_ms))
 
     def trim(self, *, now_s: float) -> int:
         before_ms = max(0, int((now_s - self._limits.retention_s) * 1000))
         with self._answering():
             pipeline = self._redis.pipeline(transaction=False)
-            for shard in all_shards():
-                pipeline.xtrim(self._key(shard), minid=f"{before_ms}-0", approximate=False)
+            for partition in PARTITIONS:
+                pipeline.xtrim(self._key(partition), minid=f"{before_ms}-0", approximate=False)
             dropped = int(sum(pipeline.execute()))
         return dropped + self._make_room()
 
@@ -147,13 +138,13 @@ class RedisLog:
         with self._answering():
             lengths, sizes = self._measure()
             pipeline = self._redis.pipeline(transaction=False)
-            for shard in lengths:
-                pipeline.xrange(self._key(shard), count=1)
+            for partition in lengths:
+                pipeline.xrange(self._key(partition), count=1)
             heads = [head for reply in pipeline.execute() for head in reply]
         moments_ms = []
         for _, fields in heads:
             try:
-                moments_ms.append(timestamp_ms_of(fields.get(_FIELD, b"")))
+                moments_ms.append(timestamp_ms_of(fields.get(BATCH, b"")))
             except Undecodable:
                 continue  # it has been logged by its readers
         oldest_s = min(moments_ms) / 1000 if moments_ms else None
@@ -162,28 +153,20 @@ class RedisLog:
     def close(self) -> None:
         self._redis.close()
 
-    def _key(self, shard: Shard) -> str:
-        return f"{self._options.prefix}{shard}"
+    def _key(self, partition: Partition) -> str:
+        return f"{self._options.prefix}{partition}"
 
-    def _rows_after(
-        self, cursor: Mapping[Shard, Position], per_stream: int
-    ) -> Iterator[tuple[Shard, list[tuple[bytes, dict[bytes, bytes]]]]]:
-        """Yield each stream that holds more, with up to `per_stream` of its rows after the cursor."""
-        shards = {self._key(shard).encode(): shard for shard in cursor}
-        reply: Any = self._redis.xread({self._key(shard): cursor[shard] for shard in cursor}, count=per_stream)
-        # The client gives pairs or a mapping, depending on the protocol it speaks.
-        for key, rows in dict(reply or ()).items():
-            yield shards[key], rows
-
-    def _entries_of(self, shard: Shard, rows: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[Entry]:
-        for position, fields in rows:
+    def _entries_of(self, rows: Iterable[Row]) -> Iterator[Entry]:
+        for row in rows:
             try:
-                batch = self._decoder.decode(fields.get(_FIELD, b""))
+                batch = self._decoder.decode(row.fields.get(BATCH, b""))
             except Undecodable as error:
-                _log.warning("entry_skipped", shard=shard, position=position.decode(), reason=str(error))
+                _log.warning("entry_skipped", partition=row.partition, position=row.place, reason=str(error))
                 ENTRIES_UNREADABLE.inc()
                 continue
-            yield Entry(shard=shard, position=Position(position.decode()), batch=batch)
+            entry = self._excerpts.entry(row.partition, row.place, batch, row.wanted)
+            if entry is not None:
+                yield entry
 
     def _measure_after(self, appended_bytes: int) -> None:
         self._unmeasured_bytes += appended_bytes
@@ -197,35 +180,33 @@ class RedisLog:
             _log.warning("log_not_measured", reason=error.message)
 
     def _make_room(self) -> int:
-        """Drop the oldest entries of the fullest shards while the log is past its size; return how many."""
+        """Drop the oldest entries of the fullest partitions while the log is past its size; return how many."""
         dropped = 0
         with self._answering():
             for _ in range(_MAX_ROUNDS):
                 lengths, sizes = self._measure()
                 if sum(sizes.values()) <= self._limits.max_bytes:
                     break
-                share = fair_share(sizes.values(), budget=int(self._limits.max_bytes * TRIM_TO))
                 pipeline = self._redis.pipeline(transaction=False)
-                for shard, size in sizes.items():
-                    if size > share:
-                        keep = lengths[shard] * share // size
-                        pipeline.xtrim(self._key(shard), maxlen=keep, approximate=False)
+                for partition, share in shares(sizes, budget=int(self._limits.max_bytes * TRIM_TO)).items():
+                    if sizes[partition] > share:
+                        keep = lengths[partition] * share // sizes[partition]
+                        pipeline.xtrim(self._key(partition), maxlen=keep, approximate=False)
                 dropped += sum(pipeline.execute())
         if dropped:
             _log.warning("log_full", max_bytes=self._limits.max_bytes, dropped=dropped)
         return dropped
 
-    def _measure(self) -> tuple[dict[Shard, int], dict[Shard, int]]:
+    def _measure(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
         """Return how many entries each stream holds, and how many bytes of Redis' memory they take."""
-        shards = sorted(all_shards())
         pipeline = self._redis.pipeline(transaction=False)
-        for shard in shards:
-            pipeline.xlen(self._key(shard))
+        for partition in PARTITIONS:
+            pipeline.xlen(self._key(partition))
             # Zero samples means all of them. Anything less would take the oldest entries for all others.
-            pipeline.memory_usage(self._key(shard), samples=0)
+            pipeline.memory_usage(self._key(partition), samples=0)
         replies = pipeline.execute()
-        lengths = dict(zip(shards, replies[::2], strict=True))
-        sizes = {shard: size or 0 for shard, size in zip(shards, replies[1::2], strict=True)}
+        lengths = dict(zip(PARTITIONS, replies[::2], strict=True))
+        sizes = {partition: size or 0 for partition, size in zip(PARTITIONS, replies[1::2], strict=True)}
         return lengths, sizes
 
     @contextmanager
@@ -238,11 +219,6 @@ class RedisLog:
                 "See that Redis runs there and that the url of the log is right.",
                 place=self._place,
             ) from error
-
-
-def _order(position: Position) -> tuple[int, int]:
-    moment_ms, _, number = position.partition("-")
-    return int(moment_ms), int(number or 0)
 
 
 def _place_of(url: str) -> str:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from alarmd.errors import LogUnavailable
 
 #: Version of the layout, kept in the file as `user_version`.
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 #: Batches are large; larger pages than the default make fewer links of each.
 _PAGE_BYTES: Final = 8192
@@ -26,13 +26,14 @@ _WAL_BYTES: Final = 64 * 1024 * 1024
 
 _LAYOUT: Final = (
     # Positions are never given twice, even when the newest entries have been trimmed. The payload stands last, so
-    # the other columns are read without it.
+    # the other columns are read without it. `shard` is the number of a partition, `shards` the mask of a mixed entry.
     """
     CREATE TABLE entries (
         position INTEGER PRIMARY KEY AUTOINCREMENT,
         shard INTEGER NOT NULL,
         timestamp_ms INTEGER NOT NULL,
         bytes INTEGER NOT NULL,
+        shards INTEGER NOT NULL DEFAULT 0,
         payload BLOB NOT NULL
     )
     """,
@@ -46,6 +47,14 @@ _LAYOUT: Final = (
         bytes INTEGER NOT NULL
     )
     """,
+    f"PRAGMA user_version = {_VERSION}",
+)
+
+
+#: What makes the layout before this one the present one. There the mask stands behind the payload, which costs those
+#: who follow few shards some reading, for as long as the file lives.
+_FROM_1: Final = (
+    "ALTER TABLE entries ADD COLUMN shards INTEGER NOT NULL DEFAULT 0",
     f"PRAGMA user_version = {_VERSION}",
 )
 
@@ -156,6 +165,9 @@ class SqliteFile:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version == _VERSION:
             return
+        if version == 1:
+            _execute_together(connection, _FROM_1)
+            return
         if tables:
             raise LogUnavailable(
                 f"The sample log {self._path} has layout {version}, this release knows {_VERSION} only. Move the file "
@@ -164,10 +176,7 @@ class SqliteFile:
             )
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _LAYOUT:
-            connection.execute(statement)
-        connection.execute("COMMIT")
+        _execute_together(connection, _LAYOUT)
 
     def _unavailable(self, error: sqlite3.Error) -> LogUnavailable:
         remedy = {
@@ -177,6 +186,13 @@ class SqliteFile:
             "SQLITE_CORRUPT": "Move the file away: alarmd starts a new one.",
         }.get(getattr(error, "sqlite_errorname", ""), "See that its directory exists and alarmd may write to it.")
         return LogUnavailable(f"The sample log {self._path} does not answer: {error}. {remedy}", path=str(self._path))
+
+
+def _execute_together(connection: sqlite3.Connection, statements: Sequence[str]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in statements:
+        connection.execute(statement)
+    connection.execute("COMMIT")
 
 
 @contextmanager

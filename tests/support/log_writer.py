@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that writes to a sample log and says, a line each, which of its batches have been taken.
 
-Run as a file: ``log_writer.py ENGINE OPTIONS_JSON STATE_DIR WRITER COUNT``. Batch number n of writer w is of source
-``w``, has the value n, and a resource in each of several projects.
+Run as a file: ``log_writer.py ENGINE OPTIONS_JSON STATE_DIR WRITER COUNT``. Number n of writer w is of source ``w``,
+has the value n, and is two batches: one of a resource in each of several projects, and one of a project by itself.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from alarmd.cache.log import LogLimits, LogPlugin
 from alarmd.clock import SystemClock
 from alarmd.model.samples import Batch, Metric, Resource
 
-PROJECTS = ("apple", "birch", "cedar", "doum", "elm", "fir")
+_TOGETHER = ("apple", "birch", "cedar", "doum", "elm", "fir")
+_ALONE = ("gum",)
+PROJECTS = (*_TOGETHER, *_ALONE)
 
 
 def main() -> None:
@@ -31,17 +34,20 @@ def main() -> None:
         clock=clock,
     )
     for number in range(int(count)):
-        batch = Batch(
-            source=writer,
-            timestamp_s=clock.time_s(),
-            metrics=(Metric(name="number"),),
-            resources=tuple(Resource(id=project, project_id=project) for project in PROJECTS),
-            values=np.full((len(PROJECTS), 1), float(number)),
-            expected=len(PROJECTS),
-        )
-        log.append([batch])
+        log.append([_batch(writer, clock.time_s(), projects, number) for projects in (_TOGETHER, _ALONE)])
         print(number, flush=True)  # noqa: T201  the lines are how it talks to the test
     log.close()
+
+
+def _batch(writer: str, timestamp_s: float, projects: Sequence[str], number: int) -> Batch:
+    return Batch(
+        source=writer,
+        timestamp_s=timestamp_s,
+        metrics=(Metric(name="number"),),
+        resources=tuple(Resource(id=project, project_id=project) for project in projects),
+        values=np.full((len(projects), 1), float(number)),
+        expected=len(projects),
+    )
 
 
 if __name__ == "__main__":
