@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cohorts: all units of a layer whose samples are read alike, in strips; each is computed once for all its readers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from alarmd.cache.rings import Rings
-from alarmd.evaluators.findings import needs
+from alarmd.evaluators.measuring import needs
 from alarmd.evaluators.method import Method
 from alarmd.evaluators.statistics import Index
 from alarmd.evaluators.strip import Moment, Pass, Strip
@@ -29,6 +29,9 @@ class Seats(Reader, Protocol):
     def clear(self, place: int) -> None:
         """Forget what was found for a place."""
 
+    def settle(self, parts: "Iterable[tuple[Strip, Index, Index]]") -> None:
+        """Take over where the units are by now: strips, positions in them, and places at the reader."""
+
 
 class Cohort:
     """Units by slots, in strips by their number of periods and by whether they have one series or several."""
@@ -48,8 +51,6 @@ class Cohort:
         self._seen_turn = 0
         self._tick = 0
         self.readers: dict[Reader, Seats] = {}
-        #: Grows whenever units have changed their positions.
-        self.version = 0
         #: How many passes were made.
         self.number = 0
         #: What the last pass has found.
@@ -79,7 +80,7 @@ class Cohort:
         )
         self._seen_turn = rings.turn()
 
-    def parts(self, seats: Seats) -> Iterator[tuple[Strip, Index, Index]]:
+    def _parts(self, seats: Seats) -> Iterator[tuple[Strip, Index, Index]]:
         """Yield in which strips a reader's units are: the strip, their positions in it, and the places they have."""
         places = np.flatnonzero(seats.slots >= 0)
         slots = seats.slots[places]
@@ -141,10 +142,11 @@ class Cohort:
             self._strip_of[strip.slots] = number
             self._position_of[strip.slots] = np.arange(len(strip))
             strip.wanted = frozenset()
-        self.version += 1
         for seats in self.readers.values():
             needed = needs(seats.method.over_time, seats.method.over_members)
-            for strip, _, _ in self.parts(seats):
+            parts = list(self._parts(seats))
+            seats.settle(parts)
+            for strip, _, _ in parts:
                 strip.wanted |= needed
 
     def _new_slot(self) -> int:

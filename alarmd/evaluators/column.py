@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns: the values of all units that are read by one method over the same number of periods, by place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from alarmd.cache.rings import Rings
 from alarmd.evaluators.cohort import Cohort
-from alarmd.evaluators.findings import needs
+from alarmd.evaluators.measuring import needs
 from alarmd.evaluators.method import Method
 from alarmd.evaluators.points import Points, latest, outliers, placed, steps
 from alarmd.evaluators.statistics import Flags, Floats, Index
@@ -52,7 +52,6 @@ class Column:
         #: By place: which slot of the cohort it reads, -1 for none.
         self.slots: Index = np.zeros(0, np.intp)
         self._parts: list[_Part] = []
-        self._version = -1
         self._kept: dict[tuple[int, MissingData], _Kept] = {}
         self._known: Flags = np.zeros(0, np.bool_)
         self._known_number = -1
@@ -103,9 +102,6 @@ class Column:
     def points(self, rings: Rings, moment: Moment, *, wanted: int, missing: MissingData) -> Points:
         """Return the values of all units by place, once the cohort has advanced."""
         cohort = self.cohort
-        if self._version != cohort.version:
-            self._version = cohort.version
-            self._parts = [_part(*part) for part in cohort.parts(self)]
         kept = self._kept.get((wanted, missing))
         if kept is None:
             kept = _Kept(Points.none(len(self.slots), wanted=wanted, known=True), 0)
@@ -121,6 +117,10 @@ class Column:
             np.copyto(points.known, self._fresh(moment))
         self._kept[wanted, missing] = _Kept(points, cohort.number)
         return points
+
+    def settle(self, parts: Iterable[tuple[Strip, Index, Index]]) -> None:
+        """Take over where the units are by now: strips, positions in them, and places here."""
+        self._parts = [_part(*part) for part in parts]
 
     def memory_ms(self, moment: Moment) -> int:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""
@@ -140,8 +140,7 @@ class Column:
     def found(self, one: Pass, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
         """Return the values of units in each period, NaN where there is none that counts, and why others do not."""
         method, findings = self.method, one.findings
-        values = findings.values(method.over_time, method.over_members)[: self.periods]
-        values = values if isinstance(index, slice) else values.take(index, axis=1)
+        values = findings.values(method.over_time, method.over_members, index, periods=self.periods)
         if method.scale != 1.0:
             values = values * method.scale
         why = {EMPTY: np.isnan(values)}
