@@ -38,6 +38,8 @@ _PATIENCE_S, _LOOK_S = 900.0, 0.02
 _MAX_BYTES = 1 << 40
 _MIB = 2**20
 _BARS = (Bar(key="ready_s", at_most=10.0),)
+#: The bars are for so many alarms at most; what more of them take is told without.
+_BAR_ALARMS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def restart(*, estate: Estate, length_s: float, alarms: int, clock: Clock) -> Re
             "floor_ratio": start.ready_s / floor_s,
             "held_mib": start.held / _MIB,
         }
-    return Report(name="restart", values=values, bars=_BARS)
+    return Report(name="restart", values=values, bars=_BARS if alarms <= _BAR_ALARMS else ())
 
 
 def _start(directory: Path, url: str, clock: Clock) -> _Start:
