@@ -128,7 +128,7 @@ class Column:
 
     def read_alone(self, units: Sequence[Unit], rings: Rings, moment: Moment) -> Pass:
         """Read some units, which have series, beside what is kept."""
-        strip = self.cohort.strip_for(self.periods)
+        strip = self.cohort.strip_alone(self.periods)
         strip.wanted = needs(self.method.over_time, self.method.over_members)
         keeps = isinstance(self.method.over_time, Percentile)
         strip.add(range(len(units)), [list(unit.members) for unit in units], [keeps] * len(units))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from alarmd.cache.rings import Numbers, Rings
 from alarmd.evaluators.findings import Findings
 from alarmd.evaluators.statistics import Flags, Index, Quantity
-from alarmd.evaluators.sweep import Extent, Subjects, Sweep
+from alarmd.evaluators.sweep import Subjects, Sweep
 from alarmd.model.samples import Kind
 
 Times = NDArray[np.int64]
@@ -59,8 +59,8 @@ class Pass:
 class Strip:
     """U units: unit u has the members `series[starts[u]:starts[u + 1]]`, and is known as `slots[u]`."""
 
-    def __init__(self, extent: Extent, kind_of: Callable[[int], Kind] | None) -> None:
-        self._sweep = Sweep(extent)
+    def __init__(self, sweep: Sweep, kind_of: Callable[[int], Kind] | None) -> None:
+        self._sweep = sweep
         self._kind_of = kind_of
         self.slots: Index = np.zeros(0, np.intp)
         self._series: Numbers = np.zeros(0, np.int32)
