@@ -6,9 +6,7 @@ far as the text is one, too.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 from uuid import UUID
@@ -51,13 +49,18 @@ class Named:
     number: float | None = None
     #: Whether it was written as true or false.
     is_flag: bool = False
+    #: What it is as an id.
+    plain_id: str
 
     @classmethod
     def of(cls, value: str | float) -> "Named":
         """Return a value that stood in JSON."""
         if isinstance(value, bool):
-            return cls(text=str(value).lower(), is_flag=True)
-        return cls(text=str(value), number=None if isinstance(value, str) else _number(str(value)))
+            text = str(value).lower()
+            return cls(text=text, is_flag=True, plain_id=text)
+        text = str(value)
+        number = None if isinstance(value, str) else number_in(text)
+        return cls(text=text, number=number, plain_id=plain_id(text))
 
 
 def is_of_type(resource: Resource, resource_type: str) -> bool:
@@ -81,55 +84,60 @@ def attribute_of(resource: Resource, name: str) -> str | None:
 def comparable(attribute: str, has: str, named: Named) -> tuple[Any, Any]:
     """Return what a resource has and what a query names as two things that can be compared."""
     if attribute in IDS:
-        return _plain_id(has), _plain_id(named.text)
+        return plain_id(has), named.plain_id
     if named.is_flag:
         return has.lower(), named.text
-    number = None if named.number is None else _number(has)
+    number = None if named.number is None else number_in(has)
     return (has, named.text) if number is None else (number, named.number)
 
 
-def is_like(text: str, pattern: str) -> bool:
-    r"""Return whether SQL would say LIKE: ``%`` is any text, ``_`` any character, ``\`` takes what they mean away.
+class Like:
+    r"""What SQL says LIKE to: ``%`` is any text, ``_`` any character, ``\`` takes what they mean away.
 
     Every part between two ``%`` is looked for once, from left to right, so that no pattern takes long.
     """
-    (first, *middle), last, last_length = _compiled(pattern)
-    if last is None:
-        return first.fullmatch(text) is not None
-    found = first.match(text)
-    for part in middle:
-        found = found and part.search(text, found.end())
-    begin = len(text) - last_length
-    return found is not None and found.end() <= begin and last.fullmatch(text, begin) is not None
 
+    __slots__ = ("_last", "_last_length", "_parts")
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> tuple[Sequence[re.Pattern[str]], re.Pattern[str] | None, int]:
-    """Return what stands before and between the ``%`` of a pattern, what stands behind the last one, and its length."""
-    parts: list[list[str]] = [[]]
-    characters = iter(pattern)
-    for character in characters:
-        if character == "%":
-            parts.append([])
-        elif character == "_":
-            parts[-1].append(".")
-        else:
-            parts[-1].append(re.escape(next(characters, "\\") if character == "\\" else character))
-    compiled = [re.compile("".join(part), re.DOTALL) for part in parts]
-    if len(compiled) == 1:
-        return compiled, None, 0
-    return compiled[:-1], compiled[-1], len(parts[-1])
+    def __init__(self, pattern: str) -> None:
+        parts: list[list[str]] = [[]]
+        characters = iter(pattern)
+        for character in characters:
+            if character == "%":
+                parts.append([])
+            elif character == "_":
+                parts[-1].append(".")
+            else:
+                parts[-1].append(re.escape(next(characters, "\\") if character == "\\" else character))
+        self._parts = [re.compile("".join(part), re.DOTALL) for part in parts]
+        self._last = self._parts.pop() if len(parts) > 1 else None
+        self._last_length = len(parts[-1])
+
+    def holds(self, text: str) -> bool:
+        """Return whether a text is like this."""
+        first, *middle = self._parts
+        if self._last is None:
+            return first.fullmatch(text) is not None
+        found = first.match(text)
+        for part in middle:
+            found = found and part.search(text, found.end())
+        begin = len(text) - self._last_length
+        return found is not None and found.end() <= begin and self._last.fullmatch(text, begin) is not None
 
 
 def _label(resource: Resource, name: str) -> str | None:
-    found = next((value for label, value in resource.labels if label == name), None)
-    if found is not None:
-        return found
-    prefix = next((prefix for prefix in _LABEL_PREFIXES if name.startswith(prefix)), "")
-    return _label(resource, name.removeprefix(prefix)) if prefix else None
+    while True:
+        for label, value in resource.labels:
+            if label == name:
+                return value
+        prefix = next((prefix for prefix in _LABEL_PREFIXES if name.startswith(prefix)), "")
+        if not prefix:
+            return None
+        name = name.removeprefix(prefix)
 
 
-def _number(text: str) -> float | None:
+def number_in(text: str) -> float | None:
+    """Return the finite number that a text is, None where it is none."""
     try:
         number = float(text)
     except ValueError:
@@ -137,7 +145,7 @@ def _number(text: str) -> float | None:
     return number if isfinite(number) else None
 
 
-def _plain_id(text: str) -> str:
+def plain_id(text: str) -> str:
     """Return an id in its one spelling, where it is a UUID."""
     try:
         return str(UUID(text))

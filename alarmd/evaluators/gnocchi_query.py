@@ -8,17 +8,30 @@ is its opposite, and a resource is meant where the whole is true.
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from reprlib import Repr
 from typing import Any, Final, Protocol
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.gnocchi_attributes import CREATORS, Named, attribute_of, comparable, is_like, is_of_type
+from alarmd.evaluators.gnocchi_attributes import (
+    CREATORS,
+    IDS,
+    Like,
+    Named,
+    attribute_of,
+    comparable,
+    is_of_type,
+    number_in,
+    plain_id,
+)
 from alarmd.model.samples import Resource
 
-#: Levels of a query, and conditions in it.
+#: Levels of a query, conditions in it, values in all of its lists, and letters of a name. All of it is asked of each
+#: resource that comes or changes, by the thread that evaluates everybody's alarms.
 _DEEPEST: Final = 64
-_MOST: Final = 1_000
+_MOST: Final = 200
+_MOST_VALUES: Final = 1_000
+_LONGEST_NAME: Final = 255
 
 _AND: Final = frozenset({"and", "∧"})
 _OR: Final = frozenset({"or", "∨"})
@@ -57,13 +70,37 @@ class _Compare:
 @dataclass(frozen=True, slots=True)
 class _In:
     attribute: str
-    among: tuple[Named, ...]
+    ids: frozenset[str]
+    #: What was written as text, as true or false, and as a number.
+    texts: frozenset[str]
+    flags: frozenset[str]
+    numbers: frozenset[float]
+    numbers_as_text: frozenset[str]
+
+    @classmethod
+    def of(cls, attribute: str, among: Sequence[Named]) -> "_In":
+        """Return the condition that an attribute is one of several things."""
+        numbers = [one for one in among if one.number is not None]
+        return cls(
+            attribute,
+            ids=frozenset(one.plain_id for one in among),
+            texts=frozenset(one.text for one in among if one.number is None and not one.is_flag),
+            flags=frozenset(one.text for one in among if one.is_flag),
+            numbers=frozenset(one.number for one in numbers if one.number is not None),
+            numbers_as_text=frozenset(one.text for one in numbers),
+        )
 
     def truth(self, resource: Resource) -> bool | None:
+        """Return what `comparable` finds of any of the things, without a look at each."""
         has = attribute_of(resource, self.attribute)
         if has is None:
             return None
-        return any(operator.eq(*comparable(self.attribute, has, named)) for named in self.among)
+        if self.attribute in IDS:
+            return plain_id(has) in self.ids
+        if has in self.texts or has.lower() in self.flags:
+            return True
+        number = number_in(has) if self.numbers else None
+        return has in self.numbers_as_text if number is None else number in self.numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +108,16 @@ class _Like:
     attribute: str
     #: None where a query names null, which nothing is like.
     pattern: str | None
+    like: Like | None = field(compare=False)
+
+    @classmethod
+    def of(cls, attribute: str, named: Named | None) -> "_Like":
+        """Return the condition that an attribute is like something."""
+        return cls(attribute, named.text if named else None, Like(named.text) if named else None)
 
     def truth(self, resource: Resource) -> bool | None:
         has = attribute_of(resource, self.attribute)
-        return None if has is None or self.pattern is None else is_like(has, self.pattern)
+        return None if has is None or self.like is None else self.like.holds(has)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +200,16 @@ class _Reader:
 
     def __init__(self) -> None:
         self._left = _MOST
+        self._values_left = _MOST_VALUES
 
     def read(self, query: Any, *, level: int) -> _Node:
         if not isinstance(query, Mapping) or len(query) > 1:
             raise _wrong(query, "it must be an object with one key, an operator")
         if level > _DEEPEST:
             raise InvalidInput(f"The query is nested more than {_DEEPEST} levels deep: make it flatter.")
-        self._count(1)
+        self._left -= 1
+        if self._left < 0:
+            raise InvalidInput(f"The query has more than {_MOST} conditions: use fewer, or 'in' with a list.")
         if not query:
             return _ALWAYS
         [(operation, below)] = query.items()
@@ -180,24 +226,23 @@ class _Reader:
         if not isinstance(below, Mapping) or len(below) != 1:
             raise _wrong(below, f"{operation!r} must hold one attribute and its value")
         [(attribute, value)] = below.items()
+        if len(attribute) > _LONGEST_NAME:
+            raise _wrong(attribute, f"a name has {_LONGEST_NAME} letters at most")
         compare = _COMPARISONS.get(operation)
         if attribute in CREATORS and operation != "like" and compare not in _EQUALITY:
             raise _wrong(operation, f"{attribute} goes with = and != and like only")
         if operation == "in":
             values = _filled(value, operation)
-            self._count(len(values))
-            return _In(attribute, tuple(named for one in values if (named := _named(one)) is not None))
+            self._values_left -= len(values)
+            if self._values_left < 0:
+                raise InvalidInput(f"The query has more than {_MOST_VALUES} values in lists: use fewer.")
+            return _In.of(attribute, [named for one in values if (named := _named(one)) is not None])
         named = _named(value)
         if compare is not None:
             return _Compare(attribute, compare, named)
         if attribute == "id":
             raise _wrong(attribute, "'like' goes with other attributes; there is original_resource_id")
-        return _Like(attribute, None if named is None else named.text)
-
-    def _count(self, conditions: int) -> None:
-        self._left -= conditions
-        if self._left < 0:
-            raise InvalidInput(f"The query has more than {_MOST} conditions: use fewer.")
+        return _Like.of(attribute, named)
 
 
 def _filled(below: Any, operation: str) -> Sequence[Any]:

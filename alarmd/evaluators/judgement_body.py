@@ -27,8 +27,10 @@ def _optional() -> Any:
     return Field(default=None, exclude_if=lambda value: value is None)
 
 
+#: A year.
+_LONGEST_S = 31_536_000
 #: What is checked stands before how it is read, so that those who describe the API see it.
-_Seconds = Annotated[int, Field(ge=0), BeforeValidator(whole_number)]
+_Seconds = Annotated[int, Field(ge=0, le=_LONGEST_S), BeforeValidator(whole_number)]
 
 
 class JudgementBody(RuleBody):

@@ -161,6 +161,8 @@ def test_statistics_are_over_time_and_over_members(
             {"recovery_threshold": "inf", "comparison_operator": "gt"},
             "field/attribute recovery_threshold. Value: 'inf'",
         ),
+        ({"hold_for": 10**400}, "Value should be lower or equal to 31536000"),
+        ({"keep_for": 10**400}, "Value should be lower or equal to 31536000"),
         ({"hold_for": -1}, "Invalid input for field/attribute hold_for. Value: '-1'. Value should be greater or equal"),
         ({"minimum_coverage": 0}, "field/attribute minimum_coverage. Value: '0'. Value should be greater than 0"),
         ({"minimum_coverage": 1.1}, "Value should be lower or equal to 1"),
