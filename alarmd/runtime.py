@@ -8,6 +8,7 @@ connections and threads, and belongs to the process that asked.
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -33,7 +34,7 @@ from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.previews import Previews
 from alarmd.evaluators.schedule import normalise_constraints
 from alarmd.evaluators.surroundings import Surroundings, plan_options, window_limits
-from alarmd.evaluators.tick import Evaluation
+from alarmd.evaluators.tick import Evaluation, TakingOver
 from alarmd.importing import AodhSource, Conversion, ImportRun
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
@@ -279,7 +280,13 @@ class Runtime:
         return SoloMembership(index=worker, count=evaluator.workers)
 
     def evaluation(
-        self, *, database: Database, log: SampleLog, doorbell: Doorbell, membership: Membership
+        self,
+        *,
+        database: Database,
+        log: SampleLog,
+        doorbell: Doorbell,
+        membership: Membership,
+        taking_over: TakingOver = nullcontext,
     ) -> Evaluation:
         """Return what evaluates the alarms of a worker's shards."""
         return Evaluation(
@@ -293,6 +300,7 @@ class Runtime:
             clock=self.clock,
             count_interval_s=self.settings.evaluator.count_interval_s,
             asker=Asker(servers.servers(self.settings, clock=self.clock), clock=self.clock),
+            taking_over=taking_over,
         )
 
     def previews(self, *, database: Database, log: SampleLog) -> Previews:

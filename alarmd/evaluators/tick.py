@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tick: follow the samples and the definitions, evaluate everything, store what changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 import structlog
 
@@ -41,6 +43,10 @@ _LONGEST_CHAIN = 16
 _EXPIRE_EVERY_S = 60.0
 
 
+#: What surrounds the reading of everything that a worker's shards hold.
+TakingOver: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickReport:
     """What one tick has done."""
@@ -70,6 +76,7 @@ class Evaluation:
         clock: Clock,
         count_interval_s: float = 10.0,
         asker: Asker | None = None,
+        taking_over: TakingOver = nullcontext,
     ) -> None:
         self._database = database
         self._log = log
@@ -82,6 +89,7 @@ class Evaluation:
         self._longest_pause_s = max(plan.lateness_s, _PAUSE_S)
         self._clock = clock
         self._asker = asker
+        self._taking_over = taking_over
         self._clock_offset_s = clock.time_s() - clock.monotonic_s()
         self._owned: frozenset[Shard] | None = None
         self._tally = Tally(database=database, clock=clock, interval_s=count_interval_s)
@@ -97,10 +105,10 @@ class Evaluation:
         owned = self._membership.owned()
         if owned != self._owned or self._clock_was_set():
             self._take_over(owned)
-        now = self._clock.now()
-        samples = self._follow_samples(now)
-        self._follow_definitions(now)
-        self._hear_of_others()
+            with self._taking_over():
+                now, samples = self._follow()
+        else:
+            now, samples = self._follow()
         report = self._store(self._plan.decide(now=now, watching_since=self._watching_since), samples)
         report = self._store_followers(report, now)
         telemetry.SERIES.set(len(self._window.directory))
@@ -150,6 +158,14 @@ class Evaluation:
         self._owned = owned
         self._definitions_cursor = dict.fromkeys(owned, 0)
         _logger.info("shards_taken_over", shards=len(owned))
+
+    def _follow(self) -> tuple[datetime, int]:
+        """Bring samples and definitions up to now; return when that was and how many samples were new."""
+        now = self._clock.now()
+        samples = self._follow_samples(now)
+        self._follow_definitions(now)
+        self._hear_of_others()
+        return now, samples
 
     def _follow_samples(self, now: datetime) -> int:
         """Bring the window up to the end of the log; return how many samples were new to it."""

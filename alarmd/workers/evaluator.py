@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from alarmd.cluster.doorbell import Bell
 from alarmd.telemetry import TICK_SECONDS, TICKS
+from alarmd.workers.heap import filling
 from alarmd.workers.pace import Pace
 from alarmd.workers.service import RoleService
 
@@ -32,7 +33,7 @@ class EvaluatorService(RoleService):
         membership = runtime.membership(worker=self.worker_id)
         self.closing.callback(membership.close)
         self._evaluation = runtime.evaluation(
-            database=self._database, log=log, doorbell=doorbell, membership=membership
+            database=self._database, log=log, doorbell=doorbell, membership=membership, taking_over=filling
         )
         self.closing.callback(self._evaluation.close)
         # Whatever comes while the log is replayed rings for the tick after it.
