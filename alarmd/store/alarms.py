@@ -254,7 +254,9 @@ class AlarmRepository:
                 select(shards.c.shard, shards.c.revision).where(shards.c.shard.in_([int(shard) for shard in cursor]))
             )
         }
-        news = {shard: (seen, heads[shard]) for shard, seen in cursor.items() if heads.get(shard, 0) > seen}
+        news = _first_of(
+            {shard: (seen, heads[shard]) for shard, seen in cursor.items() if heads.get(shard, 0) > seen}, limit
+        )
         if not news:
             return Definitions(alarms=[], removed_ids=[], cursor=dict(cursor))
         changed = [alarm_of(row) for row in self._between(alarms, news, limit)]
@@ -330,6 +332,18 @@ class AlarmRepository:
         )
         statement = select(table).where(inside).order_by(table.c.shard, table.c.revision).limit(limit)
         return self._connection.execute(statement).mappings()
+
+
+def _first_of(news: Mapping[Shard, tuple[int, int]], limit: int) -> dict[Shard, tuple[int, int]]:
+    """Return the first shards that may have as many changes as are asked for, so that no others are sorted."""
+    first: dict[Shard, tuple[int, int]] = {}
+    room = limit
+    for shard, (seen, head) in sorted(news.items()):
+        first[shard] = seen, head
+        room -= head - seen
+        if room <= 0:
+            break
+    return first
 
 
 def _conditions(query: AlarmQuery) -> list[ColumnElement[bool]]:
