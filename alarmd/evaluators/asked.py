@@ -53,6 +53,12 @@ class AskedRows:
         """The outcomes by slot, `Outcome.UNDECIDED` where nothing is known. Slots that nobody has are among them."""
         return self._outcomes[: len(self._rules)]
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether an answer counts, by slot; slots that nobody has are among them."""
+        known: NDArray[np.bool_] = self._until_s[: len(self._rules)] > -np.inf
+        return known
+
     def join(self, rule: AskedRule) -> int:
         """Take a rule in; return its slot, which stays the same until it leaves."""
         if self._free:

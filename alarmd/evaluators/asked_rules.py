@@ -15,7 +15,6 @@ from alarmd.evaluators.columns import Columns
 from alarmd.evaluators.roster import Found, Roster
 from alarmd.evaluators.transition_table import STATES
 from alarmd.model.alarm import AlarmId
-from alarmd.model.verdict import Outcome
 
 #: Where rules ask that nobody asks for.
 _NOWHERE = -1
@@ -73,19 +72,21 @@ class AskedRules:
         states[self._leaves["asked"][leaves]] = leaf_states[self._leaves["leaf"][leaves]]
         self._rows.refresh(states, now_s=now.timestamp())
 
-    def fill_leaves(self, into: NDArray[np.int8]) -> None:
-        """Put the outcome of each leaf into its slot."""
+    def fill_leaves(self, into: NDArray[np.int8], blind: NDArray[np.bool_]) -> None:
+        """Put the outcome of each leaf into its slot; leaves are blind while no answer counts."""
         if self._rows is not None:
             leaves = slice(len(self._leaves))
-            into[self._leaves["leaf"][leaves]] = self._rows.outcomes[self._leaves["asked"][leaves]]
+            slots, asked = self._leaves["leaf"][leaves], self._leaves["asked"][leaves]
+            into[slots] = self._rows.outcomes[asked]
+            blind[slots] = ~self._rows.known[asked]
 
     def find(self, *, now_ms: float) -> list[Found]:
         """Return the alarms of which something is to be said; nothing is where no answer counts."""
         if self._rows is None or not len(self.roster):
             return []
         rows = slice(0, len(self.roster))
-        outcome = self._rows.outcomes[self.roster.column("asked")[rows]]
-        turns = self.roster.turns(rows, outcome, outcome != Outcome.UNDECIDED, now_ms=now_ms)
+        asked = self.roster.column("asked")[rows]
+        turns = self.roster.turns(rows, self._rows.outcomes[asked], self._rows.known[asked], now_ms=now_ms)
         found = []
         for turn in turns:
             finding = self._rows.finding(int(self.roster.column("asked")[turn.row])) or Finding(outcome=turn.outcome)

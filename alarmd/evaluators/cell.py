@@ -167,10 +167,10 @@ class LeafCell:
         """Return which unit the leaf in a row reads."""
         return int(self._columns["unit"][row])
 
-    def fill(self, into: NDArray[np.int8], states: NDArray[np.int8], sight: Sight) -> None:
+    def fill(self, into: NDArray[np.int8], blind: NDArray[np.bool_], states: NDArray[np.int8], sight: Sight) -> None:
         """Put the outcome of each leaf into its slot; `states` are those of the leaves (`Composites.leaf_states`).
 
-        Of leaves that lack data nothing is said, unless silence is to be believed.
+        Leaves that lack data are blind, unless silence is to be believed.
         """
         size, shape = len(self._columns), self.seat.key.shape
         for start in range(0, size, _ROWS_AT_ONCE):
@@ -182,3 +182,4 @@ class LeafCell:
             if judged.evaluated is not None:
                 outcome = np.where(judged.evaluated, outcome, np.int8(Outcome.UNDECIDED))
             into[slots] = outcome
+            blind[slots] = False if judged.evaluated is None else ~judged.evaluated

@@ -34,6 +34,8 @@ _NODES: dict[str, type[np.generic]] = {
     "turned": np.bool_,
     #: What its rule says, of leaves.
     "outcome": np.int8,
+    #: Whether nothing is known of what a leaf reads: it could not be evaluated.
+    "blind": np.bool_,
     #: Slot of the root.
     "root": np.int32,
     #: Code of the composite's state, of roots.
@@ -125,6 +127,11 @@ class Composites:
         return self._nodes["outcome"]
 
     @property
+    def blind(self) -> NDArray[np.bool_]:
+        """Which leaves could not be evaluated, by slot: whoever evaluates a leaf says so here."""
+        return self._nodes["blind"]
+
+    @property
     def leaf_states(self) -> NDArray[np.int8]:
         """What each leaf would be in if it alone kept its composite where it is, by slot: the opposite if negated."""
         composite = self._nodes["state"][self._nodes["root"]]
@@ -162,6 +169,7 @@ class Composites:
                     self._unheard.discard(referred)
         for slot in gone.slots:
             self._nodes["level"][slot] = _FREE
+            self._nodes["blind"][slot] = False
             self._free.append(slot)
         return self.roster.drop(row)
 
@@ -182,14 +190,16 @@ class Composites:
         self._unheard.discard(alarm_id)
         outcome = Outcome.UNKNOWN if state is None else _OF_STATE[state]
         for slot in self._referring.get(alarm_id, ()):
+            self._nodes["blind"][slot] = False
             if self._nodes["outcome"][slot] != outcome:
                 self._nodes["outcome"][slot] = outcome
                 self.has_news = True
 
-    def find(self, evidence: LeafEvidence, *, now_ms: float) -> list[Found]:
+    def find(self, evidence: LeafEvidence, *, now_ms: float, is_first: bool = True) -> list[Found]:
         """Return the alarms of which something is to be said, from the outcomes of their leaves.
 
-        `evidence` returns what the outcomes of leaves were found from, by their slots.
+        `evidence` returns what the outcomes of leaves were found from, by their slots. `is_first` says that it is the
+        first time in this tick: results count once.
         """
         self.has_news = False
         if not len(self.roster):
@@ -198,9 +208,22 @@ class Composites:
         truth = self._truth()
         root = truth[self.roster.column("root")[rows]]
         outcome = _OUTCOME_OF[root]
-        turns = self.roster.turns(rows, outcome, None, now_ms=now_ms)
+        turns = self.roster.turns(rows, outcome, self._evaluated(root), now_ms=now_ms, counts=is_first)
         seen = evidence([leaf for turn in turns for leaf in self.leaves(turn.row)])
         return [self._found(turn, seen) for turn in turns]
+
+    def _evaluated(self, truth: NDArray[np.int8]) -> NDArray[np.bool_] | None:
+        """Return of which alarms anything can be said, by row; None: of all. `truth` is what their roots count for.
+
+        One that is open since a leaf could not be evaluated repeats nothing: nobody knows that it still is as it was.
+        """
+        nodes = self._nodes
+        if not nodes["blind"].any():
+            return None
+        is_blind = np.zeros(len(nodes["blind"]), np.bool_)
+        is_blind[nodes["root"][nodes["blind"]]] = True
+        evaluated: NDArray[np.bool_] = (truth != _OPEN) | ~is_blind[self.roster.column("root")[: len(truth)]]
+        return evaluated
 
     def _found(self, turn: Turn, evidence: Mapping[int, Mapping[str, Any]]) -> Found:
         root = self._root(turn.row)
@@ -262,6 +285,7 @@ class Composites:
                 "negated": bool(branch and branch.is_negated),
                 "turned": is_negated,
                 "outcome": Outcome.UNDECIDED,
+                "blind": branch is None,
                 "root": root,
             }
             for name, value in values.items():
@@ -288,6 +312,7 @@ class Composites:
             self._nodes = {name: np.resize(column, grown) for name, column in self._nodes.items()}
             self._nodes["level"][size:] = _FREE
             self._nodes["root"][size:] = 0
+            self._nodes["blind"][size:] = False
             self._free = list(range(grown - 1, size - 1, -1))
         return self._free.pop()
 

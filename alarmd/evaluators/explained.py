@@ -169,8 +169,8 @@ class Explainer:
         )
         rules.add_leaf(0, rule)
         rules.compute(now=self._now)
-        outcomes = np.zeros(1, np.int8)
-        rules.fill_leaves(outcomes, np.array([STATE_CODES[state]], np.int8), watched_s=np.inf)
+        outcomes, blind = np.zeros(1, np.int8), np.zeros(1, np.bool_)
+        rules.fill_leaves(outcomes, blind, np.array([STATE_CODES[state]], np.int8), watched_s=np.inf)
         return Outcome(int(outcomes[0])), rules.leaf_evidence([0])[0]
 
     def _reference(self, rule: AlarmReference, kept: Mapping[str, Any]) -> ExplainedLeaf:

@@ -60,7 +60,7 @@ class Plan:
             counts_results=options.count_results,
         )
         self._asked = AskedRules(asker, counts_results=options.count_results)
-        self._composites = Composites()
+        self._composites = Composites(counts_results=options.count_results)
         self._places: dict[AlarmId, tuple[Cell | AskedRules | Composites, int]] = {}
         self._timetable = Timetable()
         #: What was counted of alarms that have been taken out since.
@@ -127,18 +127,18 @@ class Plan:
         self._window_rules.compute(now=now)
         leaf_states = composites.leaf_states
         self._asked.refresh(leaf_states, now=now)
-        self._window_rules.fill_leaves(composites.outcomes, leaf_states, watched_s=watched_s)
-        self._asked.fill_leaves(composites.outcomes)
+        self._window_rules.fill_leaves(composites.outcomes, composites.blind, leaf_states, watched_s=watched_s)
+        self._asked.fill_leaves(composites.outcomes, composites.blind)
         found = self._window_rules.find(now=now, watched_s=watched_s)
         found += self._asked.find(now_ms=now.timestamp() * 1000)
-        found += self._find_composites(now)
+        found += self._find_composites(now, is_first=True)
         return [_transition(one, now) for one in found]
 
     def decide_followers(self, *, now: datetime) -> list[Transition]:
         """Return what should change since the state of an alarm that others refer to has been entered, or noted."""
         if not self._composites.has_news:
             return []
-        return [_transition(one, now) for one in self._find_composites(now)]
+        return [_transition(one, now) for one in self._find_composites(now, is_first=False)]
 
     def enter(self, alarm_id: AlarmId, *, state: State, state_version: int, at: datetime) -> None:
         """Note that a transition, or a repeat, has been stored. Alarms forgotten meanwhile are passed over."""
@@ -169,7 +169,7 @@ class Plan:
         left = [[counts.get(name, 0) for name in COUNTS] for counts in self._left.values()]
         alarm_ids, rows = list(self._left), [np.array(left, np.uint32).reshape(-1, len(COUNTS))]
         rosters: list[Roster] = [cell.roster for cell in self._window_rules.cells]
-        for roster in (*rosters, self._asked.roster):
+        for roster in (*rosters, self._asked.roster, self._composites.roster):
             counted, counts = roster.take_counts()
             alarm_ids += counted
             rows.append(counts)
@@ -202,8 +202,8 @@ class Plan:
         elif not isinstance(rule, AlarmReference):
             self._asked.drop_leaf(placed.slot)
 
-    def _find_composites(self, now: datetime) -> list[Found]:
-        return self._composites.find(self._leaf_evidence, now_ms=now.timestamp() * 1000)
+    def _find_composites(self, now: datetime, *, is_first: bool) -> list[Found]:
+        return self._composites.find(self._leaf_evidence, now_ms=now.timestamp() * 1000, is_first=is_first)
 
     def _leaf_evidence(self, leaves: Sequence[PlacedLeaf]) -> Mapping[int, Mapping[str, Any]]:
         reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]

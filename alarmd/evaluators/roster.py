@@ -139,12 +139,18 @@ class Roster:
         return [self._columns.keys[row] for row in counted.tolist()], counts[counted]
 
     def turns(
-        self, rows: slice, outcome: NDArray[np.int8], evaluated: NDArray[np.bool_] | None, *, now_ms: float
+        self,
+        rows: slice,
+        outcome: NDArray[np.int8],
+        evaluated: NDArray[np.bool_] | None,
+        *,
+        now_ms: float,
+        counts: bool = True,
     ) -> list[Turn]:
         """Return of which of some rows something is to be said, from their outcomes.
 
         Nothing is said of alarms that are closed, nor of those that could not be evaluated (None: all could). All
-        others are counted.
+        others are counted, unless that has been done.
         """
         if self._closed:
             opened = ~self._columns["closed"][rows]
@@ -157,7 +163,7 @@ class Roster:
             wanted |= due if self._repeats_unknown else due & (current != _UNKNOWN_STATE)
         if evaluated is not None:
             wanted &= evaluated
-        if self._counts_results:
+        if self._counts_results and counts:
             self._count(rows, outcome, evaluated)
         return [
             Turn(

@@ -91,10 +91,12 @@ class WindowRules:
             found += cell.find(self._sight(cell.seat, watched_s), now_ms=now.timestamp() * 1000)
         return found
 
-    def fill_leaves(self, into: NDArray[np.int8], states: NDArray[np.int8], *, watched_s: float) -> None:
+    def fill_leaves(
+        self, into: NDArray[np.int8], blind: NDArray[np.bool_], states: NDArray[np.int8], *, watched_s: float
+    ) -> None:
         """Put the outcome of each leaf into its slot; `states` are those of the leaves (`Composites.leaf_states`)."""
         for cell in self._leaf_cells.values():
-            cell.fill(into, states, self._sight(cell.seat, watched_s))
+            cell.fill(into, blind, states, self._sight(cell.seat, watched_s))
 
     def leaf_evidence(self, slots: Iterable[int]) -> dict[int, Mapping[str, Any]]:
         """Return what the outcomes of leaves were found from."""

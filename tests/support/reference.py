@@ -138,9 +138,9 @@ def evaluate_composite(
     leaves = [_leaf_value(leaf, state, series, moment, turned=turned) for leaf, turned in _leaves(rule.root)]
     values = iter(leaves)
     value = _value_of(rule.root, values)
-    new = state if value == NOTHING else _STATES[value]
+    new, counted = (state, None) if value == NOTHING else (_STATES[value], _STATES[value])
     if new is state:
-        return ReferenceVerdict(state)
+        return ReferenceVerdict(state, counted=counted)
     # A leaf that is negated speaks for the opposite of what it is.
     speaking = [
         (f"rule{number}", dict(leaf.wire))
@@ -157,6 +157,7 @@ def evaluate_composite(
         new,
         f"Composite rule alarm with composition form: {rule.form} transition to {new}, due to rules: {named} {tail}",
         {"type": "composite", "composition_form": rule.form, "causative_rules": dict(speaking)},
+        counted,
     )
 
 
