@@ -58,6 +58,8 @@ class _Layout:
     generation: int
     #: Series number a cell, shape (R·M,).
     series: Numbers
+    #: Whether every cell has its series, so that nobody need look.
+    is_settled: bool = False
 
 
 @dataclass(slots=True)
@@ -83,11 +85,14 @@ class Window:
             self.counts.future += batch.point_count
             return
         values = batch.values.ravel()
-        wanted = ~np.isnan(values)
-        series = self._places(batch, wanted)
-        wanted &= series >= 0
-        if not wanted.all():
-            series, values = series[wanted], values[wanted]
+        missing = np.isnan(values)
+        layout = self._layout_of(batch)
+        if missing.any() or not layout.is_settled:
+            self._settle(layout, ~missing)
+            wanted = ~missing & (layout.series >= 0)
+            series, values = layout.series[wanted], values[wanted]
+        else:
+            series = layout.series
         newest_ms = self.rings.newest_ms[series]
         in_order = newest_ms < time_ms
         if in_order.all():
@@ -120,24 +125,30 @@ class Window:
             self.counts.accepted += 1
             self.counts.reordered += 1
 
-    def _places(self, batch: Batch, reported: NDArray[np.bool_]) -> Numbers:
-        """Return each cell's series, admitting those that report for the first time.
+    def _layout_of(self, batch: Batch) -> _Layout:
+        """Return where a batch's cells go.
 
         Quick when the batch's resources and metrics are the very objects seen before, as the log's decoder makes them.
         """
         key = (id(batch.resources), id(batch.metrics))
         layout = self._layouts.get(key)
         if layout is None or layout.generation != self.directory.generation:
-            unplaced = np.full(reported.shape, _UNPLACED, np.int32)
+            unplaced = np.full(batch.values.size, _UNPLACED, np.int32)
             layout = _Layout(batch.resources, batch.metrics, self.directory.generation, unplaced)
             self._layouts[key] = layout
             if len(self._layouts) > _LAYOUTS_KEPT:
                 self._layouts.popitem(last=False)
         self._layouts.move_to_end(key)
+        return layout
+
+    def _settle(self, layout: _Layout, reported: NDArray[np.bool_]) -> None:
+        """Find the series of cells that report for the first time, admitting new ones."""
+        if layout.is_settled:
+            return
         newly_reported = np.flatnonzero(reported & (layout.series == _UNPLACED))
         if len(newly_reported):
             self._place(layout, newly_reported.tolist())
-        return layout.series
+            layout.is_settled = bool((layout.series >= 0).all())
 
     def _place(self, layout: _Layout, cells: list[int]) -> None:
         series = layout.series
