@@ -148,7 +148,8 @@ RULES = [
         "rule",
         callback=_rule_json,
         metavar="JSON",
-        help='composite: {"and"|"or": [RULE, …]}, each RULE with its type.',
+        help='composite: {"and"|"or": [RULE, …]}, {"not": RULE}, {"at_least": {"count": K, "of": [RULE, …]}}, each '
+        'RULE with its type, or {"alarm_id": ID} for another alarm.',
     ),
     in_section(_OTHERS, "--pool-id", help="loadbalancer_member_health: pool to watch."),
     in_section(_OTHERS, "--stack-id", help="loadbalancer_member_health: stack to update."),

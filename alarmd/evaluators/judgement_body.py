@@ -22,9 +22,9 @@ _UPWARD = frozenset({Comparison.GT, Comparison.GE})
 _DOWNWARD = frozenset({Comparison.LT, Comparison.LE})
 
 
-def _optional() -> Any:
+def optional(description: str) -> Any:
     """Return what a member is that is shown only when somebody has said it."""
-    return Field(default=None, exclude_if=lambda value: value is None)
+    return Field(default=None, exclude_if=lambda value: value is None, description=description)
 
 
 #: A year.
@@ -36,12 +36,21 @@ _Seconds = Annotated[int, Field(ge=0, le=_LONGEST_S), BeforeValidator(whole_numb
 class JudgementBody(RuleBody):
     """Base of rules over periods: what they may say beyond Aodh's attributes."""
 
-    datapoints_to_alarm: Annotated[int, Field(ge=1, le=MAX_PERIODS), BeforeValidator(whole_number)] | None = _optional()
-    treat_missing_data: MissingData | None = _optional()
-    recovery_threshold: Number | None = _optional()
-    hold_for: _Seconds | None = _optional()
-    keep_for: _Seconds | None = _optional()
-    minimum_coverage: Annotated[Number, Field(gt=0, le=1)] | None = _optional()
+    datapoints_to_alarm: Annotated[int, Field(ge=1, le=MAX_PERIODS), BeforeValidator(whole_number)] | None = optional(
+        "alarm when so many of the evaluation_periods are outside, ok when fewer are"
+    )
+    treat_missing_data: MissingData | None = optional(
+        "what a period without data is: passed over (missing, the default), either side (ignore), outside (breaching) "
+        "or inside (not_breaching)"
+    )
+    recovery_threshold: Number | None = optional("what values are held against instead while in alarm")
+    hold_for: _Seconds | None = optional(
+        "seconds; alarm only if the condition was met for so much longer than the evaluation_periods"
+    )
+    keep_for: _Seconds | None = optional("seconds; alarm stays until the condition was last met longer ago")
+    minimum_coverage: Annotated[Number, Field(gt=0, le=1)] | None = optional(
+        "the share of a group's members that must have reported in a period; with fewer, it is one without data"
+    )
 
     @property
     def coverage(self) -> float:

@@ -5,16 +5,16 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from alarmd.complaints import in_words
 from alarmd.evaluators.asking import Answer, Finding
 from alarmd.evaluators.family import FindFamily, RuleLimits
 from alarmd.evaluators.prometheus_server import SERVER, PromQuery, Series, SeriesAnswered, shown
 from alarmd.evaluators.promql_scope import scoped
-from alarmd.evaluators.rule_body import KeptFamily, LongText, Number, RuleBody, Whole, read_rule
+from alarmd.evaluators.rule_body import KeptFamily, LongText, Number, RuleBody, read_rule, whole_number
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison
 from alarmd.model.verdict import Outcome
@@ -42,11 +42,17 @@ class PrometheusRuleBody(RuleBody):
     query: LongText
     comparison_operator: Comparison = Comparison.EQ
     threshold: Number
-    #: How many of the last values of each series count; without it, the one there is now.
-    evaluation_periods: Whole | None = Field(default=None, ge=1, le=100)
-    #: Seconds between these values.
-    granularity: Whole | None = Field(default=None, ge=1, le=31_536_000)
-    series: WhichSeries | None = None
+    # What is checked stands before how it is read, so that those who describe the API see it.
+    evaluation_periods: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole_number)] | None = Field(
+        default=None, description="how many of the last values of each series count; without it, the one there is now"
+    )
+    granularity: Annotated[int, Field(ge=1, le=31_536_000), BeforeValidator(whole_number)] | None = Field(
+        default=None, description="seconds between these values"
+    )
+    series: WhichSeries | None = Field(
+        default=None,
+        description="all (the default): every value must be outside; any: all of one series are enough",
+    )
 
     @model_validator(mode="after")
     def _periods_have_a_length(self) -> Self:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.family import FindFamily, RuleLimits
-from alarmd.evaluators.judgement_body import MAX_PERIODS, JudgementBody
+from alarmd.evaluators.judgement_body import MAX_PERIODS, JudgementBody, optional
 from alarmd.evaluators.look_back import look_back_periods
 from alarmd.evaluators.measure import CHANGES, OverMembers, OverTime, measure_of
 from alarmd.evaluators.rule_body import MAX_CONDITIONS, Number, RuleBody, Whole, read_rule
@@ -47,8 +47,7 @@ class _LegacyRuleBody(RuleBody):
     meter_name: str = Field(min_length=1, max_length=255)
     query: list[QueryTerm] = Field(default=[], max_length=MAX_CONDITIONS)
     statistic: OverTime = "avg"
-    #: Seconds.
-    period: Whole = Field(default=60, ge=1)
+    period: Whole = Field(default=60, ge=1, description="seconds")
     evaluation_periods: Whole = Field(default=1, ge=1, le=MAX_PERIODS)
     comparison_operator: Comparison = Comparison.EQ
     threshold: Number
@@ -56,8 +55,9 @@ class _LegacyRuleBody(RuleBody):
 
 
 class _GroupBody(RuleBody):
-    #: Over members; absent: the samples of all of them are taken together.
-    group_statistic: OverMembers | None = Field(default=None, exclude_if=lambda value: value is None)
+    group_statistic: OverMembers | None = optional(
+        "what the values of the members become; without it the samples of all members are taken together"
+    )
 
 
 # Pydantic takes the fields of the last base first.

@@ -140,3 +140,31 @@ def test_every_type_of_alarm_is_described_with_its_rule(door: Door, kind: str) -
     assert f"{kind}_rule" in described["required"]
     assert shape.get("properties", {}).keys() == rule.get("properties", {}).keys()
     assert shape.get("required", []) == rule.get("required", [])
+
+
+def test_what_rules_may_say_beyond_aodh_is_described(door: Door) -> None:
+    """Each such attribute says what it means, and its bounds are told in JSON Schema's words."""
+    schemas = door.get("/openapi.json").get_json()["components"]["schemas"]
+    judged = {
+        "datapoints_to_alarm",
+        "treat_missing_data",
+        "recovery_threshold",
+        "hold_for",
+        "keep_for",
+        "minimum_coverage",
+    }
+    beyond = {
+        "ThresholdRuleBody-Input": judged | {"group_statistic"},
+        "GnocchiResourcesRuleBody": judged,
+        "GnocchiMetricsRuleBody": judged,
+        "GnocchiAggregationRuleBody": judged,
+        "PrometheusRuleBody": {"evaluation_periods", "granularity", "series"},
+    }
+    described = {
+        name: {attribute for attribute in attributes if schemas[name]["properties"][attribute].get("description")}
+        for name, attributes in beyond.items()
+    }
+    bounds = schemas["PrometheusRuleBody"]["properties"]["evaluation_periods"]["anyOf"][0]
+
+    assert beyond == described
+    assert {"type": "integer", "minimum": 1, "maximum": 100} == bounds

@@ -47,6 +47,7 @@ CASES = [
             *("-m", "cpu_util", "--threshold", "80", "--statistic", "max", "--group-statistic", "p95"),
             *("--datapoints-to-alarm", "2", "--treat-missing-data", "ignore", "--recovery-threshold", "60.5"),
             *("--hold-for", "120", "--keep-for", "0", "--minimum-coverage", "0.8"),
+            *("--evaluation-periods", "3", "--comparison", "gt"),
         ),
         {
             "meter_name": "cpu_util",
@@ -59,6 +60,8 @@ CASES = [
             "hold_for": 120,
             "keep_for": 0,
             "minimum_coverage": 0.8,
+            "evaluation_periods": 3,
+            "comparison_operator": "gt",
         },
     ),
     (
