@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`alarmd alarm explain`: why an alarm is in its state, on one screen."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from alarmd.cli.output import Format, Output, output_options
 
 _PERIOD_COLUMNS = ("end", "value", "samples", "reporting", "coverage", "counts", "because")
 _RULE_COLUMNS = ("name", "rule", "values", "threshold", "counts_for", "would_change", "missing")
+#: So much of what another server has said leaves room, too.
+_LONGEST_ANSWER = 1_000
 #: Rows of a table that leave room for the rest of a screen.
 _SHOWN = 10
 
@@ -82,6 +85,9 @@ def _more(answer: Mapping[str, Any]) -> Iterator[str]:
             yield f"Series of {rule['name']}: {_series(series)}" if is_composite else f"Series: {_series(series)}"
         if not is_composite and (rule["lacking"] or rule["error"]):
             yield f"Missing: {rule['lacking'] or rule['error']}."
+        if rule["server"] and rule["evidence"]:
+            of = f" of {rule['name']}" if is_composite else ""
+            yield f"What {rule['server']} says{of}: {_cut(json.dumps(rule['evidence'], ensure_ascii=False))}"
     hours, last, verdict = answer["time_constraints"], answer["last_transition"], answer["verdict"]
     if hours:
         word = ("open", "close") if hours["is_open"] else ("closed", "open")
@@ -101,6 +107,10 @@ def _series(series: Mapping[str, Any]) -> str:
     more = series["missing"] - len(series["missing_named"])
     named = ", ".join(series["missing_named"]) + (f" and {more} more" if more else "")
     return f"{text}; missing: {named}."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_ANSWER else f"{text[:_LONGEST_ANSWER]}… (--format json shows all)"
 
 
 def _plain(text: str) -> str:

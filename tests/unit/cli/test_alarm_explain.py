@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`alarmd alarm explain`."""
 
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from alarmd.evaluators.asking import Answer
+from alarmd.evaluators.explaining import Explanations
+from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.prometheus import PrometheusFamily
+from alarmd.evaluators.prometheus_server import Series, SeriesAnswered
 from tests.unit.cli.conftest import Terminal
 
 
@@ -71,3 +80,33 @@ def test_an_alarm_that_is_not_there_ends_with_1(terminal: Terminal) -> None:
     result = terminal.run("alarm", "explain", "nobody")
 
     assert (1, "") == (result.exit_code, result.stdout)
+
+
+class Prometheus:
+    """A server that knows one series."""
+
+    interval_s, timeout_s, concurrency = 10.0, 5.0, 1
+
+    def ask(self, question: Any, *, now: datetime) -> Answer:
+        """Tell it, with labels that fill the screen."""
+        evidence = {"query": question.query, "series": [{"labels": {"vm": "x" * 2000}, "values": [3.0]}]}
+        return Answer(at=now, values=SeriesAnswered(series=(Series(labels={}, values=(3.0,)),), evidence=evidence))
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_what_another_server_says_is_shown(terminal: Terminal) -> None:
+    """In one line, cut where it would fill the screen."""
+    terminal.ok("alarm", "create", "--name", "load", "--type", "prometheus", "--query", "up", "--threshold", "3")
+    limits = RuleLimits(window_s=3600, lateness_s=10, servers=frozenset({"prometheus"}))
+    family = PrometheusFamily(limits, lambda _name: None)
+    context = terminal.door.context
+    explanations = Explanations(
+        replace(context.previews._around, families={"prometheus": family}), servers={"prometheus": Prometheus()}
+    )
+    terminal.door.app.extensions["alarmd.context"] = replace(context, explanations=explanations)
+    [line] = [line for line in terminal.ok("alarm", "explain", "load").splitlines() if line.startswith("What ")]
+
+    assert line.startswith('What prometheus says: {"query": "up", "series": [{"labels": {"vm": "xxx')
+    assert line.endswith("xxx… (--format json shows all)")
