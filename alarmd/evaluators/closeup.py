@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Close-ups: what one rule sees in the window, in a form for people; made of the evidence that a plan gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from alarmd.evaluators.in_words import number
-from alarmd.model.rule import MissingData, WindowRule
+from alarmd.evaluators.look_back import periods_read
+from alarmd.model.rule import Differences, MissingData, WindowRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +45,16 @@ class CloseUp:
     missing_named: tuple[str, ...]
     #: Time of the newest sample; None without any.
     newest: datetime | None
-    #: Since the newest sample, seconds; endless without any.
-    age_s: float
-    #: After which age data is missing.
-    patience_s: float
+    #: Whether nothing has come for so long that nothing there is counts.
+    is_silent: bool
+    #: For how long the rule can be judged without a further sample, seconds; None where that cannot be told.
+    lasts_s: float | None
     #: The values that are held against the threshold, newest first; None where there is none.
     values: tuple[float | None, ...]
     #: Newest first; the oldest ones may be left out.
     periods: tuple[Period, ...]
     #: What it takes for the rule to be judged and is not there; empty when nothing is missing.
     lacking: str
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing has come for so long that data is missing."""
-        return self.age_s > self.patience_s
 
 
 def close_up(rule: WindowRule, evidence: Mapping[str, Any], *, now: datetime, lateness_s: float) -> CloseUp:
@@ -76,8 +72,8 @@ def close_up(rule: WindowRule, evidence: Mapping[str, Any], *, now: datetime, la
         missing=missing["count"],
         missing_named=tuple(missing["resources"]),
         newest=newest,
-        age_s=age_s,
-        patience_s=patience_s,
+        is_silent=newest is None or (_goes_by_age(rule) and age_s > patience_s),
+        lasts_s=_lasts_s(rule, evidence["periods"], now=now, left_s=patience_s - age_s, lateness_s=lateness_s),
         values=values,
         periods=tuple(_periods(rule, evidence["periods"], members["remembered"], _shift(rule, age_s, lateness_s))),
         lacking=_lacking(rule, values, newest, age_s, patience_s),
@@ -133,11 +129,37 @@ def _lacking(
         return "no series that the rule means has samples in the window"
     if rule.judgement.missing is not MissingData.MISSING:
         return ""
-    if age_s > patience_s:
+    if _goes_by_age(rule) and age_s > patience_s:
         return f"the newest sample is {age_s:.0f} s old, and data is missing after {number(patience_s)} s"
     wanted = rule.judgement.evaluation_periods
     held = sum(value is not None for value in values[:wanted])
-    return f"{held} of the {wanted} periods that it takes have a value" if held < wanted else ""
+    if held >= wanted:
+        return ""
+    old = f"; the newest sample is {age_s:.0f} s old" if age_s > patience_s else ""
+    return f"{held} of the {wanted} periods that it takes have a value{old}"
+
+
+def _goes_by_age(rule: WindowRule) -> bool:
+    """Whether all data is missing once the newest sample is too old; else each period is there or not, by itself."""
+    return rule.judgement.missing is MissingData.MISSING and not rule.reading.is_aligned
+
+
+def _lasts_s(
+    rule: WindowRule, periods: Sequence[Mapping[str, Any]], *, now: datetime, left_s: float, lateness_s: float
+) -> float | None:
+    reading, wanted = rule.reading, rule.judgement.evaluation_periods
+    if _goes_by_age(rule):
+        return left_s if left_s >= 0 else None
+    starts = [float(one["start"]) for one in periods if one["value"] is not None]
+    if (
+        rule.judgement.missing is not MissingData.MISSING
+        or reading.complete_only
+        or reading.difference_of_results
+        or reading.differences is not Differences.NONE
+        or len(starts) < wanted
+    ):
+        return None
+    return starts[wanted - 1] + periods_read(rule, lateness_s=lateness_s) * reading.period_s - now.timestamp()
 
 
 def _moment(time_s: float) -> datetime:

@@ -19,7 +19,7 @@ from alarmd.evaluators.tree_truth import Truth, truth_of, truth_of_state
 from alarmd.evaluators.window_rules import WindowRules
 from alarmd.evaluators.wording import reason_of
 from alarmd.model.alarm import Alarm, AlarmId, State
-from alarmd.model.rule import AlarmReference, Leaf, MissingData, WindowRule
+from alarmd.model.rule import AlarmReference, Leaf, WindowRule
 from alarmd.model.verdict import Outcome
 
 _OUTCOMES = {
@@ -146,8 +146,8 @@ class Explainer:
             # What came back after a silence would be the first that counts.
             for flip in what_would_flip(() if seen.is_silent else seen.values, judgement, state=state)
         ]
-        if judgement.missing is MissingData.MISSING and not seen.is_silent and not rule.reading.is_aligned:
-            needs = f"no further sample for {seen.patience_s - seen.age_s:.0f} s"
+        if seen.lasts_s is not None:
+            needs = f"no further sample for {seen.lasts_s:.0f} s"
             ways.append(Way(truth=Truth.NEITHER, needs=needs))
         return ExplainedLeaf(
             **kept,

@@ -21,6 +21,7 @@ from alarmd.evaluators.surroundings import Surroundings
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.rule import WindowRule
 from tests.support.rest import new_database
+from tests.support.samples import a_batch, a_resource
 from tests.support.window_rules import FAMILIES, PLAN, RULES, START, WINDOW, an_alarm_of, pushes, threshold
 
 
@@ -85,6 +86,35 @@ def test_what_is_said_to_follow_is_what_a_plan_finds(surroundings: Surroundings,
     changed = {key for key, (_, reason) in expected.items() if reason}
     assert {key: expected[key] for key in changed} == {key: actual[key] for key in changed}
     assert len(changed) > len(RULES) / 2
+
+
+@pytest.mark.parametrize("name", ["single", "gnocchi, one resource"])
+@pytest.mark.parametrize("age_s", [0.5, 6.0, 12.0, 14.0])
+def test_for_how_long_samples_last_is_told(surroundings: Surroundings, name: str, age_s: float) -> None:
+    """Without another one the alarm lacks data then, and not before; until then nothing is called missing."""
+    sampled = START + timedelta(seconds=3)
+    resource = a_resource("vm-1", project_id="p1")
+    batches = [
+        a_batch({resource: {"cpu_util": 90.0}}, timestamp_s=(sampled - timedelta(seconds=ago)).timestamp())
+        for ago in (10, 0)
+    ]
+    window = Window(WINDOW)
+    surroundings.log.append(batches)
+    for batch in batches:
+        window.append(batch, now_s=sampled.timestamp())
+    now = sampled + timedelta(seconds=age_s)
+    alarm = an_alarm_of(name, state=State.ALARM)
+    told = Explanations(replace(surroundings, clock=ManualClock(now)), servers={}).explain(alarm)
+    [rule] = told.leaves
+    [needs] = [way.needs for way in rule.ways if way.needs.startswith("no further sample")]
+    then = now + timedelta(seconds=float(needs.removeprefix("no further sample for ").removesuffix(" s")))
+
+    assert rule.close_up is not None
+    assert "" == rule.close_up.lacking
+    assert State.ALARM not in {change.to for change in told.changes}
+    assert [State.ALARM, State.INSUFFICIENT_DATA] == [
+        planned(alarm, window, then + timedelta(seconds=after_s))[0] for after_s in (-1, 1)
+    ]
 
 
 @pytest.mark.parametrize(
