@@ -33,6 +33,10 @@ class Ranks:
         """Return the unit of each member."""
         return self.spread(np.arange(len(self.starts)))
 
+    def members_of(self, unit: int) -> slice:
+        """Return where the members of a unit are."""
+        return slice(self.starts[unit], self.starts[unit + 1] if unit + 1 < len(self.starts) else self.members)
+
     def before(self, count: Index) -> Any:
         """Return how many the members before each one have in the same period and unit."""
         total = np.cumsum(count, axis=1) - count

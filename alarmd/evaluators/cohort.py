@@ -81,10 +81,21 @@ class Cohort:
         )
         self._seen_turn = rings.turn()
 
+    def whereabouts(self, slots: Index, *, tick: int) -> Iterator[tuple[Strip, Index, Index]]:
+        """Yield in which strips slots are: the strip, positions in it, and which of them these are.
+
+        None of them is anywhere unless the strips are as they were looked at in a tick.
+        """
+        if tick != self._tick or self._touched:
+            return
+        yield from self._found(slots, np.arange(len(slots)))
+
     def _parts(self, seats: Seats) -> Iterator[tuple[Strip, Index, Index]]:
         """Yield in which strips a reader's units are: the strip, their positions in it, and the places they have."""
         places = np.flatnonzero(seats.slots >= 0)
-        slots = seats.slots[places]
+        yield from self._found(seats.slots[places], places)
+
+    def _found(self, slots: Index, places: Index) -> Iterator[tuple[Strip, Index, Index]]:
         strip_of, position_of = self._strip_of[slots], self._position_of[slots]
         for number, strip in enumerate(self._strips.values()):
             chosen = strip_of == number

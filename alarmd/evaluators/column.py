@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns: the values of all units that are read by one method over the same number of periods, by place."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +126,27 @@ class Column:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""
         return max(self.periods * moment.length_ms, self._member_memory_ms)
 
-    def read_alone(self, units: Sequence[Unit], rings: Rings, moment: Moment) -> Pass:
+    def seen(self, places: Index, rings: Rings, moment: Moment, *, tick: int) -> Iterator[tuple[Pass, Index, Index]]:
+        """Yield what some units, which have series, were found to come to: the pass, their ranks in it, and which.
+
+        Those that were not looked at in this tick are read now.
+        """
+        is_left = np.ones(len(places), np.bool_)
+        for strip, positions, numbers in self.cohort.whereabouts(self.slots[places], tick=tick):
+            one = self.cohort.passes.get(strip)
+            if one is not None:
+                index, is_there = one.where(positions)
+                is_left[numbers[is_there]] = False
+                yield one, index[is_there], numbers[is_there]
+        left = np.flatnonzero(is_left)
+        if len(left):
+            yield (
+                self._read_alone([self.unit(place) for place in places[left].tolist()], rings, moment),
+                np.arange(len(left)),
+                left,
+            )
+
+    def _read_alone(self, units: Sequence[Unit], rings: Rings, moment: Moment) -> Pass:
         """Read some units, which have series, beside what is kept."""
         strip = self.cohort.strip_alone(self.periods)
         strip.wanted = needs(self.method.over_time, self.method.over_members)
@@ -151,7 +171,7 @@ class Column:
             why[LENT] = np.zeros(values.shape, np.bool_)
             why[LENT][self.periods - method.lent_periods :] = True
         if method.minimum_coverage:
-            members = np.maximum(one.members(self.memory_ms(moment))[index], 1)
+            members = np.maximum(one.members(index, since_ms=self.memory_ms(moment)), 1)
             why[COVERAGE] = findings.reporting()[: self.periods, index] / members < method.minimum_coverage
         if method.exclude_outliers:
             why[OUTLIER] = outliers(findings.count[: self.periods, index], ~_any(why))

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from alarmd.cache.window import Window
 from alarmd.evaluators.column import Column
-from alarmd.evaluators.statistics import Flags, Floats
+from alarmd.evaluators.statistics import Flags, Floats, Index
 from alarmd.evaluators.strip import Moment, Pass
 from alarmd.evaluators.unit import Unit
 from alarmd.model.rule import MissingData
@@ -19,13 +21,27 @@ _PERIODS_TOLD = 20
 
 
 def evidence_of(
-    column: Column, places: Sequence[int], window: Window, moment: Moment, *, wanted: int, missing: MissingData
+    column: Column,
+    places: Sequence[int],
+    window: Window,
+    moment: Moment,
+    *,
+    tick: int,
+    wanted: int,
+    missing: MissingData,
 ) -> list[dict[str, Any]]:
     """Return what the values at some places were found from; times are seconds since the epoch."""
     units = [column.unit(place) for place in places]
-    having = [unit for unit in units if unit.members]
-    told = iter(_found(column, having, window, moment, wanted=wanted, missing=missing) if having else ())
-    return [next(told) if unit.members else _nothing(unit, window, wanted) for unit in units]
+    told = [_nothing(unit, window, wanted) if not unit.members else {} for unit in units]
+    having = np.array([number for number, unit in enumerate(units) if unit.members], np.intp)
+    if not len(having):
+        return told
+    for one, index, numbers in column.seen(np.array(places, np.intp)[having], window.rings, moment, tick=tick):
+        chosen = having[numbers].tolist()
+        found = _found(column, (one, index), [units[n] for n in chosen], window, moment, wanted=wanted, missing=missing)
+        for number, evidence in zip(chosen, found, strict=True):
+            told[number] = evidence
+    return told
 
 
 def _nothing(unit: Unit, window: Window, wanted: int) -> dict[str, Any]:
@@ -33,19 +49,25 @@ def _nothing(unit: Unit, window: Window, wanted: int) -> dict[str, Any]:
 
 
 def _found(
-    column: Column, units: Sequence[Unit], window: Window, moment: Moment, *, wanted: int, missing: MissingData
+    column: Column,
+    at: tuple[Pass, Index],
+    units: Sequence[Unit],
+    window: Window,
+    moment: Moment,
+    *,
+    wanted: int,
+    missing: MissingData,
 ) -> Iterator[dict[str, Any]]:
-    """Yield it for units that have series, all read at once."""
-    one = column.read_alone(units, window.rings, moment)
-    found, why = column.found(one, slice(None), moment)
-    values = column.chosen(found, one.shift, moment, wanted=wanted, missing=missing).T.tolist()
+    """Yield it for units that have series and are at some places in a pass."""
+    one, index = at
+    found, why = column.found(one, index, moment)
+    values = column.chosen(found, one.shift[index], moment, wanted=wanted, missing=missing).T.tolist()
     newest = int(column.method.complete_only and moment.is_aligned and column.periods > 1)
-    is_reporting = (one.findings.member_count[newest] > 0).tolist()
-    remembered = one.members(column.memory_ms(moment)).tolist()
-    watermark_ms, starts = one.watermark_ms.tolist(), one.starts.tolist()
-    periods = _periods(column, one, moment, found, why)
-    for number, unit in enumerate(units):
-        flags = is_reporting[starts[number] : starts[number] + len(unit.members)]
+    remembered = one.members(index, since_ms=column.memory_ms(moment)).tolist()
+    watermark_ms = one.watermark_ms[index].tolist()
+    periods = _periods(column, at, moment, found, why)
+    for number, (rank, unit) in enumerate(zip(index.tolist(), units, strict=True)):
+        flags = one.findings.reporting_members(rank, newest).tolist()
         reporting = {member for member, reports in zip(unit.members, flags, strict=True) if reports}
         yield {
             "watermark": watermark_ms[number] / 1000,
@@ -55,14 +77,15 @@ def _found(
 
 
 def _periods(
-    column: Column, one: Pass, moment: Moment, found: Floats, why: dict[str, Flags]
+    column: Column, at: tuple[Pass, Index], moment: Moment, found: Floats, why: dict[str, Flags]
 ) -> list[list[dict[str, Any]]]:
     """Return, by unit, what each of the newest periods came to, newest first."""
+    one, index = at
     told = min(column.periods, _PERIODS_TOLD)
     length_ms = moment.length_ms
-    ends_ms = [moment.grid_end_ms + 1] * found.shape[1] if moment.is_aligned else one.watermark_ms.tolist()
-    values, count = found[:told].T.tolist(), one.findings.count[:told].T.tolist()
-    reporting = one.findings.reporting()[:told].T.tolist()
+    ends_ms = [moment.grid_end_ms + 1] * found.shape[1] if moment.is_aligned else one.watermark_ms[index].tolist()
+    values, count = found[:told].T.tolist(), one.findings.count[:told, index].T.tolist()
+    reporting = one.findings.reporting()[:told, index].T.tolist()
     flags = {reason: is_so[:told].T.tolist() for reason, is_so in why.items()}
     periods = []
     for number, end_ms in enumerate(ends_ms):

@@ -8,7 +8,7 @@ import numpy as np
 from alarmd.evaluators.across import Ranks, across
 from alarmd.evaluators.measuring import NEEDS, measured
 from alarmd.evaluators.percentiles import Pools
-from alarmd.evaluators.statistics import REDUCES, Floats, Index, Quantity
+from alarmd.evaluators.statistics import REDUCES, Flags, Floats, Index, Quantity
 from alarmd.evaluators.sweep import Tables
 from alarmd.model.rule import Measure, Percentile
 
@@ -23,6 +23,7 @@ class Findings:
         self._quantities: dict[Quantity, Floats] = {}
         self._pools: dict[bool, Pools] = {}
         self._values: dict[tuple[Measure, bool], Floats] = {}
+        self._reporting: Any = None
 
     @property
     def count(self) -> Floats:
@@ -36,8 +37,14 @@ class Findings:
 
     def reporting(self) -> Floats:
         """Return how many members each unit has values of in each period, shape (P, U)."""
-        count: Floats = self._ranks.reduce(np.add, (self.member_count > 0).astype(np.float64))
-        return count
+        if self._reporting is None:
+            self._reporting = self._ranks.reduce(np.add, (self.member_count > 0).astype(np.float64))
+        reporting: Floats = self._reporting
+        return reporting
+
+    def reporting_members(self, unit: int, period: int) -> Flags:
+        """Return which members of a unit have values of a period."""
+        return self.member_count[period, self._ranks.members_of(unit)] > 0
 
     def values(self, over_time: Measure, over_members: Measure | None, units: Index | slice, *, periods: int) -> Floats:
         """Return the value of some units, or all, in the newest periods; NaN where there is none."""

@@ -85,7 +85,9 @@ class Layer:
         """Return what the values at some places were found from, fit for JSON."""
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return evidence_of(column, places, self._window, self._moment, wanted=wanted, missing=missing)
+            return evidence_of(
+                column, places, self._window, self._moment, tick=self._tick, wanted=wanted, missing=missing
+            )
 
     def _extent(self, method: Method, periods: int) -> Extent:
         """Return what is read for a method. Differences end where the periods do, so they are not shared."""

@@ -173,32 +173,36 @@ class Columns:
     def _reduce_period(self, values: Floats, period: int, quantity: Quantity, into: Floats, *, first: int = 0) -> None:
         """Reduce one period: the columns that all series have in it as they are, those that only some have masked.
 
+        It goes from the newest to the oldest, whoever is reduced beside, so that sums are the same to the last bit.
         `first` is the column that `values` begin with.
         """
         ufunc, nothing = REDUCES[quantity]
         begins, ends = self.bounds[period], self.bounds[period + 1]
-        low, sure = self._lowest[period], self._highest[period]
-        until, high = self._lowest[period + 1], self._highest[period + 1]
-        if sure >= until:
-            sure = until = high
+        sure, until = self._highest[period], self._lowest[period + 1]
         into[:] = nothing
-        if sure < until:
-            ufunc.reduce(values[sure - first : until - first], axis=0, out=into)
-        for step in range(low, sure):
-            is_in = begins <= step
-            if step >= self._lowest[period + 1]:
-                is_in &= ends > step
-            ufunc(into, np.where(is_in, values[step - first], nothing), out=into)
-        for step in range(until, high):
-            ufunc(into, np.where(ends > step, values[step - first], nothing), out=into)
+        for step in range(self._lowest[period], self._highest[period + 1]):
+            column = values[step - first]
+            if step < sure:
+                column = np.where(begins <= step if step < until else (begins <= step) & (ends > step), column, nothing)
+            elif step >= until:
+                column = np.where(ends > step, column, nothing)
+            ufunc(into, column, out=into)
 
     def _reduce_turned(self, values: Floats, ufunc: np.ufunc, nothing: float) -> Floats:
-        """Reduce series whose periods lie far apart: each by itself, one after the other."""
-        length, series = values.shape
-        turned = np.append(np.ascontiguousarray(values.T).ravel(), nothing)
-        starts = (self.bounds + np.arange(series) * length).T.ravel()
-        reduced = ufunc.reduceat(turned, starts).reshape(series, -1)[:, :-1].T
-        return np.where(self.bounds[1:] > self.bounds[:-1], reduced, nothing)
+        """Reduce series whose periods lie far apart: the newest sample of each of their periods, the next one, …."""
+        series = values.shape[1]
+        sizes = (self.bounds[1:] - self.bounds[:-1]).ravel()
+        order = np.argsort(-sizes, kind="stable")
+        at = (self.bounds[:-1] * series + np.arange(series)).ravel()[order]
+        # How many periods have more than so many samples.
+        having = len(sizes) - np.cumsum(np.bincount(sizes))
+        reduced, flat = np.full(len(sizes), nothing), values.ravel()
+        for step, count in enumerate(having.tolist()):
+            some = reduced[:count]
+            ufunc(some, flat.take(at[:count] + step * series), out=some)
+        result = np.empty(len(sizes))
+        result[order] = reduced
+        return result.reshape(-1, series)
 
 
 def _first_row_behind(ages: Ages, before: np.uint32, low: int, step: int) -> int:

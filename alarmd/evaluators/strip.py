@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
+from alarmd.evaluators.across import Ranks
 from alarmd.evaluators.findings import Findings
 from alarmd.evaluators.statistics import Flags, Index, Quantity
 from alarmd.evaluators.sweep import Subjects, Sweep
@@ -50,10 +51,23 @@ class Pass:
     newest_ms: Times
     starts: Index
 
-    def members(self, since_ms: int) -> NDArray[np.intp]:
-        """Return how many members each unit has whose newest sample is at most so much older than the unit's."""
-        oldest_ms = np.repeat(self.watermark_ms - since_ms, np.diff(self.starts, append=len(self.newest_ms)))
-        return np.add.reduceat((self.newest_ms >= oldest_ms).astype(np.intp), self.starts)
+    def members(self, units: Index | slice, *, since_ms: int) -> NDArray[np.intp]:
+        """Return how many members some units have whose newest sample is at most so much older than the unit's."""
+        ranks = Ranks(self.starts, len(self.newest_ms))
+        newest_ms, watermark_ms = self.newest_ms, self.watermark_ms
+        if not isinstance(units, slice):
+            ranks, members = ranks.some(units)
+            newest_ms, watermark_ms = newest_ms[members], watermark_ms[units]
+        remembered: NDArray[np.intp] = ranks.reduce(
+            np.add, (newest_ms >= ranks.spread(watermark_ms - since_ms)).astype(np.intp)
+        )
+        return remembered
+
+    def where(self, positions: Index) -> tuple[Index, Flags]:
+        """Return where units of the strip are in what was found, and which of them are there at all."""
+        if self.is_chosen is None or self.rank is None:
+            return positions, np.ones(len(positions), np.bool_)
+        return self.rank[positions], self.is_chosen[positions]
 
 
 class Strip:
