@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.client import responses
+from math import isnan, nan
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -175,13 +176,19 @@ def _absence(question: GnocchiQuestion, reason: str) -> str:
     return absences.method
 
 
+def _value(told: Any) -> float | None:
+    """Return a value; what is not a number is none, since it would be inside every threshold."""
+    value = nan if told is None else float(told)
+    return None if isnan(value) else value
+
+
 def _buckets(answer: Any, *, granularity_s: int) -> tuple[tuple[float, float | None], ...]:
     """Return the values of one granularity, in order; raises `NoAnswer` for what has another shape."""
     try:
         if isinstance(answer, dict):
             answer = answer["measures"]["aggregated"]
         return tuple(
-            (datetime.fromisoformat(time).timestamp(), None if value is None else float(value))
+            (datetime.fromisoformat(time).timestamp(), _value(value))
             for time, granularity, value in answer
             if granularity == granularity_s
         )

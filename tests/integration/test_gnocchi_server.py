@@ -88,6 +88,15 @@ def test_what_is_kept_of_a_metric_is_asked_for_as_aodh_does() -> None:
     } == parse_qs(line.query)
 
 
+@pytest.mark.parametrize("told", ["null", "NaN"])
+def test_what_is_no_number_is_no_data(told: str) -> None:
+    """Neither zero nor a value that is inside every threshold."""
+    with receiver(answers(reply(f'[["2026-01-01T11:57:00+00:00", 60.0, {told}]]'))) as server:
+        measures = a_server(server).ask(question(), now=NOW).values
+
+    assert [None] == [value for _, value in measures.buckets]
+
+
 OWN = {"=": {"created_by_project_id": "p1"}}
 FOR_IT = {"and": [{"=": {"created_by_project_id": "svc"}}, {"=": {"project_id": "p1"}}]}
 WRAPPED = {"or": [OWN, FOR_IT]}
