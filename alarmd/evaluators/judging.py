@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the values of many alarms are held against their thresholds: `judgement` for columns, array operations only."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,6 +13,9 @@ from alarmd.model.verdict import Outcome
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 Counts: TypeAlias = NDArray[np.int16]
+
+#: Values of the past that are looked at together: quick, and little memory however many alarms there are.
+_VALUES_AT_ONCE = 1 << 18
 
 _COMPARE: dict[Comparison, Callable[..., Flags]] = {
     Comparison.LT: np.less,
@@ -88,13 +90,13 @@ def outcomes(
     if shape.hold_periods:
         outcome[outcome == Outcome.MIXED_LATEST_OUTSIDE] = Outcome.UNDECIDED
         rows = np.flatnonzero(outcome == Outcome.ALL_OUTSIDE)
-        held = reduce(np.logical_and, _held(shape, values, threshold, rows, back=shape.hold_periods))
+        held = _held(shape, values, threshold, rows, back=shape.hold_periods, how_often=np.all)
         outcome[rows[~held]] = Outcome.UNDECIDED
     if shape.keep_periods:
         if is_alarm is None:
             raise ValueError("How long an alarm is kept can be said only of alarms whose state is known.")
         rows = np.flatnonzero((outcome == Outcome.NONE_OUTSIDE) & is_alarm)
-        held = reduce(np.logical_or, _held(shape, values, threshold, rows, back=shape.keep_periods))
+        held = _held(shape, values, threshold, rows, back=shape.keep_periods, how_often=np.any)
         outcome[rows[held]] = Outcome.UNDECIDED
     return outcome, outside
 
@@ -128,21 +130,33 @@ def _allow_for_gaps(shape: Shape, outcome: NDArray[np.int8], outside: Counts, ga
 
 
 def _held(
-    shape: Shape, values: Sequence[Floats], threshold: Floats, rows: NDArray[np.intp], *, back: int
-) -> Iterator[Flags]:
-    """Yield whether the condition of some alarms held 1, 2, … to `back` periods ago."""
+    shape: Shape,
+    values: Sequence[Floats],
+    threshold: Floats,
+    rows: NDArray[np.intp],
+    *,
+    back: int,
+    how_often: Callable[..., Flags],
+) -> Flags:
+    """Return whether the condition of some alarms held, always or ever, 1, 2, … to `back` periods ago."""
     wanted = shape.evaluation_periods
-    sides = _sides(shape, [column[rows] for column in values[: wanted + back]], threshold[rows])
-    outside = _total(sides.outside[:wanted])
-    gaps = None if sides.gaps is None else _total(sides.gaps[:wanted])
-    for ago in range(1, back + 1):
-        _slide(outside, sides.outside, ago, wanted)
-        held = np.greater_equal(outside, shape.to_alarm)
-        if gaps is not None and sides.gaps is not None:
-            _slide(gaps, sides.gaps, ago, wanted)
-            if shape.missing is MissingData.MISSING:
-                held &= gaps == 0
-        yield held
+    held = np.empty(len(rows), np.bool_)
+    at_once = max(_VALUES_AT_ONCE // (wanted + back), 1)
+    for start in range(0, len(rows), at_once):
+        some = rows[start : start + at_once]
+        together = np.stack([column[some] for column in values[: wanted + back]])
+        sides = _sides(shape, [together], threshold[some])
+        met = _past_totals(sides.outside[0], wanted) >= shape.to_alarm
+        if sides.gaps is not None and shape.missing is MissingData.MISSING:
+            met &= _past_totals(sides.gaps[0], wanted) == 0
+        held[start : start + at_once] = how_often(met, axis=0)
+    return held
+
+
+def _past_totals(flags: Flags, wanted: int) -> Counts:
+    """Return the sums over `wanted` periods that begin 1, 2, … periods back; a row for each."""
+    summed = np.cumsum(flags, axis=0, dtype=np.int16)
+    return summed[wanted:] - summed[:-wanted]
 
 
 def _total(flags: Sequence[Flags]) -> Counts:
@@ -150,12 +164,6 @@ def _total(flags: Sequence[Flags]) -> Counts:
     for flag in flags[1:]:
         total += flag
     return total
-
-
-def _slide(total: Counts, flags: Sequence[Flags], ago: int, wanted: int) -> None:
-    """Move a sum over `wanted` periods one period into the past, to those that begin `ago` periods back."""
-    total += flags[ago + wanted - 1]
-    total -= flags[ago - 1]
 
 
 def _verdicts(shape: Shape) -> NDArray[np.int8]:
