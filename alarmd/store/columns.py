@@ -48,6 +48,19 @@ BigCounter = BigInteger().with_variant(Integer(), "sqlite")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
+def storable(value: Any) -> Any:
+    """Return a text, or JSON with its texts, in which each sign that no database takes stands as U+FFFD."""
+    match value:
+        case str():
+            return _NOT_TEXT.sub("\ufffd", value)
+        case Mapping():
+            return {storable(name): storable(part) for name, part in value.items()}
+        case list() | tuple():
+            return [storable(part) for part in value]
+        case _:
+            return value
+
+
 def is_storable(value: object) -> bool:
     """Whether a database takes this text, or all text in this JSON: none has NULs, nor half of a surrogate pair."""
     match value:

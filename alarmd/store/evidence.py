@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
+from alarmd.store.columns import storable
 from alarmd.store.json import to_json
 
 #: How long the evidence of one transition may be, as JSON.
@@ -25,6 +26,7 @@ def bounded(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if len(to_json(evidence)) <= LONGEST:
         return evidence
+    evidence = storable(evidence)  # once, rather than part by part
     kept: dict[str, Any] = {}
     lost: dict[str, int] = {}
     room = LONGEST - _FOR_THE_NOTE

@@ -7,19 +7,23 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from alarmd.store.columns import in_utc
+from alarmd.store.columns import in_utc, is_storable, storable
 
 
 def to_json(value: Any) -> str:
     """Return a value as JSON, moments in ISO format.
 
     JSON has no NaN and no infinity, and PostgreSQL refuses them; they become null, because one such value must not
-    stop a whole tick.
+    stop a whole tick. Signs that it does not take, which other servers may say, are replaced.
     """
     try:
-        return _ENCODER.encode(value)
+        document = _ENCODER.encode(value)
     except ValueError:
-        return _ENCODER.encode(_finite(value))
+        value = _finite(value)
+        document = _ENCODER.encode(value)
+    if ("\\u0000" in document or "\\ud" in document) and not is_storable(value):
+        return _ENCODER.encode(storable(value))
+    return document
 
 
 def from_json(document: str | bytes) -> Any:

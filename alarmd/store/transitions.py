@@ -19,6 +19,7 @@ from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import Notification, notifications_of
 from alarmd.model.transition import Transition
 from alarmd.store.bulk import update_rows
+from alarmd.store.columns import storable
 from alarmd.store.database import UnitOfWork
 from alarmd.store.evidence import bounded
 from alarmd.store.rows import alarm_of
@@ -122,7 +123,7 @@ def _state_values(alarm: Alarm, transition: Transition, done: AppliedTransition)
     return {
         "alarm_id": alarm.alarm_id,
         "state": str(transition.current),
-        "state_reason": alarm.state_reason if stays else transition.reason,
+        "state_reason": alarm.state_reason if stays else storable(transition.reason),
         "state_timestamp": alarm.state_timestamp if stays else transition.at,
         "state_version": done.state_version,
         "sequence": done.sequence,
@@ -134,7 +135,7 @@ def _change(alarm: Alarm, transition: Transition) -> AlarmChange:
         event_id=str(uuid4()),
         alarm_id=alarm.alarm_id,
         type=ChangeType.STATE_TRANSITION,
-        detail={"state": str(transition.current), "transition_reason": transition.reason},
+        detail={"state": str(transition.current), "transition_reason": storable(transition.reason)},
         user_id="",
         project_id="",
         on_behalf_of=alarm.project_id,

@@ -310,3 +310,16 @@ def test_ten_thousand_in_one_tick(database: Database, record_property: Any) -> N
     assert (10_000, 10_000, 10_000) == (len(result.applied), turned, depth)
     # Generous, because other tests share the machine; the benchmark holds the real bar.
     assert took_s < 10
+
+
+def test_words_that_no_database_takes_stop_nothing(database: Database) -> None:
+    """Other servers may say anything: it is made fit, and all that the tick has found is stored."""
+    odd, other = store(database, an_alarm(), an_alarm())
+    server = {"labels": {"vm": "a\x00b\ud800"}}
+    told = a_transition(odd, reason="a\x00b\ud800c", reason_data={"told": "\x00\ud800"}, evidence=server)
+    result = applied(database, told, a_transition(other))
+
+    assert {odd.alarm_id, other.alarm_id} == {one.alarm_id for one in result.applied}
+    assert "a\ufffdb\ufffdc" == alarm_in(database, odd).state_reason
+    assert 2 == history_length(database)
+    assert 2 == len(outbox_of(database))

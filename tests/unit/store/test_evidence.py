@@ -4,7 +4,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alarmd.store.evidence import LONGEST, bounded
@@ -56,6 +56,7 @@ _VALUES = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=80), _VALUES, max_size=40))
 def test_evidence_is_never_longer_than_its_bound(recipes: dict[str, tuple[str, int, str]]) -> None:
     """Whatever an evaluator has to say."""
