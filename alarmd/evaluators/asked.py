@@ -8,6 +8,7 @@ step only for those of which something new is known.
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from alarmd.evaluators.asker import Asker
@@ -15,6 +16,10 @@ from alarmd.evaluators.asking import Answer, AskedRule, Finding, NoAnswer, Quest
 from alarmd.evaluators.transition_table import STATES
 from alarmd.model.verdict import Outcome
 
+_logger = structlog.get_logger()
+
+#: What may go wrong with an answer of a shape that nobody has thought of.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 #: What no state has for its code: judge it anew.
 _NO_STATE = -1
 
@@ -133,7 +138,17 @@ class AskedRows:
         answer = self._topics[rule.question].answer
         if answer is None:
             return
-        finding = rule.judge(answer, state=STATES[state])
+        try:
+            finding = rule.judge(answer, state=STATES[state])
+        except _FAULTS as error:
+            # A fault of alarmd's own, which must not stop the alarms beside it; the next answer is judged again.
+            server = rule.question.server
+            _logger.exception("answer_not_judged", server=server)
+            self._topics[rule.question].error = NoAnswer(
+                f"What {server} answered could not be judged ({type(error).__name__}); alarmd's log tells more."
+            )
+            self._clear(slot)
+            return
         self._findings[slot] = finding
         self._outcomes[slot] = finding.outcome
         self._judged[slot] = state

@@ -48,8 +48,10 @@ class AskedRules:
         self._leaf_rows[slot] = self._leaves.add(slot, {"leaf": slot, "asked": asked})
 
     def drop_leaf(self, slot: int) -> None:
-        """Remove a leaf."""
-        row = self._leaf_rows.pop(slot)
+        """Remove a leaf, if it is there."""
+        row = self._leaf_rows.pop(slot, None)
+        if row is None:
+            return
         self._leave(int(self._leaves["asked"][row]))
         moved = self._leaves.drop(row)
         if moved is not None:

@@ -100,7 +100,12 @@ def _judge(
     if shape.missing is not MissingData.MISSING:
         # Data that nobody would have seen may have been on either side, whatever the rule says of data that is missing.
         judged_as = shape if sight.believe_silence else shape._replace(missing=MissingData.IGNORE)
-        return Judged(*outcomes(judged_as, values, threshold, is_alarm), None)
+        outcome, outside = outcomes(judged_as, values, threshold, is_alarm)
+        if judged_as.missing is not MissingData.IGNORE:
+            return Judged(outcome, outside, None)
+        # Where nothing at all has come there is no evidence to repeat an action on.
+        nothing = np.logical_and.reduce([np.isnan(one) for one in values[: shape.evaluation_periods]])
+        return Judged(outcome, outside, ~nothing)
     outcome, outside = outcomes(shape, values, threshold, is_alarm)
     enough = ((points.held >= shape.evaluation_periods) & points.known).take(unit)
     outcome *= enough

@@ -88,10 +88,12 @@ class Plan:
             "revision": alarm.revision,
             "state_version": alarm.state_version,
             "repeat_ms": self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
-            "closed": schedule is not None and not self._timetable.join(alarm.alarm_id, schedule, now=now),
             **self._left.pop(alarm.alarm_id, {}),
         }
-        self._places[alarm.alarm_id] = self._placed(alarm.alarm_id, rule, values)
+        self._place(alarm.alarm_id, rule, values)
+        if schedule is not None and not self._timetable.join(alarm.alarm_id, schedule, now=now):
+            holder, row = self._places[alarm.alarm_id]
+            holder.roster.close(row)
 
     def remove(self, alarm_id: AlarmId) -> None:
         """Forget an alarm, if it is known."""
@@ -176,17 +178,17 @@ class Plan:
         self._left = {}
         return Counted(alarm_ids=alarm_ids, counts=np.concatenate(rows))
 
-    def _placed(
-        self, alarm_id: AlarmId, rule: TickedRule, values: dict[str, Any]
-    ) -> tuple[Cell | AskedRules | Composites, int]:
+    def _place(self, alarm_id: AlarmId, rule: TickedRule, values: dict[str, Any]) -> None:
         if isinstance(rule, WindowRule):
-            return self._window_rules.add(alarm_id, rule, values)
-        if not isinstance(rule, CompositeRule):
-            return self._asked, self._asked.add(alarm_id, rule, values)
-        row = self._composites.add(alarm_id, rule, values)
-        for leaf in self._composites.leaves(row):
-            self._plant(leaf)
-        return self._composites, row
+            self._places[alarm_id] = self._window_rules.add(alarm_id, rule, values)
+        elif not isinstance(rule, CompositeRule):
+            self._places[alarm_id] = self._asked, self._asked.add(alarm_id, rule, values)
+        else:
+            row = self._composites.add(alarm_id, rule, values)
+            # Before its leaves: should one of them fail, it can be removed with those that are there.
+            self._places[alarm_id] = self._composites, row
+            for leaf in self._composites.leaves(row):
+                self._plant(leaf)
 
     def _plant(self, placed: PlacedLeaf) -> None:
         rule = placed.leaf.rule

@@ -68,8 +68,11 @@ class WindowRules:
         self._leaves[slot] = cell, cell.add(slot, rule_columns(rule, unit=unit))
 
     def drop_leaf(self, slot: int) -> None:
-        """Remove a leaf."""
-        cell, row = self._leaves.pop(slot)
+        """Remove a leaf, if it is there."""
+        seated = self._leaves.pop(slot, None)
+        if seated is None:
+            return
+        cell, row = seated
         self._leave(cell.seat, cell.unit(row))
         moved = cell.drop(row)
         if moved is not None:

@@ -128,3 +128,15 @@ def test_slots_that_were_left_are_taken_again(hall: Hall) -> None:
     hall.refresh()
     assert kept == {slot: hall.rows.outcomes[slot] for slot in slots[50:]}
     assert [Outcome.NONE_OUTSIDE] * 4 + [Outcome.ALL_OUTSIDE] * 46 == hall.rows.outcomes[fresh].tolist()
+
+
+def test_an_answer_that_cannot_be_judged_is_no_answer(hall: Hall, oracle: Oracle) -> None:
+    """A fault with one rule says nothing of its alarm and leaves the others alone; it is told as an error."""
+    oracle.say = lambda text: None if text == "odd" else text
+    odd, fine = hall.rows.join(longer_than(3, "odd")), hall.rows.join(longer_than(3, "fine"))
+    hall.refresh()
+    error = hall.rows.last_error(odd)
+
+    assert (Outcome.UNDECIDED, Outcome.ALL_OUTSIDE) == (hall.rows.outcomes[odd], hall.rows.outcomes[fine])
+    assert error is not None
+    assert "could not be judged (TypeError)" in error.message

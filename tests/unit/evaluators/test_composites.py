@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from alarmd.cache.window import Window, WindowLimits
+from alarmd.clock import ManualClock
+from alarmd.evaluators.asker import Asker
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.rule import (
@@ -61,9 +63,9 @@ def opposite(node: Node) -> Branch:
 class Bench:
     """A plan, and what happens to it."""
 
-    def __init__(self) -> None:
-        self.window = Window(WindowLimits(length_s=600, lateness_s=4.0))
-        self.plan = Plan(self.window, PlanOptions(lateness_s=4.0, repeat_interval_s=60.0))
+    def __init__(self, plan: Plan | None = None, window: Window | None = None) -> None:
+        self.window = window if window is not None else Window(WindowLimits(length_s=600, lateness_s=4.0))
+        self.plan = Plan(self.window, PlanOptions(lateness_s=4.0, repeat_interval_s=60.0)) if plan is None else plan
         self.now = START
 
     def put(self, alarm_id: str, root: Node, **changes: Any) -> None:
@@ -228,3 +230,23 @@ def test_an_unknown_composite_is_not_repeated() -> None:
     bench.sample(90, hot=90.0)
 
     assert {"a": ALARM} == bench.decide()
+
+
+class _Broken:
+    """A rule of a kind that cannot be put anywhere."""
+
+    question = property(lambda self: self.missing)
+
+
+def test_a_composite_that_cannot_be_planted_leaves_nothing_behind() -> None:
+    """What was planted of it before it failed goes when it is removed, and the others are evaluated."""
+    window = Window(WindowLimits(length_s=600, lateness_s=4.0))
+    asker = Asker({}, clock=ManualClock(START))
+    bench = Bench(Plan(window, PlanOptions(lateness_s=4.0, repeat_interval_s=60.0), asker), window)
+    with pytest.raises(AttributeError):
+        bench.put("a", both(leaf("hot"), Leaf(rule=_Broken(), wire={}), leaf("cold")))
+    bench.plan.remove(AlarmId("a"))
+    bench.put("b", leaf("hot"))
+    bench.sample(0, hot=90.0, cold=10.0)
+
+    assert {"b": ALARM} == bench.decide()

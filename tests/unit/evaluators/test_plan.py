@@ -2,7 +2,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from alarmd.evaluators.look_back import look_back_periods
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
-from alarmd.model.rule import Comparison, Judgement, Reading, Selector, Statistic, WindowRule
+from alarmd.model.rule import Comparison, Judgement, MissingData, Reading, Selector, Statistic, WindowRule
 from alarmd.model.samples import Metric, Resource
 from tests.support.reference import Moment, evaluate
 from tests.support.reference_reading import ReferenceSeries
@@ -541,3 +541,17 @@ def test_the_plan_agrees_with_the_reference(
             states[alarm_id] = expected.state
 
     assert counts == {alarm_id: Counter(found) for alarm_id, found in bench.counts().items()}
+
+
+def test_nothing_is_repeated_without_a_single_value() -> None:
+    """An alarm that ignores missing data keeps its state in silence, and takes no action again."""
+    bench = a_bench()
+    rule = a_rule(evaluation_periods=2)
+    rule = replace(rule, judgement=replace(rule.judgement, missing=MissingData.IGNORE))
+    bench.put(watched(repeat=True, state=State.OK), rule)
+    bench.sample(0, 10.0)
+    bench.sample(10, 10.0)
+
+    assert {} == bench.decide(400.0)
+    bench.sample(400, 10.0)
+    assert {"a"} == bench.decide(400.0).keys()

@@ -62,6 +62,14 @@ RULES: list[tuple[str, dict[str, Any]]] = [
         {"meter_name": "cpu_util", "threshold": 1.0, "query": [{"field": "resource_id", "op": "eq", "value": "x"}]},
     ),
     ("gnocchi_aggregation_by_metrics_threshold", {"metrics": ["a"], "threshold": 1.0, "aggregation_method": "mean"}),
+    (
+        "gnocchi_resources_threshold",
+        {"metric": "m", "resource_id": "a", "resource_type": "i", "threshold": 1.0, "aggregation_method": "mean"},
+    ),
+    (
+        "gnocchi_aggregation_by_resources_threshold",
+        {"metric": "m", "resource_type": "i", "query": "{}", "threshold": 1.0, "aggregation_method": "mean"},
+    ),
     ("prometheus", {"query": "up", "threshold": 1.0, "comparison_operator": "lt", "scope_to_project": "p1"}),
     ("event", {"event_type": "*", "query": [{"field": "traits.a", "op": "eq", "value": "x", "type": "string"}]}),
     (
