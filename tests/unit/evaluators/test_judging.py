@@ -242,7 +242,12 @@ def test_whoever_judges_by_the_state_has_to_be_told_it() -> None:
 def test_many_alarms_with_a_long_past_are_judged_as_each_alone() -> None:
     """However many there are: the past is looked at in parts."""
     judgement = Judgement(comparison=Comparison.GT, threshold=1.0, evaluation_periods=2, hold_periods=900)
-    kinds: list[list[float | None]] = [[2.0] * 902, [2.0] * 901 + [0.0], [2.0] * 450 + [None] + [2.0] * 451, [0.0]]
+    kinds: list[list[float | None]] = [
+        [2.0] * 902,
+        [*[2.0] * 901, 0.0],
+        [*[2.0] * 450, None, *[2.0] * 451],
+        [0.0],
+    ]
     alone = [column_outcomes(judgement, [(kind, State.OK)])[0] for kind in kinds]
 
     assert alone * 200 == column_outcomes(judgement, [(kind, State.OK) for kind in kinds] * 200)
