@@ -49,6 +49,8 @@ class Rings:
         #: In which turn (see there) each series last had a sample, or was admitted.
         self.turn_of: NDArray[np.uint32] = np.zeros(0, np.uint32)
         self._turn = 1
+        #: Changes whenever a series lies elsewhere than before.
+        self.layout = 0
 
     def turn(self) -> int:
         """Begin a new turn and return the number of the last: what comes from now on has a larger one."""
@@ -60,6 +62,7 @@ class Rings:
         numbers = np.array(series, np.int32)
         if not len(numbers):
             return
+        self.layout += 1
         needed = int(numbers.max()) + 1
         if needed > len(self.newest_ms):
             size = max(needed, len(self.newest_ms) * 33 // 32)
@@ -72,6 +75,7 @@ class Rings:
 
     def remove(self, series: Sequence[int]) -> None:
         """Take the rings of series away."""
+        self.layout += 1
         numbers = np.array(series, np.int32)
         for number, chosen in self.by_bank(numbers):
             rows = self._row_of[numbers[chosen]].astype(np.intp)
@@ -188,6 +192,7 @@ class Rings:
 
     def _promote(self, number: int, series: Numbers, span_ms: NDArray[np.integer]) -> None:
         """Move full rings to larger banks, which will do for the window if they go on at the pace of their span."""
+        self.layout += 1
         old, rows = self._bank(number), self._row_of[series].astype(np.intp)
         ages, values = old.tail(rows, self.newest_ms[series], old.capacity)
         times = (self.newest_ms[series] - ages.astype(np.int64))[::-1]

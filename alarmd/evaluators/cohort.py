@@ -133,9 +133,10 @@ class Cohort:
                 seats.slots[place] = slot
                 seats.clear(place)
             if unit.members:
-                periods = self._extent.periods or _rounded(max(seats.periods for seats, _ in readers))
+                is_single = len(unit.members) == 1
+                periods = _rounded(max(seats.periods for seats, _ in readers), is_single=is_single)
                 keeps = any(isinstance(seats.method.over_time, Percentile) for seats, _ in readers)
-                news.setdefault((len(unit.members) == 1, periods), []).append((slot, list(unit.members), keeps))
+                news.setdefault((is_single, periods), []).append((slot, list(unit.members), keeps))
         self._touched.clear()
         for strip in self._strips.values():
             strip.drop(is_dropped)
@@ -160,12 +161,16 @@ class Cohort:
             self._strip_of[strip.slots] = number
             self._position_of[strip.slots] = np.arange(len(strip))
             strip.wanted = frozenset()
+        periods: dict[Strip, int] = {}
         for seats in self.readers.values():
             needed = needs(seats.method.over_time, seats.method.over_members)
             parts = list(self._parts(seats))
             seats.settle(parts)
             for strip, _, _ in parts:
                 strip.wanted |= needed
+                periods[strip] = max(periods.get(strip, 1), seats.periods)
+        for strip, read in periods.items():
+            strip.read_over(read)
 
     def _new_slot(self) -> int:
         if self._free:
@@ -174,7 +179,12 @@ class Cohort:
         return self._size - 1
 
 
-def _rounded(periods: int) -> int:
-    """Return the least of 1, 2, 3, 4, 6, 8, 12, 16, 24 … that is not less: about as many are read together."""
+def _rounded(periods: int, *, is_single: bool) -> int:
+    """Return the least of 1, 2, 3, 4, 6, 8, 12, 16, 24 … that is not less: about as many are read together.
+
+    Of 4, 8, 16, … for several series: what different units have of these lies side by side.
+    """
+    if not is_single:
+        return max(4, 1 << (periods - 1).bit_length())
     power = 1 << (periods - 1).bit_length()
     return power * 3 // 4 if periods <= power * 3 // 4 else power

@@ -2,7 +2,7 @@
 """Strips: units that are read over the same number of periods, as arrays, and which of them have news."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,9 @@ class Strip:
         #: As of the last look.
         self.watermark_ms: Times = np.zeros(0, np.int64)
         self._looked_ms: tuple[int, int] | None = None
+        #: The order of the members in memory, and of which layout this is.
+        self._order: Index | None = None
+        self._layout = -1
         #: What has to be computed for those who read it.
         self.wanted: frozenset[Quantity] = frozenset()
 
@@ -99,6 +102,7 @@ class Strip:
         kept = ~is_dropped[self.slots]
         if kept.all():
             return
+        self._layout = -1
         sizes = np.diff(self._starts, append=len(self._series))
         members = np.repeat(kept, sizes)
         self._series, self._kinds = self._series[members], self._kinds[members]
@@ -108,6 +112,7 @@ class Strip:
 
     def add(self, slots: Sequence[int], members: Sequence[Sequence[int]], keeps: Sequence[bool]) -> None:
         """Put units at the end; they are due."""
+        self._layout = -1
         sizes = np.array([len(one) for one in members], np.intp)
         series = np.array([number for one in members for number in one], np.int32)
         self._starts = np.append(self._starts, len(self._series) + np.cumsum(sizes) - sizes)
@@ -137,6 +142,11 @@ class Strip:
             return None
         return self._read(rings, moment, None if is_due.all() else is_due)
 
+    def read_over(self, periods: int) -> None:
+        """Read so many periods from now on."""
+        if self._sweep.extent.periods != periods:
+            self._sweep.extent = replace(self._sweep.extent, periods=periods)
+
     def read(self, rings: Rings, moment: Moment, positions: Index) -> Pass:
         """Read some units whether they have news or not."""
         is_chosen = np.zeros(len(self), np.bool_)
@@ -151,9 +161,12 @@ class Strip:
     def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None) -> Pass:
         series, starts, kinds = self._series, self._starts, self._kinds
         watermark_ms, shift, keeps, rank = self.watermark_ms, self._shift, self._keeps, None
+        order = self._in_memory(rings)
         sizes: Index | int = 1 if self._is_single else np.diff(starts, append=len(series))
         if is_chosen is not None:
             members = is_chosen if self._is_single else np.repeat(is_chosen, sizes)
+            if order is not None:
+                order = (np.cumsum(members) - 1)[order[members[order]]]
             series, kinds, starts = series[members], kinds[members], starts[: np.count_nonzero(is_chosen)]
             if not isinstance(sizes, int):
                 sizes = sizes[is_chosen]
@@ -163,6 +176,7 @@ class Strip:
         end_ms = np.full_like(watermark_ms, moment.grid_end_ms) if moment.is_aligned else watermark_ms
         subjects = Subjects(
             series=series,
+            order=order,
             end_ms=end_ms if self._is_single else np.repeat(end_ms, sizes),
             now_ms=moment.now_ms if moment.is_aligned else None,
             is_delta=kinds == _KINDS[Kind.DELTA],
@@ -181,6 +195,12 @@ class Strip:
             newest_ms=rings.newest_ms[series],
             starts=starts,
         )
+
+    def _in_memory(self, rings: Rings) -> Index | None:
+        """Return the order of all members in memory; None when they are in it."""
+        if self._layout != rings.layout:
+            self._order, self._layout = self._sweep.order(rings, self._series), rings.layout
+        return self._order
 
     def _of_units(self, ufunc: np.ufunc, values: NDArray) -> NDArray:  # type: ignore[type-arg]  # keeps its type
         return values if self._is_single else ufunc.reduceat(values, self._starts)

@@ -34,6 +34,8 @@ class Subjects:
     """The M series that are read, and how."""
 
     series: Numbers
+    #: Their order in memory; None when they are in it.
+    order: Index | None = None
     #: Where their newest period ends, ms since the epoch.
     end_ms: NDArray[np.int64]
     #: Samples that are newer than this do not count; ms since the epoch.
@@ -59,22 +61,24 @@ class Sweep:
     """Reads one extent, remembering how far back the samples reach."""
 
     def __init__(self, extent: Extent) -> None:
+        #: May be changed between passes.
         self.extent = extent
-        #: Samples read a series, by bank: as many as the densest series of the last pass needed, and one.
+        #: Samples read a series, by bank: what the densest series of the last pass needed, and a little more.
         self._reach: dict[int, int] = {}
 
     def read(self, rings: Rings, subjects: Subjects, wanted: frozenset[Quantity]) -> Tables:
         """Return quantities of all subjects, and the samples of those that are kept."""
         shape = (self.extent.periods, len(subjects.series))
         tables = Tables(quantities={one: np.empty(shape) for one in wanted | {Quantity.COUNT}})
-        banks, rows = rings.whereabouts(subjects.series)
-        order = np.argsort(banks * np.int64(2**32) + rows, kind="stable")
-        ends = np.flatnonzero(np.diff(banks[order], append=-1)) + 1
+        banks, _ = rings.whereabouts(subjects.series)
+        order = np.arange(len(banks)) if subjects.order is None else subjects.order
+        banks = banks if subjects.order is None else banks[order]
+        ends = np.flatnonzero(np.diff(banks, append=-1)) + 1
         start = 0
         for end in ends.tolist():
-            self._read_bank(rings, int(banks[order[start]]), (order, start, end), subjects, tables)
+            self._read_bank(rings, int(banks[start]), (order, start, end), subjects, tables)
             start = end
-        if (order[1:] < order[:-1]).any():
+        if subjects.order is not None:
             place = np.empty_like(order)
             place[order] = np.arange(len(order))
             for quantity, array in tables.quantities.items():
@@ -93,7 +97,7 @@ class Sweep:
             columns = self._columns(rings, bank, members, subjects, reach)
             needed = int(columns.bounds[-1].max())
             if needed == min(reach, capacity) < capacity:
-                reach = min(reach * 2, capacity)
+                reach = min(reach + max(reach // 4, _FIRST_REACH), capacity)
                 continue
             densest = max(densest, needed)
             if self.extent.differences is not Differences.NONE:
@@ -102,7 +106,15 @@ class Sweep:
             if subjects.is_kept is not None and (is_kept := subjects.is_kept[members]).any():
                 tables.kept.append((columns.narrowed(is_kept), members[is_kept]))
             at += len(members)
-        self._reach[bank] = densest + 1
+        # One more tells that none is behind, and another is left for unrest.
+        self._reach[bank] = densest + 2
+
+    @staticmethod
+    def order(rings: Rings, series: Numbers) -> Index | None:
+        """Return the order in which series lie in memory; None when that is their own."""
+        banks, rows = rings.whereabouts(series)
+        place = banks * np.int64(2**32) + rows
+        return None if (place[1:] > place[:-1]).all() else np.argsort(place, kind="stable")
 
     def _columns(self, rings: Rings, bank: int, members: Index, subjects: Subjects, reach: int) -> Columns:
         series = subjects.series[members]
