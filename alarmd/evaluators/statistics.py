@@ -61,6 +61,7 @@ class Columns:
         self._lowest = bounds.min(axis=1).tolist()
         self._highest = bounds.max(axis=1).tolist()
         self._spans: Floats | None = None
+        self._masks: dict[int, list[Flags | None]] = {}
 
     @classmethod
     def of(cls, values: Floats, ages: Ages, *, length_ms: int, periods: int, skipped: Index | None) -> "Columns":
@@ -177,16 +178,24 @@ class Columns:
         `first` is the column that `values` begin with.
         """
         ufunc, nothing = REDUCES[quantity]
-        begins, ends = self.bounds[period], self.bounds[period + 1]
-        sure, until = self._highest[period], self._lowest[period + 1]
         into[:] = nothing
-        for step in range(self._lowest[period], self._highest[period + 1]):
+        for step, mask in enumerate(self._masks_of(period), start=self._lowest[period]):
             column = values[step - first]
-            if step < sure:
-                column = np.where(begins <= step if step < until else (begins <= step) & (ends > step), column, nothing)
-            elif step >= until:
-                column = np.where(ends > step, column, nothing)
-            ufunc(into, column, out=into)
+            ufunc(into, column if mask is None else np.where(mask, column, nothing), out=into)
+
+    def _masks_of(self, period: int) -> list[Flags | None]:
+        """Return of which series each column lies in a period, from the first that does of any; None: of all."""
+        masks = self._masks.get(period)
+        if masks is None:
+            begins, ends = self.bounds[period], self.bounds[period + 1]
+            sure, until = self._highest[period], self._lowest[period + 1]
+            masks = self._masks[period] = []
+            for step in range(self._lowest[period], self._highest[period + 1]):
+                if step < sure:
+                    masks.append(begins <= step if step < until else (begins <= step) & (ends > step))
+                else:
+                    masks.append(None if step < until else ends > step)
+        return masks
 
     def _reduce_turned(self, values: Floats, ufunc: np.ufunc, nothing: float) -> Floats:
         """Reduce series whose periods lie far apart: the newest sample of each of their periods, the next one, …."""

@@ -11,7 +11,7 @@ from alarmd.evaluators.statistics import Columns, Flags, Floats, Index, Quantity
 from alarmd.model.rule import Differences
 
 #: Samples looked at at once; keeps the intermediate arrays inside the processor's caches.
-_SAMPLES_AT_ONCE = 1 << 17
+_SAMPLES_AT_ONCE = 1 << 18
 #: How many samples back the first look goes.
 _FIRST_REACH = 8
 #: Ages are cut here, behind all periods that there can be.

@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from alarmd.evaluators.few import Few, few
 from alarmd.model.rule import Selector
 
 
@@ -21,7 +22,7 @@ class Unit:
 
     def __init__(self, selector: Selector, members: Iterable[int]) -> None:
         self.selector = selector
-        self.members = dict.fromkeys(members)
+        self.members: Few[int] = few(members)
         #: Where it is in the arrays of whatever reads it.
         self.places: dict[Reader, int] = {}
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from alarmd.cache.series import Series, selects
 from alarmd.cache.window import Window
+from alarmd.evaluators.few import Few, joined, parted
 from alarmd.evaluators.layer import Layer
 from alarmd.evaluators.method import Method
 from alarmd.evaluators.unit import Unit
@@ -25,7 +26,7 @@ class Units:
         self._lateness_s = lateness_s
         self._member_memory_s = member_memory_s
         self._by_selector: dict[Selector, Unit] = {}
-        self._by_reach: dict[_Reach, dict[Unit, None]] = {}
+        self._by_reach: dict[_Reach, Few[Unit]] = {}
         self._layers: dict[tuple[int, bool], Layer] = {}
 
     def layers(self) -> Iterable[Layer]:
@@ -44,7 +45,7 @@ class Units:
             unit = Unit(reading.selector, self._window.directory.select(reading.selector))
             self._by_selector[reading.selector] = unit
             for reach in _reaches(reading.selector):
-                self._by_reach.setdefault(reach, {})[unit] = None
+                self._by_reach[reach] = joined(self._by_reach.get(reach, ()), unit)
         key = (reading.period_s, reading.is_aligned)
         layer = self._layers.get(key)
         if layer is None:
@@ -65,9 +66,9 @@ class Units:
         if not unit.places:
             del self._by_selector[unit.selector]
             for reach in _reaches(unit.selector):
-                del self._by_reach[reach][unit]
-                if not self._by_reach[reach]:
-                    del self._by_reach[reach]
+                left = parted(self._by_reach.pop(reach), unit)
+                if left:
+                    self._by_reach[reach] = left
 
     def follow(self) -> None:
         """Take over which series have come, gone or changed since the last call."""
@@ -89,10 +90,7 @@ class Units:
         is_member = series is not None and selects(unit.selector, series)
         if is_member or number in unit.members:
             unit.touch()
-        if is_member:
-            unit.members[number] = None
-        else:
-            unit.members.pop(number, None)
+        unit.members = joined(unit.members, number) if is_member else parted(unit.members, number)
 
 
 def _reaches(selector: Selector) -> set[_Reach]:
