@@ -136,10 +136,13 @@ def _compile(body: ThresholdRuleBody, project_id: str) -> WindowRule:
 def _reading(body: ThresholdRuleBody, selector: Selector) -> Reading:
     over_members = None if body.group_statistic is None else measure_of(body.group_statistic)
     over_time: Measure
-    differences = Differences.NONE
+    differences, scale = Differences.NONE, 1.0
     if body.statistic in CHANGES:
         # A change belongs to one member: those of several are never taken together by themselves.
-        over_time = Statistic.RATE if body.statistic == "rate" else Statistic.SUM
+        over_time = Statistic.RATE
+        # What a period grew by, from how fast it grew while it was seen: a period that has only begun to fill, or one
+        # after a gap, is not taken for little or for much.
+        scale = body.period if body.statistic == "delta" else 1.0
         over_members = over_members or Statistic.AVG
         differences = Differences.RESET_SAFE
     else:
@@ -150,6 +153,7 @@ def _reading(body: ThresholdRuleBody, selector: Selector) -> Reading:
         over_time=over_time,
         over_members=over_members,
         differences=differences,
+        scale=scale,
         exclude_outliers=body.exclude_outliers,
         minimum_coverage=body.coverage,
     )

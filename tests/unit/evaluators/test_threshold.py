@@ -109,13 +109,23 @@ def test_what_goes_beyond_aodh_is_judged() -> None:
     )
 
 
+def test_a_delta_is_what_a_whole_period_grows_by() -> None:
+    """It goes by how fast the counter grew while it was seen, so a period seen in part is not low."""
+    delta = FAMILY.parse(normalised("threshold", statistic="delta", period=30), project_id="p1")
+    rate = FAMILY.parse(normalised("threshold", statistic="rate", period=30), project_id="p1")
+
+    assert isinstance(delta, WindowRule)
+    assert isinstance(rate, WindowRule)
+    assert (30.0, 1.0) == (delta.reading.scale, rate.reading.scale)
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"statistic": "avg"}, (Statistic.AVG, None, Differences.NONE)),
         ({"statistic": "p95", "group_statistic": "max"}, (Percentile(95.0), Statistic.MAX, Differences.NONE)),
         ({"statistic": "rate"}, (Statistic.RATE, Statistic.AVG, Differences.RESET_SAFE)),
-        ({"statistic": "delta", "group_statistic": "sum"}, (Statistic.SUM, Statistic.SUM, Differences.RESET_SAFE)),
+        ({"statistic": "delta", "group_statistic": "sum"}, (Statistic.RATE, Statistic.SUM, Differences.RESET_SAFE)),
         ({"statistic": "last", "group_statistic": "p0"}, (Statistic.LAST, Percentile(0.0), Differences.NONE)),
     ],
 )
