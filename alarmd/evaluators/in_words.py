@@ -45,14 +45,16 @@ def number(value: float) -> str:
 
 
 def _measure(reading: Reading) -> str:
-    over_time = _name(reading.over_time)
-    if reading.differences is not Differences.NONE and reading.over_time is not Statistic.RATE:
-        over_time = "change" if reading.over_time is Statistic.SUM else f"{over_time} of the changes"
+    over_time, scale = _name(reading.over_time), reading.scale
+    if reading.over_time is Statistic.RATE and scale == reading.period_s != 1:
+        over_time, scale = "change", 1.0
+    elif reading.differences is not Differences.NONE and reading.over_time is not Statistic.RATE:
+        over_time = f"{over_time} of the changes"
     words = f"{over_time} of {_selector(reading.selector)} over"
     if reading.over_members is not None:
         words = f"{_name(reading.over_members)} over members of the {words}"
-    if reading.scale != 1.0:
-        words = f"{number(reading.scale)} times the {words}"
+    if scale != 1.0:
+        words = f"{number(scale)} times the {words}"
     return f"difference between periods of the {words}" if reading.difference_of_results else words
 
 
