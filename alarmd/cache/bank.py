@@ -25,7 +25,7 @@ _FEW = 16
 #: Where one of so many lanes is wanted, it is quicker to copy them all than to fetch each sample by itself.
 _SPARSE = 4
 #: Samples copied at once; keeps the intermediate arrays inside the processor's caches.
-_COPIED_AT_ONCE = 1 << 17
+_COPIED_AT_ONCE = 1 << 19
 #: Stands for the age of what a ring does not hold. Any age that exists is smaller.
 PADDING = np.uint32(2**31)
 
@@ -189,10 +189,12 @@ class Bank:
         self, rows: Rows, newest: NDArray[np.uint32], head: int, length: int
     ) -> tuple[NDArray[np.uint32], Floats]:
         """Return the same steps of rings that lie close together."""
-        ages, values = np.empty((length, len(rows)), np.uint32), np.empty((length, len(rows)))
         steps = (head - np.arange(1, length + 1)) % self.capacity
         lanes = max(_COPIED_AT_ONCE // length // _LANES, 1) * _LANES
         edges = np.arange(int(rows[0]) // _LANES * _LANES + lanes, int(rows[-1]) + 1, lanes)
+        if not len(edges):
+            return self._tail_of_blocks(rows, newest, steps)
+        ages, values = np.empty((length, len(rows)), np.uint32), np.empty((length, len(rows)))
         start = 0
         for end in [*np.searchsorted(rows, edges).tolist(), len(rows)]:
             if start < end:
@@ -218,11 +220,12 @@ class Bank:
         offset = start * _LANES
         if last - first + 1 == len(rows):
             lanes = slice(first - offset, last + 1 - offset)
-            low, high, values = low[:, lanes], high[:, lanes], values[:, lanes]
-        else:
-            # Unlike an index, it leaves the samples of a step side by side.
-            low, high, values = (one.take(rows - offset, axis=1) for one in (low, high, values))
-        return _age(newest, low, high, self.mask), values
+            return _age(newest, low[:, lanes], high[:, lanes], self.mask), values[:, lanes]
+        newest_of = np.zeros(low.shape[1], np.uint32)
+        newest_of[rows - offset] = newest
+        ages = _age(newest_of, low, high, self.mask)
+        # Unlike an index, it leaves the samples of a step side by side.
+        return ages.take(rows - offset, axis=1), values.take(rows - offset, axis=1)
 
     def _ages(self, at: Rows, newest: NDArray[np.uint32] | np.uint32) -> NDArray[np.uint32]:
         return _age(newest, self._low.take(at), self._high.take(at), self.mask)
