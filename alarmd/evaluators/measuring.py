@@ -24,6 +24,9 @@ NEEDS: dict[Statistic, frozenset[Quantity]] = {
 def needs(over_time: Measure, over_members: Measure | None) -> frozenset[Quantity]:
     """Return which quantities it takes, beside the count, to make one value a period of samples."""
     of_time = frozenset() if isinstance(over_time, Percentile) else NEEDS[over_time]
+    if over_members is not None:
+        # Which member has the newest or oldest sample is asked only where all samples are taken together.
+        of_time -= {Quantity.FIRST_AGE, Quantity.LAST_AGE}
     by_age = {Quantity.LAST_AGE} if over_members in {Statistic.FIRST, Statistic.LAST} else frozenset()
     return of_time | by_age
 
