@@ -7,7 +7,6 @@ condition holds, `ne` neither: an alarm fires on what an event says, not on what
 """
 
 import json
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Any, Final
 
+from alarmd.evaluators.comparing import COMPARE
 from alarmd.model.event import Event, Value, read_moment
 from alarmd.model.rule import Comparison
 
@@ -23,15 +23,6 @@ from alarmd.model.rule import Comparison
 BOOLEANS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(["1", "t", "true", "on", "y", "yes"], True),
     **dict.fromkeys(["0", "f", "false", "off", "n", "no"], False),
-}
-
-_COMPARE: Final[Mapping[Comparison, Callable[[Any, Any], bool]]] = {
-    Comparison.LT: operator.lt,
-    Comparison.LE: operator.le,
-    Comparison.EQ: operator.eq,
-    Comparison.NE: operator.ne,
-    Comparison.GE: operator.ge,
-    Comparison.GT: operator.gt,
 }
 
 
@@ -102,7 +93,7 @@ def compile_rule(rule: Mapping[str, Any]) -> EventRule:
             field=each["field"],
             type=each["type"],
             text=each["value"] if each["op"] == Comparison.EQ and each["type"] == "string" else None,
-            compare=_COMPARE[Comparison(each["op"])],
+            compare=COMPARE[Comparison(each["op"])],
             wanted=_readings(each["value"], each["type"]),
         )
         for each in rule["query"]

@@ -11,7 +11,8 @@ import numpy as np
 from alarmd.cache.window import Window
 from alarmd.evaluators.asking import AskedRule, Finding, NoAnswer, Server
 from alarmd.evaluators.closeup import CloseUp, close_up
-from alarmd.evaluators.in_words import SIGNS, number, rule_in_words
+from alarmd.evaluators.comparing import SIGNS
+from alarmd.evaluators.in_words import number, rule_in_words
 from alarmd.evaluators.judgement import judge, threshold_of, what_would_flip
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.transition_table import STATE_CODES

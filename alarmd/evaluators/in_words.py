@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
+from alarmd.evaluators.comparing import SIGNS
 from alarmd.model.rule import (
-    Comparison,
     Differences,
     Judgement,
     Measure,
@@ -16,14 +16,6 @@ from alarmd.model.rule import (
     WindowRule,
 )
 
-SIGNS = {
-    Comparison.LT: "<",
-    Comparison.LE: "<=",
-    Comparison.EQ: "==",
-    Comparison.NE: "!=",
-    Comparison.GE: ">=",
-    Comparison.GT: ">",
-}
 _MISSING = {
     MissingData.IGNORE: "periods without data may be on either side",
     MissingData.BREACHING: "periods without data count as outside",

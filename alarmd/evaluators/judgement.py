@@ -5,36 +5,20 @@ The same as `judging` says of columns; for values that came one alarm at a time,
 stand newest first, None where a period has none.
 """
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 
 import numpy as np
 
+from alarmd.evaluators.comparing import COMPARE, SIGNS
 from alarmd.evaluators.judging import Shape, outcomes
 from alarmd.evaluators.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES, STATES
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Judgement, MissingData
 from alarmd.model.verdict import Outcome
 
-_COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
-    Comparison.LT: operator.lt,
-    Comparison.LE: operator.le,
-    Comparison.EQ: operator.eq,
-    Comparison.NE: operator.ne,
-    Comparison.GE: operator.ge,
-    Comparison.GT: operator.gt,
-}
-#: A comparison as people write it, and the one that is true where it is not.
-_SIGNS = {
-    Comparison.LT: "<",
-    Comparison.LE: "<=",
-    Comparison.EQ: "==",
-    Comparison.NE: "!=",
-    Comparison.GE: ">=",
-    Comparison.GT: ">",
-}
+#: The comparison that is true where one is not.
 _OPPOSITE = {
     Comparison.LT: Comparison.GE,
     Comparison.LE: Comparison.GT,
@@ -70,7 +54,7 @@ class Flip:
     @property
     def needs(self) -> str:
         """What it takes in words, e.g. ``2 more periods > 80``."""
-        what = f"{_SIGNS[self.comparison]} {self.bound!r}".removesuffix(".0") if self.comparison else "without data"
+        what = f"{SIGNS[self.comparison]} {self.bound!r}".removesuffix(".0") if self.comparison else "without data"
         if not self.periods:
             return f"the newest value {what}"
         return f"{self.periods} more {'period' if self.periods == 1 else 'periods'} {what}"
@@ -79,7 +63,7 @@ class Flip:
 def judge(values: Sequence[float | None], judgement: Judgement, *, state: State) -> Judged:
     """Return how values stand to the threshold of an alarm in a state; those beyond the last are without data."""
     threshold = threshold_of(judgement, state=state)
-    compare = _COMPARE[judgement.comparison]
+    compare = COMPARE[judgement.comparison]
     sides = [None if value is None else compare(value, threshold) for value in values]
     return Judged(
         outcome=_outcome(sides, judgement, state=state),
@@ -108,7 +92,7 @@ def what_would_flip(values: Sequence[float | None], judgement: Judgement, *, sta
     """
     state = next_state(state, judge(values, judgement, state=state).outcome)
     bound = threshold_of(judgement, state=state)
-    compare = _COMPARE[judgement.comparison]
+    compare = COMPARE[judgement.comparison]
     sides = [nan if value is None else float(compare(value, bound)) for value in values]
     ways: list[tuple[float, Comparison | None]] = [
         (1.0, judgement.comparison),

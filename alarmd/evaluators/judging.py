@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from alarmd.evaluators.comparing import COMPARE
 from alarmd.model.rule import Comparison, Judgement, MissingData
 from alarmd.model.verdict import Outcome
 
@@ -16,15 +17,6 @@ Counts: TypeAlias = NDArray[np.int16]
 
 #: Values of the past that are looked at together: quick, and little memory however many alarms there are.
 _VALUES_AT_ONCE = 1 << 18
-
-_COMPARE: dict[Comparison, Callable[..., Flags]] = {
-    Comparison.LT: np.less,
-    Comparison.LE: np.less_equal,
-    Comparison.EQ: np.equal,
-    Comparison.NE: np.not_equal,
-    Comparison.GE: np.greater_equal,
-    Comparison.GT: np.greater,
-}
 
 
 class Shape(NamedTuple):
@@ -109,7 +101,7 @@ class _Sides(NamedTuple):
 
 
 def _sides(shape: Shape, values: Sequence[Floats], threshold: Floats) -> _Sides:
-    compare = _COMPARE[shape.comparison]
+    compare = COMPARE[shape.comparison]
     outside = [compare(column, threshold) for column in values]
     gaps = [np.isnan(column) for column in values]
     if shape.missing is MissingData.BREACHING:

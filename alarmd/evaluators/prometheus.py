@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `prometheus` family: what a PromQL query answers, held against a threshold."""
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from alarmd.complaints import in_words
 from alarmd.evaluators.asking import Answer, Finding
+from alarmd.evaluators.comparing import COMPARE
 from alarmd.evaluators.family import FindFamily, RuleLimits
 from alarmd.evaluators.prometheus_server import SERVER, PromQuery, Series, SeriesAnswered, shown
 from alarmd.evaluators.promql_scope import scoped
@@ -18,15 +18,6 @@ from alarmd.evaluators.rule_body import KeptFamily, LongText, Number, RuleBody, 
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison
 from alarmd.model.verdict import Outcome
-
-_COMPARE: Final[Mapping[Comparison, Callable[[float, float], bool]]] = {
-    Comparison.LT: operator.lt,
-    Comparison.LE: operator.le,
-    Comparison.EQ: operator.eq,
-    Comparison.NE: operator.ne,
-    Comparison.GE: operator.ge,
-    Comparison.GT: operator.gt,
-}
 
 
 class WhichSeries(StrEnum):
@@ -115,7 +106,7 @@ class PrometheusRule:
         return [(one.values[-1], all(map(self._is_outside, one.values))) for one in series]
 
     def _is_outside(self, value: float) -> bool:
-        return _COMPARE[self.comparison](value, self.threshold)
+        return bool(COMPARE[self.comparison](value, self.threshold))
 
 
 class PrometheusFamily(KeptFamily):

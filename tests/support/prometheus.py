@@ -11,11 +11,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
+from tests.support.daemon import wait_until
 from tests.support.promql import METRICS
 from tests.support.servers import _directory, _Server, find_program
 
@@ -150,10 +152,8 @@ class Observatory:
         """Expose these samples and no others, and wait until Prometheus knows them."""
         generation = str(time.monotonic_ns())
         self._shown.text = "\n".join([*lines, f'generation{{number="{generation}"}} 1', ""])
-        deadline_s = time.monotonic() + KNOWN_WITHIN_S
-        while not self.server.query(f'generation{{number="{generation}"}}'):
-            assert time.monotonic() < deadline_s, "Prometheus does not scrape"
-            time.sleep(0.05)
+        seen = partial(self.server.query, f'generation{{number="{generation}"}}')
+        wait_until(seen, deadline_s=KNOWN_WITHIN_S, what="Prometheus to scrape")
 
 
 @contextmanager
