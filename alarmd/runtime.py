@@ -27,13 +27,13 @@ from alarmd.cluster.membership import Membership
 from alarmd.cluster.solo import SoloMembership
 from alarmd.errors import AlarmdError, SettingsError
 from alarmd.evaluators import servers
-from alarmd.evaluators.asker import Asker
+from alarmd.evaluators.answers.explaining import Explanations
+from alarmd.evaluators.answers.previews import Previews
+from alarmd.evaluators.answers.surroundings import Surroundings, plan_options, window_limits
+from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.event_evaluation import EventEvaluation
-from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.family import RuleFamily, RuleLimits
-from alarmd.evaluators.previews import Previews
-from alarmd.evaluators.schedule import normalise_constraints
-from alarmd.evaluators.surroundings import Surroundings, plan_options, window_limits
+from alarmd.evaluators.schedules.schedule import normalise_constraints
 from alarmd.evaluators.tick import Evaluation, TakingOver
 from alarmd.importing import AodhSource, Conversion, ImportRun
 from alarmd.notifiers.retry import RetryPolicy

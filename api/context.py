@@ -14,9 +14,9 @@ from alarmd.api.rate_limit import RateLimit, Unlimited
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Doorbell
+from alarmd.evaluators.answers.explaining import Explanations
+from alarmd.evaluators.answers.previews import Previews
 from alarmd.evaluators.event_evaluation import EventEvaluation
-from alarmd.evaluators.explaining import Explanations
-from alarmd.evaluators.previews import Previews
 from alarmd.model.caller import Caller
 from alarmd.policy import Policy
 from alarmd.store.database import Database

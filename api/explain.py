@@ -21,9 +21,9 @@ from alarmd.api.verdict_schemas import (
     WayView,
 )
 from alarmd.api.wire import wire_time
-from alarmd.evaluators.closeup import CloseUp
-from alarmd.evaluators.explained import ExplainedLeaf
-from alarmd.evaluators.explanation import Explanation, Hours, LastTransition
+from alarmd.evaluators.answers.closeup import CloseUp
+from alarmd.evaluators.answers.explained import ExplainedLeaf
+from alarmd.evaluators.answers.explanation import Explanation, Hours, LastTransition
 from alarmd.model.alarm import Alarm
 
 blueprint = Blueprint("explain", __name__)

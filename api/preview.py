@@ -19,7 +19,7 @@ from alarmd.api.verdict_schemas import ActionsView, PreviewView, StretchView, Tr
 from alarmd.api.wire import read_moment, wire_time
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.previews import Preview, Since
+from alarmd.evaluators.answers.previews import Preview, Since
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.samples import Sample
 from alarmd.policy import is_admin

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.evaluators.columns import Columns
-from alarmd.evaluators.judging import Shape, outcomes
-from alarmd.evaluators.layer import Layer
-from alarmd.evaluators.method import Method
-from alarmd.evaluators.points import Points
+from alarmd.evaluators.kernel.layer import Layer
+from alarmd.evaluators.kernel.method import Method
+from alarmd.evaluators.kernel.points import Points
 from alarmd.evaluators.roster import Found, Roster
-from alarmd.evaluators.transition_table import STATE_CODES, STATES
-from alarmd.evaluators.wording import reason_of
+from alarmd.evaluators.verdicts.judging import Shape, outcomes
+from alarmd.evaluators.verdicts.transition_table import STATE_CODES, STATES
+from alarmd.evaluators.verdicts.wording import reason_of
 from alarmd.model.alarm import State
 from alarmd.model.rule import MissingData, Reading, WindowRule
 from alarmd.model.verdict import Outcome

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.evaluators.roster import Found, Roster, Turn
-from alarmd.evaluators.transition_table import OUTCOMES, STATE_CODES, STATES
-from alarmd.evaluators.wording import composite_reason
+from alarmd.evaluators.verdicts.transition_table import OUTCOMES, STATE_CODES, STATES
+from alarmd.evaluators.verdicts.wording import composite_reason
 from alarmd.model.alarm import AlarmId, State
 from alarmd.model.rule import AlarmReference, Branch, CompositeRule, Leaf, Node
 from alarmd.model.verdict import Outcome

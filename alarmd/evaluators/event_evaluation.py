@@ -17,8 +17,8 @@ from alarmd import telemetry
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.event import EventFamily, read_event_rule
-from alarmd.evaluators.event_matching import EventRule, is_of_type
+from alarmd.evaluators.families.event.family import EventFamily, read_event_rule
+from alarmd.evaluators.families.event.matching import EventRule, is_of_type
 from alarmd.evaluators.telling import tell
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.event import Event

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from alarmd.evaluators.asking import AskedRule
+from alarmd.evaluators.asking.asking import AskedRule
 from alarmd.model.rule import CompositeRule, RuleType, WindowRule
 
 #: What the tick can evaluate.

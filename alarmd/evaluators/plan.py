@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from alarmd.cache.window import Window
-from alarmd.evaluators.asked_rules import AskedRules
-from alarmd.evaluators.asker import Asker
+from alarmd.evaluators.asking.asked_rules import AskedRules
+from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.cell import Cell
 from alarmd.evaluators.composites import Composites, PlacedLeaf
 from alarmd.evaluators.family import TickedRule
 from alarmd.evaluators.roster import COUNTS, Found, Roster
-from alarmd.evaluators.schedule import Schedule
+from alarmd.evaluators.schedules.schedule import Schedule
+from alarmd.evaluators.schedules.timetable import Timetable
 from alarmd.evaluators.tally import Counted
-from alarmd.evaluators.timetable import Timetable
-from alarmd.evaluators.transition_table import STATE_CODES, STATES
+from alarmd.evaluators.verdicts.transition_table import STATE_CODES, STATES
 from alarmd.evaluators.window_rules import WindowRules
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.rule import AlarmReference, CompositeRule, WindowRule

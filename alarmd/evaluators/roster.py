@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.evaluators.columns import Columns
-from alarmd.evaluators.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES
+from alarmd.evaluators.verdicts.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES
 from alarmd.model.alarm import AlarmId, State
 from alarmd.model.verdict import Outcome
 

@@ -4,12 +4,14 @@
 from collections.abc import Callable, Mapping
 
 from alarmd.clock import Clock
-from alarmd.evaluators import gnocchi_question, octavia, prometheus_server
-from alarmd.evaluators.asking import Server
-from alarmd.evaluators.gnocchi_server import GnocchiServer, Identity
-from alarmd.evaluators.json_client import JsonClient
-from alarmd.evaluators.octavia import OctaviaServer, Tokens
-from alarmd.evaluators.prometheus_server import PrometheusServer, PromqlChecker
+from alarmd.evaluators.asking.asking import Server
+from alarmd.evaluators.asking.json_client import JsonClient
+from alarmd.evaluators.families.gnocchi import question as gnocchi_question
+from alarmd.evaluators.families.gnocchi.server import GnocchiServer, Identity
+from alarmd.evaluators.families.loadbalancer import octavia
+from alarmd.evaluators.families.loadbalancer.octavia import OctaviaServer, Tokens
+from alarmd.evaluators.families.prometheus import server as prometheus_server
+from alarmd.evaluators.families.prometheus.server import PrometheusServer, PromqlChecker
 from alarmd.settings import Settings
 from alarmd.settings.servers import PrometheusSettings
 

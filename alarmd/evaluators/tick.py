@@ -16,7 +16,7 @@ from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.cluster.membership import Membership
 from alarmd.errors import InvalidInput, LogUnavailable
-from alarmd.evaluators.asker import Asker
+from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.family import RuleFamily
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.tally import Tally

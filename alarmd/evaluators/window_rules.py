@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.cell import Cell, CellKey, LeafCell, Seat, Sight, rule_columns
-from alarmd.evaluators.judging import Shape
-from alarmd.evaluators.layer import Layer
-from alarmd.evaluators.look_back import periods_read
-from alarmd.evaluators.method import Method
+from alarmd.evaluators.kernel.layer import Layer
+from alarmd.evaluators.kernel.look_back import periods_read
+from alarmd.evaluators.kernel.method import Method
+from alarmd.evaluators.kernel.units import Units
 from alarmd.evaluators.roster import Found
-from alarmd.evaluators.units import Units
+from alarmd.evaluators.verdicts.judging import Shape
 from alarmd.model.alarm import AlarmId
 from alarmd.model.rule import MissingData, WindowRule
 

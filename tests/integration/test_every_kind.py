@@ -17,12 +17,12 @@ from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import ManualClock
 from alarmd.cluster.solo import SoloMembership
-from alarmd.evaluators.asker import Asker
-from alarmd.evaluators.asking import Answer, NoAnswer, Question
+from alarmd.evaluators.asking.asker import Asker
+from alarmd.evaluators.asking.asking import Answer, NoAnswer, Question
+from alarmd.evaluators.families.loadbalancer.octavia import Pool
+from alarmd.evaluators.families.prometheus.server import Series, SeriesAnswered
 from alarmd.evaluators.family import RuleFamily, RuleLimits
-from alarmd.evaluators.octavia import Pool
 from alarmd.evaluators.plan import PlanOptions
-from alarmd.evaluators.prometheus_server import Series, SeriesAnswered
 from alarmd.evaluators.tick import Evaluation, TickReport
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.shard import shard_of

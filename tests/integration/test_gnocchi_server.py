@@ -11,10 +11,10 @@ import pytest
 
 from alarmd.clock import SystemClock
 from alarmd.errors import Unavailable
-from alarmd.evaluators.asking import NoAnswer, Refused
-from alarmd.evaluators.gnocchi_question import GnocchiQuestion, OneMetric, Wanted, found_metrics
-from alarmd.evaluators.gnocchi_server import GnocchiServer, Identity
-from alarmd.evaluators.json_client import JsonClient
+from alarmd.evaluators.asking.asking import NoAnswer, Refused
+from alarmd.evaluators.asking.json_client import JsonClient
+from alarmd.evaluators.families.gnocchi.question import GnocchiQuestion, OneMetric, Wanted, found_metrics
+from alarmd.evaluators.families.gnocchi.server import GnocchiServer, Identity
 from alarmd.settings.schema import GnocchiSettings
 from tests.support.receivers import Receiver, answers, receiver
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from alarmd.clock import SystemClock
-from alarmd.evaluators.asking import NoAnswer
-from alarmd.evaluators.json_client import JsonClient, Reply
+from alarmd.evaluators.asking.asking import NoAnswer
+from alarmd.evaluators.asking.json_client import JsonClient, Reply
 from tests.support.receivers import (
     Receiver,
     Script,

@@ -9,9 +9,9 @@ import pytest
 
 from alarmd.clock import ManualClock, SystemClock
 from alarmd.errors import Unavailable
-from alarmd.evaluators.asking import NoAnswer, Refused
-from alarmd.evaluators.json_client import JsonClient
-from alarmd.evaluators.octavia import OctaviaServer, Pool, PoolQuestion
+from alarmd.evaluators.asking.asking import NoAnswer, Refused
+from alarmd.evaluators.asking.json_client import JsonClient
+from alarmd.evaluators.families.loadbalancer.octavia import OctaviaServer, Pool, PoolQuestion
 from tests.support.octavia import Octavia, octavia
 
 CLOCK = ManualClock()

@@ -17,15 +17,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from alarmd.clock import ManualClock, SystemClock
 from alarmd.errors import InvalidInput
 from alarmd.evaluators import servers
-from alarmd.evaluators.asked import AskedRows
-from alarmd.evaluators.asker import Asker
-from alarmd.evaluators.asking import Finding, NoAnswer, Refused
+from alarmd.evaluators.asking.asked import AskedRows
+from alarmd.evaluators.asking.asker import Asker
+from alarmd.evaluators.asking.asking import Finding, NoAnswer, Refused
+from alarmd.evaluators.asking.json_client import JsonClient
+from alarmd.evaluators.families.prometheus.family import PrometheusFamily, PrometheusRule
+from alarmd.evaluators.families.prometheus.promql import scoped
+from alarmd.evaluators.families.prometheus.server import PrometheusServer, PromqlChecker, PromQuery
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.json_client import JsonClient
-from alarmd.evaluators.prometheus import PrometheusFamily, PrometheusRule
-from alarmd.evaluators.prometheus_server import PrometheusServer, PromqlChecker, PromQuery
-from alarmd.evaluators.promql_scope import scoped
-from alarmd.evaluators.transition_table import STATE_CODES
+from alarmd.evaluators.verdicts.transition_table import STATE_CODES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 from alarmd.settings import Settings

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from alarmd.evaluators.gnocchi_query import condition_of
+from alarmd.evaluators.families.gnocchi.query import condition_of
 from alarmd.model.samples import Resource, labels_of
 from tests.openstack.gnocchi_service import Gnocchi
 

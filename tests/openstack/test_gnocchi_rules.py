@@ -19,13 +19,13 @@ import requests
 
 from alarmd.cache.window import Window, WindowLimits
 from alarmd.clock import SystemClock
-from alarmd.evaluators.asking import Finding, Refused
+from alarmd.evaluators.asking.asking import Finding, Refused
+from alarmd.evaluators.families.gnocchi.family import GnocchiAggregation, GnocchiMetrics, GnocchiResources
+from alarmd.evaluators.families.gnocchi.question import GnocchiRule
 from alarmd.evaluators.family import RuleFamily, RuleFamilyFactory, RuleLimits, TickedRule
-from alarmd.evaluators.gnocchi import GnocchiAggregation, GnocchiMetrics, GnocchiResources
-from alarmd.evaluators.gnocchi_question import GnocchiRule
-from alarmd.evaluators.judgement import next_state
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.servers import servers
+from alarmd.evaluators.verdicts.judgement import next_state
 from alarmd.model.alarm import AlarmId, State
 from alarmd.model.samples import Metric, Resource, Sample, batches_of
 from alarmd.model.transition import Transition

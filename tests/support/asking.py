@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from alarmd.evaluators.asker import Asker, News
-from alarmd.evaluators.asking import Answer, AskedRule, Finding
+from alarmd.evaluators.asking.asker import Asker, News
+from alarmd.evaluators.asking.asking import Answer, AskedRule, Finding
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 

@@ -24,13 +24,13 @@ from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import Clock, ManualClock
 from alarmd.cluster.doorbell import Bell, Doorbell, Listener
+from alarmd.evaluators.answers.explaining import Explanations
+from alarmd.evaluators.answers.previews import Previews
+from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.event_evaluation import EventEvaluation
-from alarmd.evaluators.explaining import Explanations
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
-from alarmd.evaluators.previews import Previews
-from alarmd.evaluators.schedule import normalise_constraints
-from alarmd.evaluators.surroundings import Surroundings
+from alarmd.evaluators.schedules.schedule import normalise_constraints
 from alarmd.policy import Policy, TablePolicy
 from alarmd.store import schema
 from alarmd.store.database import Database

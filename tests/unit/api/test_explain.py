@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from alarmd.api.context import Access
-from alarmd.evaluators.asking import Answer, NoAnswer
-from alarmd.evaluators.explaining import Explanations
+from alarmd.evaluators.answers.explaining import Explanations
+from alarmd.evaluators.asking.asking import Answer, NoAnswer
+from alarmd.evaluators.families.prometheus.family import PrometheusFamily
+from alarmd.evaluators.families.prometheus.server import Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.prometheus import PrometheusFamily
-from alarmd.evaluators.prometheus_server import Series, SeriesAnswered
 from alarmd.model.alarm import AlarmId, State
 from alarmd.model.caller import Caller
 from alarmd.model.transition import Transition

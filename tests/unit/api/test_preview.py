@@ -10,7 +10,7 @@ import pytest
 
 from alarmd.api.context import Access, ApiLimits
 from alarmd.clock import ManualClock
-from alarmd.evaluators.previews import Previews
+from alarmd.evaluators.answers.previews import Previews
 from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
 
 PATH = "/v3/alarms/preview"

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alarmd.evaluators.asking import Answer
-from alarmd.evaluators.explaining import Explanations
+from alarmd.evaluators.answers.explaining import Explanations
+from alarmd.evaluators.asking.asking import Answer
+from alarmd.evaluators.families.prometheus.family import PrometheusFamily
+from alarmd.evaluators.families.prometheus.server import Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.prometheus import PrometheusFamily
-from alarmd.evaluators.prometheus_server import Series, SeriesAnswered
 from tests.unit.cli.conftest import Terminal
 
 

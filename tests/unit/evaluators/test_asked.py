@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from alarmd.clock import ManualClock
-from alarmd.evaluators.asked import AskedRows
-from alarmd.evaluators.asker import Asker
-from alarmd.evaluators.asking import NoAnswer
-from alarmd.evaluators.transition_table import STATE_CODES
+from alarmd.evaluators.asking.asked import AskedRows
+from alarmd.evaluators.asking.asker import Asker
+from alarmd.evaluators.asking.asking import NoAnswer
+from alarmd.evaluators.verdicts.transition_table import STATE_CODES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 from tests.support.asking import Oracle, longer_than, settle

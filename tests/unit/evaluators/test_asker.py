@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from alarmd.clock import ManualClock
-from alarmd.evaluators.asker import Asker
-from alarmd.evaluators.asking import Answer, NoAnswer, Refused
+from alarmd.evaluators.asking.asker import Asker
+from alarmd.evaluators.asking.asking import Answer, NoAnswer, Refused
 from alarmd.telemetry import REGISTRY
 from tests.support.asking import DEADLINE_S, Bell, Oracle, PlainQuestion
 

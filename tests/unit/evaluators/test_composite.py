@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.composite import CompositeFamily
+from alarmd.evaluators.families.composite.family import CompositeFamily
+from alarmd.evaluators.families.rule_body import KeptFamily, RuleBody
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.rule_body import KeptFamily, RuleBody
 from alarmd.model.rule import AlarmReference, Branch, CompositeRule, Leaf
 from tests.support.rules import FAMILIES, SHORTEST, TREES, depth_of, normalised
 

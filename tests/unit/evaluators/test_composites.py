@@ -7,7 +7,7 @@ import pytest
 
 from alarmd.cache.window import Window, WindowLimits
 from alarmd.clock import ManualClock
-from alarmd.evaluators.asker import Asker
+from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.rule import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarmd.evaluators.event import read_event_rule
+from alarmd.evaluators.families.event.family import read_event_rule
 from tests.support.events import a_push, an_event, as_event, meets
 
 FIELDS = ("traits.a", "traits.b", "traits.gone", "size", "flag", "message_id", "generated", "raw", "nowhere")

@@ -13,11 +13,11 @@ from alarmd.cache.log import LogLimits
 from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import Window
 from alarmd.clock import ManualClock
-from alarmd.evaluators.explaining import Explanations
-from alarmd.evaluators.explanation import Explanation
-from alarmd.evaluators.in_words import rule_in_words
+from alarmd.evaluators.answers.explaining import Explanations
+from alarmd.evaluators.answers.explanation import Explanation
+from alarmd.evaluators.answers.in_words import rule_in_words
+from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.plan import Plan
-from alarmd.evaluators.surroundings import Surroundings
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.rule import WindowRule
 from tests.support.rest import new_database

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from alarmd.errors import InvalidInput
+from alarmd.evaluators.families.gnocchi.family import GnocchiAggregation, GnocchiMetrics, GnocchiResources
+from alarmd.evaluators.families.gnocchi.query import NoResource
 from alarmd.evaluators.family import RuleFamily, RuleFamilyFactory, RuleLimits
-from alarmd.evaluators.gnocchi import GnocchiAggregation, GnocchiMetrics, GnocchiResources
-from alarmd.evaluators.gnocchi_query import NoResource
 from alarmd.model.rule import (
     Comparison,
     Differences,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.gnocchi_attributes import Like
-from alarmd.evaluators.gnocchi_query import condition_of
+from alarmd.evaluators.families.gnocchi.attributes import Like
+from alarmd.evaluators.families.gnocchi.query import condition_of
 from alarmd.model.samples import Resource, labels_of
 
 UUID = "6f0f6c2b-2f0a-4c5e-9c0e-0f4f3c1f7a55"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from alarmd.evaluators.asking import Answer
-from alarmd.evaluators.gnocchi_question import (
+from alarmd.evaluators.asking.asking import Answer
+from alarmd.evaluators.families.gnocchi.question import (
     GnocchiRule,
     Measures,
     OneMetric,

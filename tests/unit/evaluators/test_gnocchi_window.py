@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from alarmd.cache.window import Window, WindowLimits
+from alarmd.evaluators.families.gnocchi.family import GnocchiAggregation, GnocchiMetrics, GnocchiResources
 from alarmd.evaluators.family import RuleFamilyFactory, RuleLimits
-from alarmd.evaluators.gnocchi import GnocchiAggregation, GnocchiMetrics, GnocchiResources
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.model.alarm import State
 from alarmd.model.samples import Kind, Metric, Resource, Sample, batches_of, labels_of

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from alarmd.evaluators.judgement import judge, next_state, threshold_of, what_would_flip
-from alarmd.evaluators.judging import Shape, outcomes
+from alarmd.evaluators.verdicts.judgement import judge, next_state, threshold_of, what_would_flip
+from alarmd.evaluators.verdicts.judging import Shape, outcomes
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Judgement, MissingData
 from alarmd.model.verdict import Outcome

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
-from alarmd.evaluators.units import Layer, Method, Units
+from alarmd.evaluators.kernel.units import Layer, Method, Units
 from alarmd.model.rule import Differences, Measure, MissingData, Percentile, Reading, Selector, Statistic
 from alarmd.model.samples import Batch, Kind, Metric, Resource
 from tests.support.reference_reading import ReadValues, ReferenceSeries, values_of

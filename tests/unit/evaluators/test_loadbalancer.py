@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.asking import Answer, Finding
+from alarmd.evaluators.asking.asking import Answer, Finding
+from alarmd.evaluators.families.loadbalancer.family import LoadbalancerFamily
+from alarmd.evaluators.families.loadbalancer.octavia import Pool
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.loadbalancer import LoadbalancerFamily
-from alarmd.evaluators.octavia import Pool
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 from tests.support.rules import SHORTEST, normalised

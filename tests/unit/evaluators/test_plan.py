@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.look_back import look_back_periods
+from alarmd.evaluators.kernel.look_back import look_back_periods
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from alarmd.cache.window import Window
 from alarmd.clock import ManualClock
-from alarmd.evaluators.asker import Asker
+from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.family import TickedRule
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS

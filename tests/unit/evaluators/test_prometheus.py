@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.asking import Answer, Finding
+from alarmd.evaluators.asking.asking import Answer, Finding
+from alarmd.evaluators.families.prometheus.family import PrometheusFamily, PrometheusRule
+from alarmd.evaluators.families.prometheus.server import PromQuery, Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
-from alarmd.evaluators.prometheus import PrometheusFamily, PrometheusRule
-from alarmd.evaluators.prometheus_server import PromQuery, Series, SeriesAnswered
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 from tests.support.rules import normalised

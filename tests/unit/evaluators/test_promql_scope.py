@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.promql_scope import scoped
+from alarmd.evaluators.families.prometheus.promql import scoped
 from tests.support.promql import MATCHER, QUERIES, SOUPS, Query, selectors_of
 
 

@@ -19,9 +19,9 @@ from alarmd.clock import ManualClock
 from alarmd.cluster.local_doorbell import LocalDoorbell
 from alarmd.cluster.solo import SoloMembership
 from alarmd.evaluators import tick
-from alarmd.evaluators.replay import Course, Replay
-from alarmd.evaluators.schedule import normalise_constraints
-from alarmd.evaluators.scope import Scope
+from alarmd.evaluators.answers.replay import Course, Replay
+from alarmd.evaluators.answers.scope import Scope
+from alarmd.evaluators.schedules.schedule import normalise_constraints
 from alarmd.evaluators.tick import Evaluation
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.transition import Transition

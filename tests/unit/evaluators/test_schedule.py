@@ -10,7 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.schedule import Schedule, normalise_constraints
+from alarmd.evaluators.schedules.schedule import Schedule, normalise_constraints
 from tests.support.aodh_schedule import clocks_are_odd, is_open_in_aodh
 
 BERLIN = "Europe/Berlin"

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from alarmd.evaluators.scope import Scope
+from alarmd.evaluators.answers.scope import Scope
 from alarmd.model.rule import (
     AlarmReference,
     Branch,

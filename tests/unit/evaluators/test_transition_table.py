@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from alarmd.evaluators.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES, STATES
+from alarmd.evaluators.verdicts.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES, STATES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
-from alarmd.evaluators.plan import Plan, PlanOptions
-from alarmd.evaluators.scope import leaves_of
-from alarmd.evaluators.tree_truth import (
+from alarmd.evaluators.answers.scope import leaves_of
+from alarmd.evaluators.answers.tree_truth import (
     Truth,
     leaf_states,
     negations,
@@ -19,6 +18,7 @@ from alarmd.evaluators.tree_truth import (
     truth_of_state,
     truth_of_tree,
 )
+from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.model.alarm import AlarmId, State
 from alarmd.model.rule import AlarmReference, Branch, CompositeRule, Leaf, Node
 from alarmd.model.verdict import Outcome

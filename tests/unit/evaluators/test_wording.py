@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alarmd.evaluators.wording import LONGEST_CAUSES, composite_reason
+from alarmd.evaluators.verdicts.wording import LONGEST_CAUSES, composite_reason
 from alarmd.model.alarm import State
 
 OK, ALARM, UNKNOWN = State.OK, State.ALARM, State.INSUFFICIENT_DATA

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alarmd.clock import ManualClock
-from alarmd.evaluators.schedule import normalise_constraints
+from alarmd.evaluators.schedules.schedule import normalise_constraints
 from alarmd.importing import Conversion, DatabaseSource, ImportReport, ImportRun
 from alarmd.model.alarm import Alarm
 from alarmd.model.history import AlarmChange

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three `gnocchi_*` families: values as Gnocchi aggregates them, held against a threshold.
+
+They are read from alarmd's own cache, no Gnocchi needed; where one is configured, it is asked.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+from alarmd.complaints import invalid
+from alarmd.errors import InvalidInput
+from alarmd.evaluators.families.gnocchi.body import (
+    GnocchiAggregationRuleBody,
+    GnocchiBody,
+    GnocchiMetricsRuleBody,
+    GnocchiResourcesRuleBody,
+)
+from alarmd.evaluators.families.gnocchi.query import NoResource, condition_of, named_project
+from alarmd.evaluators.families.gnocchi.question import SERVER, OneMetric, Wanted, found_metrics, named_metrics, rule_of
+from alarmd.evaluators.families.gnocchi.reading import base_of, goes_across, lent_of, look_back_of, of_one, of_several
+from alarmd.evaluators.families.rule_body import read_rule
+from alarmd.evaluators.family import FindFamily, RuleLimits, TickedRule
+from alarmd.model.rule import Condition, Reading, Selector, WindowRule
+
+_Body = TypeVar("_Body", bound=GnocchiBody)
+
+
+class _GnocchiFamily(ABC, Generic[_Body]):
+    """Checks, words and compiles the rules of one of the types."""
+
+    name: str
+    body: type[_Body]
+    is_evaluated = True
+    is_ticked = True
+    needs = ""
+    fits_composite = True
+
+    def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
+        del find  # these rules hold no others
+        self._limits = limits
+        self._strict = limits.gnocchi_is_strict
+        self._is_asked = SERVER in limits.servers
+
+    def normalise(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> dict[str, Any]:
+        """Check a rule and return it complete."""
+        body = read_rule(self.body, rule, type_=self.name)
+        self._check(body)
+        compiled = self._compile(body, project_id=project_id, confined=confined)
+        if isinstance(compiled, WindowRule):
+            self._check_reach(compiled)
+        return body.model_dump(mode="json")
+
+    def describe(self, rule: Mapping[str, Any]) -> str:
+        """Return Aodh's words, which say the type only."""
+        del rule
+        return f"{self.name} alarm rule"
+
+    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
+        """Return the alarm's own project."""
+        del rule
+        return project_id
+
+    def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
+        """Return what is to be evaluated."""
+        body = read_rule(self.body, rule, type_=self.name)
+        return self._compile(body, project_id=project_id, confined=confined)
+
+    def _compile(self, body: _Body, *, project_id: str, confined: bool) -> TickedRule:
+        judgement = body.judgement(
+            comparison=body.comparison_operator,
+            threshold=body.threshold,
+            evaluation_periods=body.evaluation_periods,
+            period_s=body.granularity,
+        )
+        lateness_s = self._limits.lateness_s
+        if self._is_asked:
+            if body.minimum_coverage is not None:
+                raise invalid(
+                    "minimum_coverage",
+                    body.minimum_coverage,
+                    "Gnocchi does not say how many members have reported; leave it out",
+                )
+            return rule_of(
+                self._wanted(body),
+                judgement,
+                granularity_s=body.granularity,
+                lateness_s=lateness_s,
+                strict=self._strict,
+                project_id=project_id if confined else None,
+            )
+        reading = self._reading(body, project_id=project_id, confined=confined)
+        look_back = look_back_of(granularity_s=body.granularity, lateness_s=lateness_s, strict=self._strict)
+        lent = lent_of(reading, periods=judgement.reach_periods + look_back, window_s=self._limits.window_s)
+        return WindowRule(
+            reading=replace(reading, lent_periods=lent), judgement=judgement, look_back_periods=look_back + lent
+        )
+
+    def _check(self, body: _Body) -> None:
+        """Raise `InvalidInput` for what nobody could evaluate."""
+
+    @abstractmethod
+    def _reading(self, body: _Body, *, project_id: str, confined: bool) -> Reading:
+        """Return what is read from alarmd's own cache."""
+
+    @abstractmethod
+    def _wanted(self, body: _Body) -> Wanted:
+        """Return what is asked of a Gnocchi."""
+
+    def _check_reach(self, rule: WindowRule) -> None:
+        granularity_s, periods = rule.reading.period_s, rule.judgement.reach_periods
+        look_back = (rule.look_back_periods or 0) - rule.reading.lent_periods
+        reach_s = granularity_s * (periods + look_back)
+        if reach_s > self._limits.window_s:
+            raise InvalidInput(
+                f"The rule looks back {reach_s} s ({periods} periods of {granularity_s} s and {look_back} to bridge "
+                f"gaps), but the window holds {self._limits.window_s:g} s. Use a smaller granularity or fewer periods, "
+                "or ask the operator to raise window.length_s."
+            )
+
+
+class GnocchiResources(_GnocchiFamily[GnocchiResourcesRuleBody]):
+    """Rules of the type `gnocchi_resources_threshold`."""
+
+    name = "gnocchi_resources_threshold"
+    body = GnocchiResourcesRuleBody
+
+    def _reading(self, body: GnocchiResourcesRuleBody, *, project_id: str, confined: bool) -> Reading:
+        del confined  # one resource belongs to one project
+        # As to Gnocchi, the type makes no difference to which resource is meant.
+        selector = Selector(metric=body.metric, project_id=project_id, resource_id=body.resource_id)
+        return of_one(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
+
+    def _wanted(self, body: GnocchiResourcesRuleBody) -> Wanted:
+        return OneMetric(resource_id=body.resource_id, metric=body.metric, method=body.aggregation_method)
+
+
+class GnocchiMetrics(_GnocchiFamily[GnocchiMetricsRuleBody]):
+    """Rules of the type `gnocchi_aggregation_by_metrics_threshold`."""
+
+    name = "gnocchi_aggregation_by_metrics_threshold"
+    body = GnocchiMetricsRuleBody
+
+    def _reading(self, body: GnocchiMetricsRuleBody, *, project_id: str, confined: bool) -> Reading:
+        del confined  # what is named is looked for in the alarm's own project
+        named = {(resource_id, metric) for resource_id, slash, metric in map(_rpartition, body.metrics) if slash}
+        is_whole = len(named) == len(set(body.metrics))
+        # What Gnocchi refuses, Aodh knows nothing of.
+        fails = self._strict and (len(body.metrics) != 1 or not _answers(body.aggregation_method))
+        if not named or not is_whole or fails:
+            selector = Selector(metric="", project_id=project_id, condition=NoResource())
+        else:
+            selector = Selector(metric="", project_id=project_id, any_of=tuple(sorted(named)))
+        return of_several(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
+
+    def _wanted(self, body: GnocchiMetricsRuleBody) -> Wanted:
+        return named_metrics(body.metrics, body.aggregation_method, strict=self._strict)
+
+
+class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
+    """Rules of the type `gnocchi_aggregation_by_resources_threshold`."""
+
+    name = "gnocchi_aggregation_by_resources_threshold"
+    body = GnocchiAggregationRuleBody
+
+    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
+        """Return the project that the query names, else the alarm's own."""
+        return named_project(json.loads(rule["query"])) or project_id
+
+    def _check(self, body: GnocchiAggregationRuleBody) -> None:
+        if (self._strict or self._is_asked) and not goes_across(body.aggregation_method):
+            raise invalid(
+                "aggregation_method",
+                body.aggregation_method,
+                "Gnocchi keeps this of one metric, but does not make it of several; use one of mean, median, std, min, "
+                "max and sum, or rate: and one of these",
+            )
+
+    def _reading(self, body: GnocchiAggregationRuleBody, *, project_id: str, confined: bool) -> Reading:
+        query = json.loads(body.query)
+        condition: Condition = condition_of(query, resource_type=body.resource_type)
+        if self._strict and not _answers(body.aggregation_method):
+            condition = NoResource()
+        named = None if confined else named_project(query)
+        selector = Selector(
+            metric=body.metric,
+            is_pattern=any(wildcard in body.metric for wildcard in "*?["),
+            project_id=named or project_id,
+            condition=condition,
+        )
+        return of_several(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
+
+    def _wanted(self, body: GnocchiAggregationRuleBody) -> Wanted:
+        query = json.loads(body.query)
+        condition_of(query, resource_type=body.resource_type)  # refuses what cannot be read
+        return found_metrics(
+            body.metric,
+            body.aggregation_method,
+            resource_type=body.resource_type,
+            query=query,
+            strict=self._strict,
+        )
+
+
+def _rpartition(text: str) -> tuple[str, str, str]:
+    return text.rpartition("/")
+
+
+def _answers(method: str) -> bool:
+    """Whether Gnocchi 4.7 makes a method of several series; it says that it does `count`, and fails."""
+    return goes_across(method) and base_of(method) != "count"

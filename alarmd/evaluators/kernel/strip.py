@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strips: units that are read over the same number of periods, as arrays, and which of them have news."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarmd.cache.rings import Numbers, Rings
+from alarmd.evaluators.kernel.across import Ranks
+from alarmd.evaluators.kernel.findings import Findings
+from alarmd.evaluators.kernel.statistics import Flags, Index, Quantity
+from alarmd.evaluators.kernel.sweep import Subjects, Sweep
+from alarmd.model.samples import Kind
+
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a pass is made, ms since the epoch."""
+
+    now_ms: int
+    lateness_ms: int
+    is_aligned: bool
+    length_ms: int
+
+    @property
+    def grid_end_ms(self) -> int:
+        """The last millisecond of the aligned period that now lies in."""
+        return (self.now_ms // self.length_ms + 1) * self.length_ms - 1
+
+    def shift(self, watermark_ms: Times) -> Times:
+        """Return how many whole periods have passed since the watermarks without anything."""
+        if self.is_aligned:
+            return np.zeros_like(watermark_ms)
+        return np.maximum((self.now_ms - self.lateness_ms - watermark_ms) // self.length_ms, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pass:
+    """What some units of a strip, or all, were found to come to."""
+
+    #: Which, as flags and as their place among those that were looked at; None: all of them.
+    is_chosen: Flags | None
+    rank: Index | None
+    findings: Findings
+    watermark_ms: Times
+    shift: Times
+    newest_ms: Times
+    starts: Index
+
+    def members(self, units: Index | slice, *, since_ms: int) -> NDArray[np.intp]:
+        """Return how many members some units have whose newest sample is at most so much older than the unit's."""
+        ranks = Ranks(self.starts, len(self.newest_ms))
+        newest_ms, watermark_ms = self.newest_ms, self.watermark_ms
+        if not isinstance(units, slice):
+            ranks, members = ranks.some(units)
+            newest_ms, watermark_ms = newest_ms[members], watermark_ms[units]
+        remembered: NDArray[np.intp] = ranks.reduce(
+            np.add, (newest_ms >= ranks.spread(watermark_ms - since_ms)).astype(np.intp)
+        )
+        return remembered
+
+    def where(self, positions: Index) -> tuple[Index, Flags]:
+        """Return where units of the strip are in what was found, and which of them are there at all."""
+        if self.is_chosen is None or self.rank is None:
+            return positions, np.ones(len(positions), np.bool_)
+        return self.rank[positions], self.is_chosen[positions]
+
+
+class Strip:
+    """U units: unit u has the members `series[starts[u]:starts[u + 1]]`, and is known as `slots[u]`."""
+
+    def __init__(self, sweep: Sweep, kind_of: Callable[[int], Kind] | None) -> None:
+        self._sweep = sweep
+        self._kind_of = kind_of
+        self.slots: Index = np.zeros(0, np.intp)
+        self._series: Numbers = np.zeros(0, np.int32)
+        self._starts: Index = np.zeros(0, np.intp)
+        self._kinds: NDArray[np.int8] = np.zeros(0, np.int8)
+        #: Whether the samples themselves are wanted, by unit.
+        self._keeps: Flags = np.zeros(0, np.bool_)
+        #: Whether a unit must be looked at whether it has news or not.
+        self._is_due: Flags = np.zeros(0, np.bool_)
+        self._shift: Times = np.zeros(0, np.int64)
+        #: As of the last look.
+        self.watermark_ms: Times = np.zeros(0, np.int64)
+        self._looked_ms: tuple[int, int] | None = None
+        #: The order of the members in memory, and of which layout this is.
+        self._order: Index | None = None
+        self._layout = -1
+        #: What has to be computed for those who read it.
+        self.wanted: frozenset[Quantity] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def drop(self, is_dropped: Flags) -> None:
+        """Take units out, by their slots."""
+        kept = ~is_dropped[self.slots]
+        if kept.all():
+            return
+        self._layout = -1
+        sizes = np.diff(self._starts, append=len(self._series))
+        members = np.repeat(kept, sizes)
+        self._series, self._kinds = self._series[members], self._kinds[members]
+        self._starts = np.cumsum(sizes[kept]) - sizes[kept]
+        self.slots, self._keeps = self.slots[kept], self._keeps[kept]
+        self._is_due, self._shift = self._is_due[kept], self._shift[kept]
+
+    def add(self, slots: Sequence[int], members: Sequence[Sequence[int]], keeps: Sequence[bool]) -> None:
+        """Put units at the end; they are due."""
+        self._layout = -1
+        sizes = np.array([len(one) for one in members], np.intp)
+        series = np.array([number for one in members for number in one], np.int32)
+        self._starts = np.append(self._starts, len(self._series) + np.cumsum(sizes) - sizes)
+        self._series = np.append(self._series, series)
+        kinds = [] if self._kind_of is None else [_KINDS[self._kind_of(number)] for number in series.tolist()]
+        self._kinds = np.append(self._kinds, np.array(kinds, np.int8) if kinds else np.zeros(len(series), np.int8))
+        self.slots = np.append(self.slots, np.array(slots, np.intp))
+        self._keeps = np.append(self._keeps, np.array(keeps, np.bool_))
+        self._is_due = np.append(self._is_due, np.ones(len(slots), np.bool_))
+        self._shift = np.append(self._shift, np.zeros(len(slots), np.int64))
+
+    def look(self, rings: Rings, moment: Moment, *, since_turn: int) -> Pass | None:
+        """Read the units that have news since a turn, or that time has made other of; None when there are none."""
+        newest_ms = rings.newest_ms[self._series]
+        self.watermark_ms = self._of_units(np.maximum, newest_ms)
+        shift = moment.shift(self.watermark_ms)
+        is_due = self._is_due | (shift != self._shift)
+        is_due |= self._of_units(np.logical_or, rings.turn_of[self._series] > since_turn)
+        if moment.is_aligned and self._looked_ms is not None:
+            looked_ms, grid_end_ms = self._looked_ms
+            # Samples that lay ahead may count by now; and nothing stands where it did once a period is over.
+            is_due |= (self.watermark_ms > looked_ms) | (grid_end_ms != moment.grid_end_ms)
+        self._looked_ms = (moment.now_ms, moment.grid_end_ms)
+        self._is_due[:] = False
+        self._shift = shift
+        if not is_due.any():
+            return None
+        return self._read(rings, moment, None if is_due.all() else is_due)
+
+    def read_over(self, periods: int) -> None:
+        """Read so many periods from now on."""
+        if self._sweep.extent.periods != periods:
+            self._sweep.extent = replace(self._sweep.extent, periods=periods)
+
+    def read(self, rings: Rings, moment: Moment, positions: Index) -> Pass:
+        """Read some units whether they have news or not."""
+        is_chosen = np.zeros(len(self), np.bool_)
+        is_chosen[positions] = True
+        return self._read(rings, moment, is_chosen)
+
+    def members_of(self, position: int) -> list[int]:
+        """Return the series of a unit, in the order in which they are read."""
+        end = self._starts[position + 1] if position + 1 < len(self) else len(self._series)
+        return [int(number) for number in self._series[self._starts[position] : end]]
+
+    def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None) -> Pass:
+        series, starts, kinds = self._series, self._starts, self._kinds
+        watermark_ms, shift, keeps, rank = self.watermark_ms, self._shift, self._keeps, None
+        order = self._in_memory(rings)
+        sizes: Index | int = 1 if self._is_single else np.diff(starts, append=len(series))
+        if is_chosen is not None:
+            members = is_chosen if self._is_single else np.repeat(is_chosen, sizes)
+            if order is not None:
+                order = (np.cumsum(members) - 1)[order[members[order]]]
+            series, kinds, starts = series[members], kinds[members], starts[: np.count_nonzero(is_chosen)]
+            if not isinstance(sizes, int):
+                sizes = sizes[is_chosen]
+                starts = np.cumsum(sizes) - sizes
+            watermark_ms, shift, keeps = watermark_ms[is_chosen], shift[is_chosen], keeps[is_chosen]
+            rank = np.cumsum(is_chosen) - 1
+        end_ms = np.full_like(watermark_ms, moment.grid_end_ms) if moment.is_aligned else watermark_ms
+        subjects = Subjects(
+            series=series,
+            order=order,
+            end_ms=end_ms if self._is_single else np.repeat(end_ms, sizes),
+            now_ms=moment.now_ms if moment.is_aligned else None,
+            is_delta=kinds == _KINDS[Kind.DELTA],
+            is_counter=kinds == _KINDS[Kind.CUMULATIVE],
+            is_kept=np.repeat(keeps, sizes) if keeps.any() else None,
+        )
+        tables = self._sweep.read(rings, subjects, self.wanted)
+        if moment.is_aligned:
+            watermark_ms = np.minimum(watermark_ms, moment.now_ms)
+        return Pass(
+            is_chosen=is_chosen,
+            rank=rank,
+            findings=Findings(tables, starts),
+            watermark_ms=watermark_ms,
+            shift=shift,
+            newest_ms=rings.newest_ms[series],
+            starts=starts,
+        )
+
+    def _in_memory(self, rings: Rings) -> Index | None:
+        """Return the order of all members in memory; None when they are in it."""
+        if self._layout != rings.layout:
+            self._order, self._layout = self._sweep.order(rings, self._series), rings.layout
+        return self._order
+
+    def _of_units(self, ufunc: np.ufunc, values: NDArray) -> NDArray:  # type: ignore[type-arg]  # keeps its type
+        return values if self._is_single else ufunc.reduceat(values, self._starts)
+
+    @property
+    def _is_single(self) -> bool:
+        return len(self._series) == len(self.slots)
+
+
+_KINDS = {Kind.GAUGE: 0, Kind.CUMULATIVE: 1, Kind.DELTA: 2}
