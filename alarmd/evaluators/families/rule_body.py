@@ -71,10 +71,25 @@ def not_evaluated(type_: str) -> InvalidInput:
     return InvalidInput(f"Alarms of type {type_} are kept, but this version does not evaluate them.")
 
 
-class KeptFamily:
-    """Base of the families whose rules are checked, kept and shown, but not evaluated by the tick."""
+class PlainFamily:
+    """Base of the families that Aodh words by their type, and whose rules read their alarm's own project."""
 
     name: str
+
+    def describe(self, rule: Mapping[str, Any]) -> str:
+        """Return Aodh's words, which say the type only."""
+        del rule
+        return f"{self.name} alarm rule"
+
+    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
+        """Return the alarm's own project: these rules cannot name another."""
+        del rule
+        return project_id
+
+
+class KeptFamily(PlainFamily):
+    """Base of the families whose rules are checked, kept and shown, but not evaluated by the tick."""
+
     body: type[RuleBody]
     is_evaluated = False
     is_ticked = False
@@ -88,16 +103,6 @@ class KeptFamily:
         """Check a rule and return it complete."""
         del project_id, confined  # these rules read their alarm's project, whichever that is
         return read_rule(self.body, rule, type_=self.name).model_dump(mode="json")
-
-    def describe(self, rule: Mapping[str, Any]) -> str:
-        """Return Aodh's words, which say the type only."""
-        del rule
-        return f"{self.name} alarm rule"
-
-    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
-        """Return the alarm's own project: these rules cannot name another."""
-        del rule
-        return project_id
 
     def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
         """Refuse: there is nothing that would evaluate it."""

@@ -21,22 +21,23 @@ from alarmd.evaluators.families.gnocchi.body import (
 from alarmd.evaluators.families.gnocchi.query import NoResource, condition_of, named_project
 from alarmd.evaluators.families.gnocchi.question import SERVER, OneMetric, Wanted, found_metrics, named_metrics, rule_of
 from alarmd.evaluators.families.gnocchi.reading import base_of, goes_across, lent_of, look_back_of, of_one, of_several
-from alarmd.evaluators.families.rule_body import read_rule
+from alarmd.evaluators.families.rule_body import PlainFamily, read_rule
 from alarmd.evaluators.family import FindFamily, RuleLimits, TickedRule
-from alarmd.model.rule import Condition, Reading, Selector, WindowRule
+from alarmd.model.rule import Condition, Selector, WindowRule
 
 _Body = TypeVar("_Body", bound=GnocchiBody)
 
 
-class _GnocchiFamily(ABC, Generic[_Body]):
+class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
     """Checks, words and compiles the rules of one of the types."""
 
-    name: str
     body: type[_Body]
     is_evaluated = True
     is_ticked = True
     needs = ""
     fits_composite = True
+    #: How the values of the series become those of the rule.
+    _reads = staticmethod(of_several)
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
         del find  # these rules hold no others
@@ -52,16 +53,6 @@ class _GnocchiFamily(ABC, Generic[_Body]):
         if isinstance(compiled, WindowRule):
             self._check_reach(compiled)
         return body.model_dump(mode="json")
-
-    def describe(self, rule: Mapping[str, Any]) -> str:
-        """Return Aodh's words, which say the type only."""
-        del rule
-        return f"{self.name} alarm rule"
-
-    def reads_project(self, rule: Mapping[str, Any], *, project_id: str) -> str:
-        """Return the alarm's own project."""
-        del rule
-        return project_id
 
     def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
         """Return what is to be evaluated."""
@@ -91,7 +82,13 @@ class _GnocchiFamily(ABC, Generic[_Body]):
                 strict=self._strict,
                 project_id=project_id if confined else None,
             )
-        reading = self._reading(body, project_id=project_id, confined=confined)
+        reading = self._reads(
+            self._selector(body, project_id=project_id, confined=confined),
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
         look_back = look_back_of(granularity_s=body.granularity, lateness_s=lateness_s, strict=self._strict)
         lent = lent_of(reading, periods=judgement.reach_periods + look_back, window_s=self._limits.window_s)
         return WindowRule(
@@ -102,8 +99,8 @@ class _GnocchiFamily(ABC, Generic[_Body]):
         """Raise `InvalidInput` for what nobody could evaluate."""
 
     @abstractmethod
-    def _reading(self, body: _Body, *, project_id: str, confined: bool) -> Reading:
-        """Return what is read from alarmd's own cache."""
+    def _selector(self, body: _Body, *, project_id: str, confined: bool) -> Selector:
+        """Return which series of alarmd's own cache are read."""
 
     @abstractmethod
     def _wanted(self, body: _Body) -> Wanted:
@@ -126,18 +123,12 @@ class GnocchiResources(_GnocchiFamily[GnocchiResourcesRuleBody]):
 
     name = "gnocchi_resources_threshold"
     body = GnocchiResourcesRuleBody
+    _reads = staticmethod(of_one)
 
-    def _reading(self, body: GnocchiResourcesRuleBody, *, project_id: str, confined: bool) -> Reading:
+    def _selector(self, body: GnocchiResourcesRuleBody, *, project_id: str, confined: bool) -> Selector:
         del confined  # one resource belongs to one project
         # As to Gnocchi, the type makes no difference to which resource is meant.
-        selector = Selector(metric=body.metric, project_id=project_id, resource_id=body.resource_id)
-        return of_one(
-            selector,
-            body.aggregation_method,
-            granularity_s=body.granularity,
-            strict=self._strict,
-            coverage=body.coverage,
-        )
+        return Selector(metric=body.metric, project_id=project_id, resource_id=body.resource_id)
 
     def _wanted(self, body: GnocchiResourcesRuleBody) -> Wanted:
         return OneMetric(resource_id=body.resource_id, metric=body.metric, method=body.aggregation_method)
@@ -149,23 +140,15 @@ class GnocchiMetrics(_GnocchiFamily[GnocchiMetricsRuleBody]):
     name = "gnocchi_aggregation_by_metrics_threshold"
     body = GnocchiMetricsRuleBody
 
-    def _reading(self, body: GnocchiMetricsRuleBody, *, project_id: str, confined: bool) -> Reading:
+    def _selector(self, body: GnocchiMetricsRuleBody, *, project_id: str, confined: bool) -> Selector:
         del confined  # what is named is looked for in the alarm's own project
         named = {(resource_id, metric) for resource_id, slash, metric in map(_rpartition, body.metrics) if slash}
         is_whole = len(named) == len(set(body.metrics))
         # What Gnocchi refuses, Aodh knows nothing of.
         fails = self._strict and (len(body.metrics) != 1 or not _answers(body.aggregation_method))
         if not named or not is_whole or fails:
-            selector = Selector(metric="", project_id=project_id, condition=NoResource())
-        else:
-            selector = Selector(metric="", project_id=project_id, any_of=tuple(sorted(named)))
-        return of_several(
-            selector,
-            body.aggregation_method,
-            granularity_s=body.granularity,
-            strict=self._strict,
-            coverage=body.coverage,
-        )
+            return Selector(metric="", project_id=project_id, condition=NoResource())
+        return Selector(metric="", project_id=project_id, any_of=tuple(sorted(named)))
 
     def _wanted(self, body: GnocchiMetricsRuleBody) -> Wanted:
         return named_metrics(body.metrics, body.aggregation_method, strict=self._strict)
@@ -190,24 +173,17 @@ class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
                 "max and sum, or rate: and one of these",
             )
 
-    def _reading(self, body: GnocchiAggregationRuleBody, *, project_id: str, confined: bool) -> Reading:
+    def _selector(self, body: GnocchiAggregationRuleBody, *, project_id: str, confined: bool) -> Selector:
         query = json.loads(body.query)
         condition: Condition = condition_of(query, resource_type=body.resource_type)
         if self._strict and not _answers(body.aggregation_method):
             condition = NoResource()
         named = None if confined else named_project(query)
-        selector = Selector(
+        return Selector(
             metric=body.metric,
             is_pattern=any(wildcard in body.metric for wildcard in "*?["),
             project_id=named or project_id,
             condition=condition,
-        )
-        return of_several(
-            selector,
-            body.aggregation_method,
-            granularity_s=body.granularity,
-            strict=self._strict,
-            coverage=body.coverage,
         )
 
     def _wanted(self, body: GnocchiAggregationRuleBody) -> Wanted:
