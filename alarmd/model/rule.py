@@ -81,7 +81,7 @@ class Condition(Protocol):
     """What a resource must be like to be read. Hashable and equal to those that mean the same."""
 
     def holds(self, resource: Resource) -> bool:
-        """Return whether a resource is meant."""
+        """Return whether a resource is meant. Raises nothing, whatever a resource looks like."""
 
     def __hash__(self) -> int: ...
 

@@ -6,13 +6,16 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from alarmd.cache.window import Window, WindowLimits
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.families.gnocchi.attributes import Like
-from alarmd.evaluators.families.gnocchi.query import condition_of
-from alarmd.model.samples import Resource, labels_of
+from alarmd.evaluators.families.gnocchi.query import ResourceCondition, condition_of
+from alarmd.model.rule import Selector
+from alarmd.model.samples import Metric, Resource, labels_of
 
 UUID = "6f0f6c2b-2f0a-4c5e-9c0e-0f4f3c1f7a55"
 VM = Resource(
@@ -239,3 +242,82 @@ def test_in_is_equality_with_any(attribute: str, among: list[Any], has: str) -> 
     one_by_one = [{"=": {attribute: value}} for value in among if value is not None]
 
     assert holds({"in": {attribute: among}}, resource) == any(holds(one, resource) for one in one_by_one)
+
+
+#: Names that mean something, and any others; values of every kind that JSON has; letters of every kind.
+_NAMES = st.one_of(
+    st.sampled_from(["id", "original_resource_id", "project_id", "user_id", "creator", "created_by_user_id", "type"]),
+    st.sampled_from(["ended_at", "lifespan", "metadata.", "metadata.metering.x", "labels.labels.x"]),
+    st.text(max_size=12),
+)
+_ANY_VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=40), st.just(UUID))
+_ANY_QUERIES = st.recursive(
+    st.one_of(
+        st.just({}),
+        st.builds(
+            lambda name, attribute, value: {name: {attribute: value}},
+            st.sampled_from(["=", "≠", "<", "gt", "≤", ">=", "like"]),
+            _NAMES,
+            _ANY_VALUES,
+        ),
+        st.builds(
+            lambda attribute, among: {"in": {attribute: among}}, _NAMES, st.lists(_ANY_VALUES, min_size=1, max_size=5)
+        ),
+    ),
+    lambda nodes: st.one_of(
+        st.builds(
+            lambda name, below: {name: below}, st.sampled_from(["and", "∨"]), st.lists(nodes, min_size=1, max_size=4)
+        ),
+        nodes.map(lambda node: {"not": node}),
+    ),
+    max_leaves=12,
+)
+_ANY_TEXTS = st.one_of(st.text(max_size=40), st.integers().map(str), st.floats().map(str), st.just(UUID))
+_ANY_RESOURCES = st.builds(
+    lambda names, labels: Resource(id=names[0], project_id=names[1], user_id=names[2], labels=labels_of(labels)),
+    st.tuples(_ANY_TEXTS, _ANY_TEXTS, _ANY_TEXTS),
+    st.lists(st.tuples(_NAMES, _ANY_TEXTS), max_size=5),
+)
+
+
+@given(query=_ANY_QUERIES, resource=_ANY_RESOURCES, resource_type=_NAMES)
+@example(query={"<": {"x": 10**400}}, resource=BARE, resource_type="generic")
+@example(query={"=": {"x": 1}}, resource=Resource(id="", labels=(("x", "9" * 5_000),)), resource_type="generic")
+@example(query={"like": {"x": "_" * 65_000}}, resource=Resource(id="", labels=(("x", "\udcff"),)), resource_type="")
+def test_a_condition_that_has_been_read_holds_or_not_and_never_fails(
+    query: Any, resource: Resource, resource_type: str
+) -> None:
+    """Whatever it says and whatever a resource looks like: a fault would be told, and none is."""
+    try:
+        condition = condition_of(query, resource_type=resource_type)
+    except InvalidInput:
+        return
+
+    with capture_logs() as told:
+        found = condition.holds(resource)
+
+    assert found in {True, False}
+    assert told == []
+
+
+class _Broken:
+    """A query that alarmd has a fault in."""
+
+    def truth(self, resource: Resource) -> bool | None:
+        """Fail for everything but what is bare."""
+        return None if resource == BARE else bool(1 // 0)
+
+
+def test_a_fault_in_a_condition_leaves_what_it_was_asked_of_out_and_is_told_once() -> None:
+    """The window's series can still be followed, however many resources come."""
+    condition = ResourceCondition(resource_type="generic", query=_Broken())
+    window = Window(WindowLimits(length_s=600, lateness_s=10, future_s=60, max_series=100))
+    for number in range(3):
+        window.directory.put(Resource(id=f"vm-{number}", project_id="p1"), Metric(name="cpu_util"))
+
+    with capture_logs() as told:
+        found = window.directory.select(Selector(metric="cpu_util", project_id="p1", condition=condition))
+
+    assert found == []
+    assert ["condition_not_decided"] == [one["event"] for one in told]
+    assert ["vm-0"] == [one["resource_id"] for one in told]

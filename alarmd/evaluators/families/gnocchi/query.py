@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from reprlib import Repr
 from typing import Any, Final, Protocol
 
+import structlog
+
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.families.gnocchi.attributes import (
     CREATORS,
@@ -25,6 +27,11 @@ from alarmd.evaluators.families.gnocchi.attributes import (
     plain_id,
 )
 from alarmd.model.samples import Resource
+
+_logger = structlog.get_logger()
+
+#: What may go wrong with a resource that nobody has thought of.
+_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 #: Levels of a query, conditions in it, values in all of its lists, and letters of a name. All of it is asked of each
 #: resource that comes or changes, by the thread that evaluates everybody's alarms.
@@ -149,16 +156,36 @@ class _Not:
 _ALWAYS: Final = _Combined((), decisive=False)
 
 
+@dataclass(slots=True)
+class _Faults:
+    """Whether the log has been told of a fault of a condition: once is enough."""
+
+    is_told: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceCondition:
     """A `Condition`: of which type a resource is, and what a query says of it."""
 
     resource_type: str
     query: _Node
+    _faults: _Faults = field(default_factory=_Faults, init=False, repr=False, compare=False)
 
     def holds(self, resource: Resource) -> bool:
         """Return whether a resource is meant."""
-        return is_of_type(resource, self.resource_type) and self.query.truth(resource) is True
+        try:
+            return is_of_type(resource, self.resource_type) and self.query.truth(resource) is True
+        except _FAULTS:
+            # A fault of alarmd's own. It is met where the series of all rules are followed, which must go on.
+            if not self._faults.is_told:
+                self._faults.is_told = True
+                _logger.exception(
+                    "condition_not_decided",
+                    resource_type=self.resource_type,
+                    project_id=resource.project_id,
+                    resource_id=resource.id,
+                )
+            return False
 
 
 @dataclass(frozen=True, slots=True)
