@@ -144,6 +144,7 @@ class Runtime:
         limits = RuleLimits(
             window_s=window.length_s,
             lateness_s=window.lateness_s,
+            periods=self.settings.api.max_rule_periods,
             composite_depth=self.settings.api.max_composite_depth,
             composite_leaves=self.settings.api.max_composite_leaves,
             gnocchi_is_strict=self.settings.gnocchi.strict,

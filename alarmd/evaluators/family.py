@@ -22,6 +22,8 @@ class RuleLimits:
     window_s: float
     #: The lateness budget, part of how far a rule looks back.
     lateness_s: float
+    #: Periods that a rule over the window reads, those included that bridge gaps.
+    periods: int = 360
     #: Levels of a composite rule, its root being the first.
     composite_depth: int = 8
     #: Leaves of a composite rule, over all levels.

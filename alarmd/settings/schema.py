@@ -78,6 +78,8 @@ class ApiSettings(Section):
     requests_per_second_per_project: NonNegativeInt = 0
     preview_timeout_s: Seconds = 20.0
     max_actions: NonNegativeInt = 100
+    # Aodh's clients may say 100 periods, and bodies no more than 1,000.
+    max_rule_periods: Annotated[int, Field(ge=1, le=1000)] = 360
     # A tree is read, and compiled, from the root down.
     max_composite_depth: Annotated[int, Field(ge=1, le=64)] = 8
     max_composite_leaves: PositiveInt = 100

@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.families.rule_body import Number, RuleBody, whole_number
+from alarmd.evaluators.family import RuleLimits
 from alarmd.model.rule import Comparison, Judgement, MissingData
 
-#: How many periods a rule may look at.
+#: How many periods a rule may look at, whatever the operator allows (`RuleLimits.periods`).
 MAX_PERIODS = 1000
 
 _UPWARD = frozenset({Comparison.GT, Comparison.GE})
@@ -87,6 +88,32 @@ class JudgementBody(RuleBody):
                 "shorter, or the periods longer."
             )
         return judgement
+
+
+def check_reach(judgement: Judgement, limits: RuleLimits, *, look_back: int, period_s: int, remedy: str) -> None:
+    """Refuse a rule that reads more periods than an operator allows, or looks back further than the window goes.
+
+    Args:
+        judgement: How many periods are judged.
+        limits: What is allowed.
+        look_back: How many periods are read beside them, to bridge gaps.
+        period_s: How long each is.
+        remedy: What somebody can change whose rule looks back too far.
+    """
+    judged = judgement.reach_periods
+    read = f"{judged} periods of {period_s} s and {look_back} to bridge gaps"
+    if judged + look_back > limits.periods:
+        raise InvalidInput(
+            f"The rule reads {judged + look_back} periods ({read}), but {limits.periods} is the most that one rule "
+            "may. Use fewer or longer periods, or a shorter hold_for or keep_for, or ask the operator to raise "
+            "api.max_rule_periods."
+        )
+    reach_s = period_s * (judged + look_back)
+    if reach_s > limits.window_s:
+        raise InvalidInput(
+            f"The rule looks back {reach_s} s ({read}), but the window holds {limits.window_s:g} s. {remedy}, or ask "
+            "the operator to raise window.length_s."
+        )
 
 
 def _refuse_backward(recovery: float, comparison: Comparison, threshold: float) -> None:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from alarmd.complaints import invalid
 from alarmd.errors import InvalidInput
-from alarmd.evaluators.families.judgement_body import MAX_PERIODS, JudgementBody, optional
+from alarmd.evaluators.families.judgement_body import MAX_PERIODS, JudgementBody, check_reach, optional
 from alarmd.evaluators.families.measure import CHANGES, OverMembers, OverTime, measure_of
 from alarmd.evaluators.families.rule_body import MAX_CONDITIONS, Number, RuleBody, Whole, read_rule
 from alarmd.evaluators.family import FindFamily, RuleLimits
@@ -84,13 +84,7 @@ class ThresholdFamily:
         body = read_rule(ThresholdRuleBody, rule, type_=self.name)
         parsed = _compile(body, project_id)
         look_back = look_back_periods(parsed, lateness_s=self._limits.lateness_s)
-        reach_s = body.period * (parsed.judgement.reach_periods + look_back)
-        if reach_s > self._limits.window_s:
-            raise InvalidInput(
-                f"The rule looks back {reach_s} s ({parsed.judgement.reach_periods} periods of {body.period} s and "
-                f"{look_back} to bridge gaps), but the window holds {self._limits.window_s:g} s. "
-                f"{_remedy(body)}, or ask the operator to raise window.length_s."
-            )
+        check_reach(parsed.judgement, self._limits, look_back=look_back, period_s=body.period, remedy=_remedy(body))
         return body.model_dump(mode="json")
 
     def describe(self, rule: Mapping[str, Any]) -> str:

@@ -357,6 +357,16 @@ def test_the_window_bounds_how_far_a_rule_looks_back(type_: str, granularity: in
         normalised(type_, granularity=granularity, evaluation_periods=periods + 1)
 
 
+@pytest.mark.parametrize("type_", ALL)
+def test_the_operator_bounds_how_many_periods_a_rule_reads(type_: str) -> None:
+    """Those that `hold_for` adds, and those that bridge gaps."""
+    most = normalised(type_, granularity=1, evaluation_periods=100, hold_for=249)
+
+    assert 249 == most["hold_for"]
+    with pytest.raises(InvalidInput, match=r"^The rule reads 361 periods .* to raise api.max_rule_periods"):
+        normalised(type_, granularity=1, evaluation_periods=100, hold_for=250)
+
+
 def test_where_a_gnocchi_is_asked_the_window_bounds_nothing() -> None:
     """It keeps its own history."""
     rule = compiled(RESOURCES, limit_servers=frozenset({"gnocchi"}), granularity=86_400, evaluation_periods=100)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from alarmd.errors import InvalidInput
+from alarmd.evaluators.families.threshold import ThresholdFamily
+from alarmd.evaluators.family import RuleLimits
 from alarmd.model.rule import (
     Comparison,
     Differences,
@@ -16,7 +18,7 @@ from alarmd.model.rule import (
     Statistic,
     WindowRule,
 )
-from tests.support.rules import FAMILIES, normalised
+from tests.support.rules import FAMILIES, SHORTEST, normalised
 
 FAMILY = FAMILIES["threshold"]
 
@@ -181,6 +183,12 @@ def test_statistics_are_over_time_and_over_members(
             "looks at 1002 periods of 1 s, 600 of them for hold_for and 401 for keep_for, but 1000 is the most",
         ),
         ({"period": 600, "hold_for": 3600}, "Use shorter or fewer periods, or a shorter hold_for, or ask the operator"),
+        (
+            {"period": 1, "evaluation_periods": 351},
+            "reads 361 periods (351 periods of 1 s and 10 to bridge gaps), but 360 is the most that one rule may.",
+        ),
+        ({"period": 10, "hold_for": 3590}, "reads 361 periods (360 periods of 10 s and 1 to bridge gaps)"),
+        ({"period": 1, "evaluation_periods": 181, "exclude_outliers": True}, "(181 periods of 1 s and 181 to bridge"),
         ({"period": 3600}, "but the window holds 3600 s. Use shorter or fewer periods, or ask the operator to raise"),
     ],
 )
@@ -190,3 +198,17 @@ def test_s3_6_what_is_refused(changes: dict[str, Any], text: str) -> None:
         normalised("threshold", **changes)
 
     assert text in refused.value.message
+
+
+def test_an_operator_says_how_many_periods_a_rule_may_read() -> None:
+    """Those that bridge gaps are among them; what is there already is evaluated as it stands."""
+    narrow = ThresholdFamily(RuleLimits(window_s=3600, lateness_s=10, periods=12), FAMILIES.get)
+    most = {**SHORTEST["threshold"], "period": 10, "evaluation_periods": 11}
+    more = {**most, "evaluation_periods": 12}
+
+    assert 11 == narrow.normalise(most, project_id="p1")["evaluation_periods"]
+    with pytest.raises(
+        InvalidInput, match=r"^The rule reads 13 periods .* Use fewer .* raise api\.max_rule_periods\.$"
+    ):
+        narrow.normalise(more, project_id="p1")
+    assert 12 == narrow.parse(more, project_id="p1").judgement.evaluation_periods

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from alarmd.complaints import invalid
-from alarmd.errors import InvalidInput
 from alarmd.evaluators.families.gnocchi.body import (
     GnocchiAggregationRuleBody,
     GnocchiBody,
@@ -21,6 +20,7 @@ from alarmd.evaluators.families.gnocchi.body import (
 from alarmd.evaluators.families.gnocchi.query import NoResource, condition_of, named_project
 from alarmd.evaluators.families.gnocchi.question import SERVER, OneMetric, Wanted, found_metrics, named_metrics, rule_of
 from alarmd.evaluators.families.gnocchi.reading import base_of, goes_across, lent_of, look_back_of, of_one, of_several
+from alarmd.evaluators.families.judgement_body import check_reach
 from alarmd.evaluators.families.rule_body import PlainFamily, read_rule
 from alarmd.evaluators.family import FindFamily, RuleLimits, TickedRule
 from alarmd.model.rule import Condition, Selector, WindowRule
@@ -51,7 +51,13 @@ class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
         self._check(body)
         compiled = self._compile(body, project_id=project_id, confined=confined)
         if isinstance(compiled, WindowRule):
-            self._check_reach(compiled)
+            check_reach(
+                compiled.judgement,
+                self._limits,
+                look_back=(compiled.look_back_periods or 0) - compiled.reading.lent_periods,
+                period_s=body.granularity,
+                remedy="Use a smaller granularity or fewer periods",
+            )
         return body.model_dump(mode="json")
 
     def parse(self, rule: Mapping[str, Any], *, project_id: str, confined: bool = True) -> TickedRule:
@@ -105,17 +111,6 @@ class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
     @abstractmethod
     def _wanted(self, body: _Body) -> Wanted:
         """Return what is asked of a Gnocchi."""
-
-    def _check_reach(self, rule: WindowRule) -> None:
-        granularity_s, periods = rule.reading.period_s, rule.judgement.reach_periods
-        look_back = (rule.look_back_periods or 0) - rule.reading.lent_periods
-        reach_s = granularity_s * (periods + look_back)
-        if reach_s > self._limits.window_s:
-            raise InvalidInput(
-                f"The rule looks back {reach_s} s ({periods} periods of {granularity_s} s and {look_back} to bridge "
-                f"gaps), but the window holds {self._limits.window_s:g} s. Use a smaller granularity or fewer periods, "
-                "or ask the operator to raise window.length_s."
-            )
 
 
 class GnocchiResources(_GnocchiFamily[GnocchiResourcesRuleBody]):
