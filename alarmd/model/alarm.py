@@ -2,11 +2,12 @@
 """The alarm: a rule, the state it was last found in, and what to do when that changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType
 
+from alarmd.model.direction import Direction, leaning_of
 from alarmd.model.shard import Shard
 
 AlarmId = NewType("AlarmId", str)
@@ -54,6 +55,14 @@ class Alarm:
     insufficient_data_actions: tuple[str, ...]
     repeat_actions: bool
     time_constraints: tuple[Mapping[str, Any], ...]
+    #: What people sort alarms by, e.g. to silence them.
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Where the actions of a state lead, where that is not what the rule's comparison says.
+    directions: Mapping[State, Direction] = field(default_factory=dict)
+    #: How often actions are repeated; None: as often as the operator says. Seconds.
+    repeat_interval_s: int | None = None
+    #: Name of the signing secret of the alarm's project; empty for the project's default.
+    signing_secret: str = ""
     #: The Keystone trust that ``trust+…`` actions are taken with; empty when there is none. Never shown.
     trust_id: str = ""
     #: When the definition last changed.
@@ -78,6 +87,13 @@ class Alarm:
     def version(self) -> str:
         """What changes whenever the alarm as clients see it does; repeats and counters do not count."""
         return f"{self.shard:x}.{self.revision:x}.{round(self.state_timestamp.timestamp() * 1e6):x}"
+
+    def direction_of(self, state: State) -> Direction:
+        """Return where the actions of a state lead: by the alarm's own word, else by its rule's comparison."""
+        said = self.directions.get(state)
+        if said is not None:
+            return said
+        return leaning_of(self.rule) if state is State.ALARM else Direction.NEUTRAL
 
     def actions_for(self, state: State) -> tuple[str, ...]:
         """Return the actions to take on entering (or repeating) a state."""

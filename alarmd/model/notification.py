@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notifications: what waits in the outbox until a receiver has taken it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +9,13 @@ from enum import StrEnum
 from typing import Any, NewType
 
 from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.direction import Direction
 from alarmd.model.transition import Transition
 
 EventId = NewType("EventId", str)
+
+#: What indexes of databases can hold, in characters.
+_LONGEST_ORIGIN = 300
 
 
 class DeliveryState(StrEnum):
@@ -22,6 +27,14 @@ class DeliveryState(StrEnum):
     BURIED = "buried"
     #: A newer state of the same alarm for the same target made it pointless while it waited for a retry.
     SUPERSEDED = "superseded"
+    #: Not delivered before its `not_after`: an order to scale that is late does harm.
+    EXPIRED = "expired"
+    #: Kept back while the breaker of the installation is open; becomes one of the others when it closes.
+    HELD = "held"
+    #: Never sent, since a silence was in force when it came up.
+    SILENCED = "silenced"
+    #: Taken out by an operator.
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +53,16 @@ class Notification:
     #: Aodh's webhook body.
     body: Mapping[str, Any]
     created_at: datetime
+    #: Whether it makes a group larger or smaller.
+    direction: Direction = Direction.NEUTRAL
+    #: When it is too late to send it; None: as long as the retry policy goes on.
+    not_after: datetime | None = None
+    #: Name of the signing secret of the project; empty for the project's default.
+    signing_secret: str = ""
+    #: When the newest sample behind it was taken, where there was one.
+    sampled_at: datetime | None = None
+    #: W3C `traceparent` of what brought that sample; empty when there is none.
+    traceparent: str = ""
     state: DeliveryState = DeliveryState.PENDING
     #: Tries that have ended.
     attempts: int = 0
@@ -95,9 +118,23 @@ def notifications_of(alarm: Alarm, transition: Transition, *, sequence: int) -> 
             body=body,
             created_at=transition.at,
             next_attempt_at=transition.at,
+            direction=alarm.direction_of(transition.current),
+            signing_secret=alarm.signing_secret,
+            sampled_at=transition.sampled_at,
+            traceparent=transition.traceparent,
         )
         for index, action in enumerate(alarm.actions_for(transition.current))
     ]
+
+
+def origin_of(target: str) -> str:
+    """Return what takes the notifications for a target: scheme, host and port, lower case and without credentials.
+
+    Targets of one origin share its capacity and its troubles. It holds no secret.
+    """
+    scheme, _, rest = target.partition(":")
+    authority = re.split(r"[/?#]", rest.removeprefix("//"), maxsplit=1)[0].rpartition("@")[2]
+    return f"{scheme.lower().removeprefix('trust+')}://{authority.lower()}"[:_LONGEST_ORIGIN]
 
 
 def _target_of(action: str, trust_id: str) -> str:

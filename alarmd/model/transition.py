@@ -29,6 +29,10 @@ class Transition:
     at: datetime
     #: What it was found from, for people who ask why; JSON. Kept with the history, sent to nobody.
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    #: When the newest sample that it was found from was taken, where it was found from samples.
+    sampled_at: datetime | None = None
+    #: W3C `traceparent` of what brought that sample; empty when there is none.
+    traceparent: str = ""
     #: Whether it stands in the history though the state stays: each event that an alarm is hit by is news.
     is_news: bool = False
 

@@ -85,7 +85,10 @@ SEARCHABLE_ALARMS = Searchable(
         "rule": Kind.DOCUMENT,
         "time_constraints": Kind.DOCUMENT,
     },
-    hidden={"confined", "trust_id", "shard", "revision", "state_version", "sequence"},
+    hidden={
+        *("labels", "directions", "repeat_interval_s", "signing_secret"),
+        *("confined", "trust_id", "shard", "revision", "state_version", "sequence"),
+    },
     owner=alarms.c.project_id,
     narrow={"alarm_id", "name"},
     marker="alarm_id",

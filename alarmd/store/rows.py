@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
+from alarmd.model.direction import Direction
 from alarmd.model.history import AlarmChange, ChangeType
-from alarmd.model.notification import DeliveryState, EventId, Notification
+from alarmd.model.notification import DeliveryState, EventId, Notification, origin_of
 from alarmd.model.shard import Shard
 from alarmd.model.token import Token
 
@@ -31,6 +32,10 @@ def alarm_values(alarm: Alarm) -> dict[str, Any]:
         "insufficient_data_actions": list(alarm.insufficient_data_actions),
         "repeat_actions": alarm.repeat_actions,
         "time_constraints": [dict(constraint) for constraint in alarm.time_constraints],
+        "labels": dict(alarm.labels),
+        "directions": {str(state): str(direction) for state, direction in alarm.directions.items()},
+        "repeat_interval_s": alarm.repeat_interval_s,
+        "signing_secret": alarm.signing_secret,
         "trust_id": alarm.trust_id,
         "timestamp": alarm.timestamp,
         "state": str(alarm.state),
@@ -62,6 +67,10 @@ def alarm_of(row: RowMapping) -> Alarm:
         insufficient_data_actions=tuple(row["insufficient_data_actions"]),
         repeat_actions=row["repeat_actions"],
         time_constraints=tuple(row["time_constraints"]),
+        labels=row["labels"],
+        directions={State(state): Direction(said) for state, said in row["directions"].items()},
+        repeat_interval_s=row["repeat_interval_s"],
+        signing_secret=row["signing_secret"],
         trust_id=row["trust_id"],
         timestamp=row["timestamp"],
         state=State(row["state"]),
@@ -116,6 +125,12 @@ def notification_values(notification: Notification) -> dict[str, Any]:
         "sequence": notification.sequence,
         "target": notification.target,
         "lane": lane_of(notification.alarm_id, notification.target),
+        "origin": origin_of(notification.target),
+        "direction": str(notification.direction),
+        "not_after": notification.not_after,
+        "signing_secret": notification.signing_secret,
+        "sampled_at": notification.sampled_at,
+        "traceparent": notification.traceparent,
         "body": dict(notification.body),
         "created_at": notification.created_at,
         "state": str(notification.state),
@@ -139,6 +154,11 @@ def notification_of(row: RowMapping) -> Notification:
         target=row["target"],
         body=row["body"],
         created_at=row["created_at"],
+        direction=Direction(row["direction"]),
+        not_after=row["not_after"],
+        signing_secret=row["signing_secret"],
+        sampled_at=row["sampled_at"],
+        traceparent=row["traceparent"],
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],
         next_attempt_at=row["next_attempt_at"],

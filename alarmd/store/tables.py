@@ -32,6 +32,11 @@ alarms = Table(
     Column("insufficient_data_actions", JSON, nullable=False),
     Column("repeat_actions", Boolean, nullable=False),
     Column("time_constraints", JSON, nullable=False),
+    Column("labels", JSON, nullable=False, server_default=text("'{}'")),
+    Column("directions", JSON, nullable=False, server_default=text("'{}'")),
+    # NULL: as often as the settings say.
+    Column("repeat_interval_s", Integer),
+    Column("signing_secret", Text, nullable=False, server_default=""),
     Column("trust_id", Text, nullable=False, server_default=""),
     Column("timestamp", UtcDateTime, nullable=False),
     Column("state", PlainText, nullable=False),
@@ -150,6 +155,7 @@ tokens = Table(
 
 _PENDING = text("state = 'pending'")
 _WAITING = text("state = 'pending' AND lease_until IS NULL")
+_HELD = text("state = 'held'")
 _FINISHED = text("finished_at IS NOT NULL")
 _LEASED = text("state = 'pending' AND lease_until IS NOT NULL")
 
@@ -163,6 +169,14 @@ outbox = Table(
     Column("target", Text, nullable=False),
     # Stands for the pair of alarm and target: URLs may be longer than an index entry can be.
     Column("lane", PlainText, nullable=False),
+    # Scheme, host and port of the target, in lower case: what shares its capacity and its troubles.
+    Column("origin", PlainText, nullable=False, server_default=""),
+    Column("direction", PlainText, nullable=False, server_default="neutral"),
+    # When it is too late to send it.
+    Column("not_after", UtcDateTime),
+    Column("signing_secret", Text, nullable=False, server_default=""),
+    Column("sampled_at", UtcDateTime),
+    Column("traceparent", Text, nullable=False, server_default=""),
     Column("body", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("state", PlainText, nullable=False),
@@ -177,8 +191,76 @@ outbox = Table(
     # hands, in the order of being due; what is leased; and the lanes.
     Index("ix_outbox_due", "next_attempt_at", "event_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
     Index("ix_outbox_leased", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
+    # What waits, by those who share a receiver and those who pay: nobody gets more than their turn.
+    Index(
+        "ix_outbox_queue",
+        *("origin", "project_id", "next_attempt_at", "event_id"),
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
+    ),
+    Index("ix_outbox_held", "created_at", "event_id", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_outbox_lane", "lane", "sequence", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("ix_outbox_project_id_created_at", "project_id", "created_at"),
     Index("ix_outbox_alarm_id_sequence", "alarm_id", "sequence"),
     Index("ix_outbox_finished_at", "finished_at", sqlite_where=_FINISHED, postgresql_where=_FINISHED),
+)
+
+#: Targets that have said that they are gone (410): an alarm's actions for them are not taken until it is changed.
+disabled_targets = Table(
+    "disabled_targets",
+    metadata,
+    # That of the outbox: stands for the pair of alarm and target.
+    Column("lane", PlainText, primary_key=True),
+    Column("alarm_id", PlainText, ForeignKey("alarms.alarm_id", ondelete="CASCADE"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("disabled_at", UtcDateTime, nullable=False),
+    Index("ix_disabled_targets_alarm_id", "alarm_id"),
+)
+
+#: What webhooks are signed with, by project. Several of one name while they are being rotated.
+signing_secrets = Table(
+    "signing_secrets",
+    metadata,
+    Column("secret_id", PlainText, primary_key=True),
+    Column("project_id", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
+    # The secret itself: it has to be used, so a digest would not do. Never shown.
+    Column("value", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # NULL: it never expires.
+    Column("expires_at", UtcDateTime),
+    Index("ix_signing_secrets_project_id_name", "project_id", "name", "created_at"),
+)
+
+#: When which actions are not taken, and who said so.
+silences = Table(
+    "silences",
+    metadata,
+    Column("silence_id", PlainText, primary_key=True),
+    # NULL: of all projects; an admin's.
+    Column("project_id", PlainText),
+    Column("author", PlainText, nullable=False),
+    Column("comment", Text, nullable=False),
+    # What it is about; NULL or {}: everything.
+    Column("alarm_id", PlainText),
+    Column("labels", JSON, nullable=False),
+    Column("direction", PlainText),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    # When within these it is in force, as time constraints say it; [] for all the time.
+    Column("time_constraints", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_silences_ends_at", "ends_at"),
+    Index("ix_silences_project_id", "project_id", "ends_at"),
+)
+
+#: Why scale-in is held back in the whole installation: a row an evaluator that says so, gone when it no longer does.
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("owner", PlainText, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    # Whoever dies with an open breaker holds nothing back for longer.
+    Column("until", UtcDateTime, nullable=False),
 )

@@ -22,11 +22,14 @@ from alarmd.store.bulk import update_rows
 from alarmd.store.columns import storable
 from alarmd.store.database import UnitOfWork
 from alarmd.store.evidence import bounded
+from alarmd.store.gate import Gate, GateLimits
 from alarmd.store.rows import alarm_of
 from alarmd.store.tables import alarms
 
 #: How many alarms are looked at in one piece.
 _CHUNK = 1_000
+
+_NO_LIMITS = GateLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +53,20 @@ class Applied:
     stale: list[AlarmId]
 
 
-def apply(unit: UnitOfWork, transitions: Sequence[Transition]) -> Applied:
+def apply(unit: UnitOfWork, transitions: Sequence[Transition], *, limits: GateLimits = _NO_LIMITS) -> Applied:
     """Make transitions true where the alarm still is what they were decided on; leave the others alone.
 
     Everything becomes visible, or nothing, when the unit of work is committed. Of several transitions of one alarm the
-    first counts and the others are stale.
+    first counts and the others are stale. What becomes of their notifications is for the gate to say, within `limits`.
     """
+    gate = Gate.of(limits)
     result = Applied(applied=[], stale=[])
     wanted: dict[AlarmId, Transition] = {}
     for transition in transitions:
         if wanted.setdefault(transition.alarm_id, transition) is not transition:
             result.stale.append(transition.alarm_id)
     for chunk in _chunks(sorted(wanted)):
-        _apply_chunk(unit, {alarm_id: wanted[alarm_id] for alarm_id in chunk}, result)
+        _apply_chunk(unit, {alarm_id: wanted[alarm_id] for alarm_id in chunk}, gate, result)
     return result
 
 
@@ -80,7 +84,7 @@ def announce(unit: UnitOfWork, alarm_ids: Sequence[AlarmId]) -> bool:
     return bool(heard)
 
 
-def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Applied) -> None:
+def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate, result: Applied) -> None:
     # Rows are locked in the order of their ids, chunk after chunk, so that two evaluators never wait for each other.
     statement = select(alarms).where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
     stored = {AlarmId(row["alarm_id"]): alarm_of(row) for row in unit.connection.execute(statement).mappings()}
@@ -93,7 +97,7 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], result: Ap
             result.stale.append(alarm_id)
             continue
         outgoing = notifications_of(alarm, transition, sequence=alarm.sequence + 1)
-        notifications += outgoing
+        notifications += [gate.judge(alarm, one) for one in outgoing]
         done = AppliedTransition(
             alarm_id=alarm_id,
             state_version=alarm.state_version + 1,

@@ -48,7 +48,7 @@ def test_upgrade_and_check(empty_url: str) -> None:
     schema.upgrade(empty_url)
     schema.check(empty_url)
 
-    assert (None, "0003") == (before, schema.current(empty_url))
+    assert (None, "0004") == (before, schema.current(empty_url))
 
 
 def test_a_schema_from_the_future(empty_url: str) -> None:
