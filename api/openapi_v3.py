@@ -96,7 +96,7 @@ def _verdicts() -> Part:
             "post": operation(
                 "preview_alarm",
                 "Say what an alarm would have done over the samples that there are, or over those given. "
-                "429 also while another preview is computed.",
+                "429 also while the project has another preview under way.",
                 {200: answer(ref("PreviewView"))},
                 body=ref("PreviewBody"),
                 examples={

@@ -7,15 +7,15 @@ Everything is computed anew from the sample log, as a worker does that has just 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import BoundedSemaphore
 
 from alarmd.cache.window import Window
-from alarmd.errors import InvalidInput, TooMany, Unavailable
+from alarmd.errors import InvalidInput, Unavailable
 from alarmd.evaluators.answers.explained import ExplainedLeaf, Explainer
 from alarmd.evaluators.answers.explanation import Change, Explanation, Hours, LastTransition, Verdict, sentence_of
 from alarmd.evaluators.answers.scope import Scope, leaves_of
 from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.answers.tree_truth import leaf_states, negations, state_after, truth_of_tree
+from alarmd.evaluators.answers.turns import TurnLimits, Turns
 from alarmd.evaluators.asking.asking import Server
 from alarmd.evaluators.family import RuleFamily, TickedRule
 from alarmd.evaluators.schedules.schedule import Schedule
@@ -31,8 +31,6 @@ from alarmd.store.history import HistoryQuery
 _MOST_LOOKS = 400
 #: How many are computed at once; others wait.
 _AT_ONCE = 2
-#: When to try again when they waited in vain.
-_RETRY_S = 2
 #: How many entries of the history are looked through for the state before the last.
 _LOOKED_THROUGH = 50
 
@@ -44,22 +42,22 @@ class Explanations:
         """Take what the evaluators have, and who can be asked, by their names."""
         self._around = surroundings
         self._servers = servers
-        self._places = BoundedSemaphore(_AT_ONCE)
+        limits = TurnLimits(
+            at_once=_AT_ONCE,
+            most=surroundings.most_answers,
+            most_of_one=max(1, surroundings.most_answers // 2),
+            patience_s=surroundings.timeout_s,
+        )
+        self._turns = Turns(limits, what="explanations")
 
     def explain(self, alarm: Alarm) -> Explanation:
         """Return why an alarm is in its state.
 
-        Raises `LogUnavailable`, `StoreUnavailable`, `Unavailable` when it takes too long, and `TooMany`
-        when others take too long already.
+        Raises `LogUnavailable`, `StoreUnavailable`, `Unavailable` when it takes too long, and `TooMany` as `Turns`
+        does.
         """
-        if not self._places.acquire(timeout=self._around.timeout_s):
-            raise TooMany(
-                "Too many explanations are under way in this process; try again soon.", retry_after_s=_RETRY_S
-            )
-        try:
+        with self._turns.turn(alarm.project_id):
             return self._explain(alarm, self._around.clock.now())
-        finally:
-            self._places.release()
 
     def _explain(self, alarm: Alarm, now: datetime) -> Explanation:
         family = self._around.families.get(alarm.type)

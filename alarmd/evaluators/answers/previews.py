@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from threading import Lock
 from typing import TypeAlias
 
-from alarmd.errors import InvalidInput, TooMany
+from alarmd.errors import InvalidInput
 from alarmd.evaluators.answers.replay import Course, Replay
 from alarmd.evaluators.answers.scope import Scope
 from alarmd.evaluators.answers.surroundings import Surroundings
+from alarmd.evaluators.answers.turns import TurnLimits, Turns
 from alarmd.evaluators.family import TickedRule
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.samples import Batch, Sample, batches_of
@@ -23,8 +23,6 @@ Since: TypeAlias = timedelta | datetime | None
 _DEFAULT_SPAN = timedelta(hours=1)
 #: How long a span may be over samples that somebody has; what there is time for bounds it sooner.
 _LONGEST_BACKTEST = timedelta(days=7)
-#: When to try again while another preview is under way.
-_RETRY_S = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +38,19 @@ class Previews:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._around = surroundings
-        self._busy = Lock()
+        limits = TurnLimits(at_once=1, most=surroundings.most_answers, most_of_one=1, patience_s=surroundings.timeout_s)
+        self._turns = Turns(limits, what="previews")
 
     def run(self, alarm: Alarm, *, since: Since = None, samples: Sequence[Sample] | None = None) -> Preview:
         """Return what an alarm would have done from its state on, with the samples of the log or only with these.
 
         Raises `InvalidInput` for rules that are not evaluated from samples, for spans that are too long, and when it
-        takes too long; `TooMany` while another preview is under way; `LogUnavailable` and `StoreUnavailable`.
+        takes too long; `TooMany` as `Turns` does; `LogUnavailable` and `StoreUnavailable`.
         """
         rule, scope = self._rule(alarm)
-        if not self._busy.acquire(blocking=False):
-            raise TooMany(
-                "Another preview is under way in this process, and one is computed at a time; try again in a moment.",
-                retry_after_s=_RETRY_S,
-            )
-        try:
+        with self._turns.turn(alarm.project_id):
             others = self._states_of(scope)
             return self._run(alarm, rule, scope, since=since, samples=samples, others=others)
-        finally:
-            self._busy.release()
 
     def _run(
         self,

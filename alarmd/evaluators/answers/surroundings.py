@@ -31,6 +31,8 @@ class Surroundings:
     tick_s: float
     #: How long an answer may take.
     timeout_s: float
+    #: How many previews, and as many explanations, a process computes or lets wait.
+    most_answers: int = 4
     clock: Clock
 
     @classmethod
@@ -53,6 +55,8 @@ class Surroundings:
             plan=plan_options(settings),
             tick_s=settings.evaluator.tick_s,
             timeout_s=settings.api.preview_timeout_s,
+            # Both together leave half of the threads to those who ask for less.
+            most_answers=max(1, settings.api.threads // 4),
             clock=clock,
         )
 
