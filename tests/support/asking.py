@@ -2,14 +2,14 @@
 """A server to ask that stands in the test's own process, and a bell to wait for its answers by."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from alarmd.evaluators.asking.asker import Asker, News
-from alarmd.evaluators.asking.asking import Answer, AskedRule, Finding
+from alarmd.evaluators.asking.asking import Answer, AskedRule, Finding, WayOut
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 
@@ -82,6 +82,11 @@ class LongerThan:
             outside=int(outside),
             latest=len(answer.values),
         )
+
+    def ways_out(self, answer: Answer, *, state: State) -> Sequence[WayOut]:
+        is_outside = self.judge(answer, state=state).outside
+        becomes = State.OK if is_outside else State.ALARM
+        return (WayOut(becomes=becomes, needs=f"{'no' if is_outside else 'an'} answer longer than {self.length}"),)
 
 
 def longer_than(length: int, text: str) -> AskedRule:

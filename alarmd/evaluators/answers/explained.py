@@ -10,11 +10,11 @@ import numpy as np
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.answers.closeup import CloseUp, close_up
-from alarmd.evaluators.answers.in_words import number, rule_in_words
+from alarmd.evaluators.answers.in_words import rule_in_words
 from alarmd.evaluators.answers.tree_truth import Truth, truth_of, truth_of_state
 from alarmd.evaluators.asking.asking import AskedRule, Finding, NoAnswer, Server
 from alarmd.evaluators.plan import PlanOptions
-from alarmd.evaluators.verdicts.comparing import SIGNS
+from alarmd.evaluators.verdicts.comparing import condition_in_words
 from alarmd.evaluators.verdicts.judgement import judge, threshold_of, what_would_flip
 from alarmd.evaluators.verdicts.transition_table import STATE_CODES
 from alarmd.evaluators.verdicts.wording import reason_of
@@ -155,7 +155,7 @@ class Explainer:
             rule=rule_in_words(rule),
             outcome=outcome,
             truth=truth_of(outcome, state=state),
-            bound=f"{SIGNS[judgement.comparison]} {number(threshold_of(judgement, state=state))}",
+            bound=condition_in_words(judgement.comparison, threshold_of(judgement, state=state)),
             close_up=seen,
             ways=tuple(ways),
             outside=judged.outside,
@@ -194,11 +194,17 @@ class Explainer:
         name = rule.question.server
         server = self._servers.get(name)
         finding, error = None, ""
+        ways: tuple[Way, ...] = ()
         if server is None:
             error = f"The server {name} is not configured here (setting {name}.url)."
         else:
             try:
-                finding = rule.judge(server.ask(rule.question, now=self._now), state=state)
+                answer = server.ask(rule.question, now=self._now)
+                finding = rule.judge(answer, state=state)
+                ways = tuple(
+                    Way(truth=truth_of_state(way.becomes), needs=way.needs)
+                    for way in rule.ways_out(answer, state=state)
+                )
             except NoAnswer as reason:
                 error = reason.message
         outcome = Outcome.UNDECIDED if finding is None else finding.outcome
@@ -210,5 +216,6 @@ class Explainer:
             server=name,
             finding=finding,
             error=error,
+            ways=ways,
             evidence=finding.evidence if finding else {},
         )

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from alarmd.evaluators.verdicts.comparing import SIGNS
+from alarmd.evaluators.verdicts.comparing import condition_in_words
 from alarmd.model.rule import (
     Differences,
     Judgement,
@@ -26,7 +26,7 @@ _MISSING = {
 def rule_in_words(rule: WindowRule) -> str:
     """Return a rule in words, e.g. ``avg of cpu_util of labels.group=web over 10 s > 80``."""
     reading, judgement = rule.reading, rule.judgement
-    bound = f"{SIGNS[judgement.comparison]} {number(judgement.threshold)}"
+    bound = condition_in_words(judgement.comparison, judgement.threshold)
     what = f"{_measure(reading)} {number(reading.period_s)} s {bound}"
     return "; ".join([what + _periods(judgement), *_more(reading, judgement)])
 

@@ -6,7 +6,7 @@ an interval of their own, away from the tick. What came back last is judged by t
 is no answer: it is told to people, and says nothing of the alarm.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -83,6 +83,15 @@ class Finding:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut:
+    """One way in which a further answer would mean another state."""
+
+    becomes: State
+    #: What it would have to say, in words.
+    needs: str
+
+
 class AskedRule(Protocol):
     """A rule whose values another server knows. Hashable."""
 
@@ -92,3 +101,6 @@ class AskedRule(Protocol):
 
     def judge(self, answer: Answer, *, state: State) -> Finding:
         """Return what an answer means for an alarm in a state. A pure function."""
+
+    def ways_out(self, answer: Answer, *, state: State) -> Sequence[WayOut]:
+        """Return what would lead out of the state that follows from an answer. A pure function."""

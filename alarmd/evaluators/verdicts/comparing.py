@@ -23,3 +23,18 @@ SIGNS: Final[Mapping[Comparison, str]] = {
     Comparison.GE: ">=",
     Comparison.GT: ">",
 }
+
+#: The comparison that is true where one is not.
+OPPOSITE: Mapping[Comparison, Comparison] = {
+    Comparison.LT: Comparison.GE,
+    Comparison.LE: Comparison.GT,
+    Comparison.EQ: Comparison.NE,
+    Comparison.NE: Comparison.EQ,
+    Comparison.GE: Comparison.LT,
+    Comparison.GT: Comparison.LE,
+}
+
+
+def condition_in_words(comparison: Comparison, bound: float) -> str:
+    """Return what a value is held against, e.g. ``> 80``."""
+    return f"{SIGNS[comparison]} {bound!r}".removesuffix(".0")

@@ -11,22 +11,12 @@ from math import nan
 
 import numpy as np
 
-from alarmd.evaluators.verdicts.comparing import COMPARE, SIGNS
+from alarmd.evaluators.verdicts.comparing import COMPARE, OPPOSITE, condition_in_words
 from alarmd.evaluators.verdicts.judging import Shape, outcomes
 from alarmd.evaluators.verdicts.transition_table import NEXT_STATE, OUTCOMES, STATE_CODES, STATES
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison, Judgement, MissingData
 from alarmd.model.verdict import Outcome
-
-#: The comparison that is true where one is not.
-_OPPOSITE = {
-    Comparison.LT: Comparison.GE,
-    Comparison.LE: Comparison.GT,
-    Comparison.EQ: Comparison.NE,
-    Comparison.NE: Comparison.EQ,
-    Comparison.GE: Comparison.LT,
-    Comparison.GT: Comparison.LE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +44,7 @@ class Flip:
     @property
     def needs(self) -> str:
         """What it takes in words, e.g. ``2 more periods > 80``."""
-        what = f"{SIGNS[self.comparison]} {self.bound!r}".removesuffix(".0") if self.comparison else "without data"
+        what = condition_in_words(self.comparison, self.bound) if self.comparison else "without data"
         if not self.periods:
             return f"the newest value {what}"
         return f"{self.periods} more {'period' if self.periods == 1 else 'periods'} {what}"
@@ -96,7 +86,7 @@ def what_would_flip(values: Sequence[float | None], judgement: Judgement, *, sta
     sides = [nan if value is None else float(compare(value, bound)) for value in values]
     ways: list[tuple[float, Comparison | None]] = [
         (1.0, judgement.comparison),
-        (0.0, _OPPOSITE[judgement.comparison]),
+        (0.0, OPPOSITE[judgement.comparison]),
         (nan, None),
     ]
     if judgement.missing is MissingData.MISSING:

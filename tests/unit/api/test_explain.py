@@ -11,6 +11,7 @@ import pytest
 from alarmd.api.context import Access
 from alarmd.evaluators.answers.explaining import Explanations
 from alarmd.evaluators.asking.asking import Answer, NoAnswer
+from alarmd.evaluators.families.composite.family import CompositeFamily
 from alarmd.evaluators.families.prometheus.family import PrometheusFamily
 from alarmd.evaluators.families.prometheus.server import Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
@@ -291,6 +292,16 @@ class Prometheus:
         """Do nothing."""
 
 
+def ask_prometheus(door: Door, said: float | NoAnswer) -> None:
+    """Let explanations ask a Prometheus that says one thing."""
+    around = door.context.previews._around
+    limits = RuleLimits(window_s=3600, lateness_s=10, servers=frozenset({"prometheus"}))
+    families = {**around.families, "prometheus": PrometheusFamily(limits, lambda _name: None)}
+    families["composite"] = CompositeFamily(limits, families.get)
+    explanations = Explanations(replace(around, families=families), servers={"prometheus": Prometheus(said)})
+    door.app.extensions["alarmd.context"] = replace(door.context, explanations=explanations)
+
+
 @pytest.mark.parametrize(
     ("said", "state", "error", "evidence"),
     [
@@ -306,12 +317,7 @@ def test_other_servers_are_asked_once(
     alarm_id = create(
         door, {"query": "up", "comparison_operator": "gt", "threshold": 1}, type_="prometheus", state="ok"
     )
-    limits = RuleLimits(window_s=3600, lateness_s=10, servers=frozenset({"prometheus"}))
-    around = replace(
-        door.context.previews._around, families={"prometheus": PrometheusFamily(limits, lambda _name: None)}
-    )
-    explanations = Explanations(around, servers={"prometheus": Prometheus(said)})
-    door.app.extensions["alarmd.context"] = replace(door.context, explanations=explanations)
+    ask_prometheus(door, said)
     answer = explained(door, alarm_id)
 
     assert (state, "prometheus", error, evidence) == (
@@ -319,4 +325,28 @@ def test_other_servers_are_asked_once(
         answer["rules"][0]["server"],
         answer["rules"][0]["error"],
         answer["rules"][0]["evidence"],
+    )
+
+
+def test_what_other_servers_would_have_to_say_is_told(door: Door) -> None:
+    """From what they have said; of a rule of a composite, too, and for the whole where that would change it."""
+    rule = {"query": "up", "comparison_operator": "gt", "threshold": 1}
+    alone = create(door, rule, type_="prometheus", state="ok")
+    leaf = {"type": "prometheus", **rule}
+    both = create(door, {"or": [leaf, {"not": {**leaf, "threshold": 5}}]}, type_="composite", state="alarm")
+    ask_prometheus(door, 0.0)
+    answer, whole = explained(door, alone), explained(door, both)
+
+    assert (
+        "it would go to alarm with a value > 1; it would go to insufficient data with no series." in answer["sentence"]
+    )
+    assert [{"to": "alarm", "when": "a value > 1"}, {"to": "insufficient data", "when": "no series"}] == (
+        answer["would_change"]
+    )
+    assert [["alarm", "neither"], ["alarm", "neither"]] == [
+        [way["counts_for"] for way in one["would_change"]] for one in whole["rules"]
+    ]
+    # The second rule keeps the whole in alarm, whatever the first one says.
+    assert [{"to": "ok", "when": "a value > 5 (rule2)"}, {"to": "insufficient data", "when": "no series (rule2)"}] == (
+        whole["would_change"]
     )

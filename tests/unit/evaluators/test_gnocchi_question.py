@@ -109,6 +109,49 @@ def test_a_failure_that_is_an_answer_says_nothing_of_the_values(missing: Missing
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "judged", "state", "ways"),
+    [
+        (
+            {0: 70.0, 1: 90.0},
+            {},
+            State.OK,
+            [("alarm", "the newest value > 80"), ("insufficient data", "fewer than 2")],
+        ),
+        ({0: 90.0, 1: 90.0}, {}, State.OK, [("ok", "2 more periods <= 80"), ("insufficient data", "fewer than 2")]),
+        (
+            {0: 70.0},
+            {"evaluation_periods": 1},
+            State.OK,
+            [("alarm", "the newest value > 80"), ("insufficient data", "no value")],
+        ),
+        (
+            {0: 70.0},
+            {"evaluation_periods": 1, "missing": MissingData.BREACHING},
+            State.OK,
+            [("alarm", "the newest value > 80"), ("alarm", "1 more period without data")],
+        ),
+        ({}, {}, State.OK, [("alarm", "2 more periods > 80"), ("ok", "2 more periods <= 80")]),
+    ],
+)
+def test_what_would_change_the_state_is_told_from_the_values(
+    values: dict[int, float | None], judged: dict[str, Any], state: State, ways: list[tuple[str, str]]
+) -> None:
+    """As for rules over alarmd's own samples, and what silence would do."""
+    found = a_rule(**judged).ways_out(told(values), state=state)
+
+    assert [becomes for becomes, _ in ways] == [str(one.becomes) for one in found]
+    assert all(one.needs.startswith(needs) for one, (_, needs) in zip(found, ways, strict=True))
+
+
+def test_after_a_failure_values_would_have_to_come() -> None:
+    """Where a failure counts as an answer, nothing is known of them."""
+    answer = Answer(at=NOW, values=Measures(failure="alarm statistics retrieval failed: gone"))
+    found = a_rule(strict=True).ways_out(answer, state=State.ALARM)
+
+    assert [State.ALARM, State.OK] == [one.becomes for one in found]
+
+
 def test_equal_rules_ask_one_question() -> None:
     """Whatever they hold the answer against."""
     questions = {a_rule(threshold=threshold).question for threshold in range(10)}

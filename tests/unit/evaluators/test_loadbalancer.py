@@ -101,6 +101,20 @@ def test_a_pool_of_another_project_is_none() -> None:
     assert Outcome.ALL_OUTSIDE == judged(a_member("a", "ERROR"), project_id="p2", confined=False).outcome
 
 
+def test_what_would_change_the_state_is_told_from_the_members() -> None:
+    """A pool of another project is none here, too."""
+    rule = a_family().parse(RULE, project_id="p1")
+
+    def ways(project_id: str, *members: dict[str, Any]) -> list[tuple[str, str]]:
+        answer = Answer(at=datetime(2026, 1, 1, tzinfo=UTC), values=Pool(project_id=project_id, members=members))
+        return [(str(one.becomes), one.needs) for one in rule.ways_out(answer, state=State.OK)]
+
+    gone = ("insufficient data", "no such pool of this project")
+    assert [("alarm", "a member in ERROR"), gone] == ways("p1", a_member("a"))
+    assert [("ok", "no member in ERROR (now 1 of 2)"), gone] == ways("p1", a_member("a"), a_member("b", "ERROR"))
+    assert ["ok", "alarm"] == [becomes for becomes, _ in ways("p2", a_member("a"))]
+
+
 def test_members_are_told_up_to_a_bound() -> None:
     """All are counted; a pool of thousands does not make a webhook of megabytes."""
     members = [a_member(str(number), "ERROR") for number in range(500)]

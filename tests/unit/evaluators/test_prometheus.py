@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `prometheus` type, a row of the contract each (aodh-api 3.4 and 4.3)."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.asking.asking import Answer, Finding
 from alarmd.evaluators.families.prometheus.family import PrometheusFamily, PrometheusRule
 from alarmd.evaluators.families.prometheus.server import PromQuery, Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.verdicts.judgement import next_state
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
 from tests.support.rules import normalised
@@ -32,9 +36,13 @@ def a_rule(**rule: Any) -> PrometheusRule:
     return a_family().parse(complete, project_id="p1")
 
 
-def judged(rule: PrometheusRule, *series: Sequence[float]) -> Finding:
+def an_answer(*series: Sequence[float]) -> Answer:
     answered = SeriesAnswered(series=tuple(Series(labels={}, values=tuple(values)) for values in series))
-    return rule.judge(Answer(at=NOW, values=answered), state=State.OK)
+    return Answer(at=NOW, values=answered)
+
+
+def judged(rule: PrometheusRule, *series: Sequence[float]) -> Finding:
+    return rule.judge(an_answer(*series), state=State.OK)
 
 
 def test_s3_4_a_rule_is_kept_whole_and_in_order() -> None:
@@ -170,6 +178,68 @@ def test_any_series_that_is_outside_all_the_while_is_enough(
     finding = judged(a_rule(series="any", **PERIODS), *series)
 
     assert (outcome, outside, wanted, latest) == (finding.outcome, finding.outside, finding.wanted, finding.latest)
+
+
+@pytest.mark.parametrize(
+    ("rule", "series", "state", "ways"),
+    [
+        ({}, [[70]], State.OK, [("alarm", "a value > 80"), ("insufficient data", "no series")]),
+        ({"threshold": 0.5}, [[70]], State.OK, [("ok", "a value <= 0.5"), ("insufficient data", "no series")]),
+        (
+            {},
+            [[70], [90]],
+            State.ALARM,
+            [("ok", "every series <= 80 (now 1 of 2)"), ("insufficient data", "no series")],
+        ),
+        ({"series": "any"}, [[70], [75]], State.OK, [("alarm", "any series > 80 (now 0 of 2)")]),
+        ({"series": "any"}, [[70], [95]], State.OK, [("ok", "every series <= 80 (now 1 of 2)")]),
+        (
+            PERIODS,
+            [[10, 90, 90]],
+            State.OK,
+            [("alarm", "1 more value > 80"), ("insufficient data", "no series with 3")],
+        ),
+        (PERIODS, [[10, 90, 90], [10, 10, 10]], State.OK, [("alarm", "3 more values of every series > 80")]),
+        (PERIODS | {"series": "any"}, [[10, 90, 90], [1, 1, 1]], State.OK, [("alarm", "1 more value of any series")]),
+        (PERIODS, [[90, 90, 90]], State.OK, [("ok", "3 more values <= 80"), ("insufficient data", "no series with 3")]),
+        ({}, [], State.OK, [("alarm", "a series > 80"), ("ok", "a series <= 80")]),
+        (PERIODS, [[90]], State.OK, [("alarm", "a series with 3 values > 80"), ("ok", "a series with 3 values <= 80")]),
+    ],
+)
+def test_what_would_change_the_state_is_told_from_the_answer(
+    rule: dict[str, Any], series: list[list[float]], state: State, ways: list[tuple[str, str]]
+) -> None:
+    """The state that follows from the answer, that is; the shortest ways out of it."""
+    found = a_rule(**rule).ways_out(an_answer(*series), state=state)
+
+    assert [becomes for becomes, _ in ways] == [str(one.becomes) for one in found[: len(ways)]]
+    assert all(one.needs.startswith(needs) for one, (_, needs) in zip(found, ways, strict=False))
+
+
+@given(
+    series=st.lists(st.lists(st.sampled_from([70.0, 90.0]), min_size=3, max_size=3), max_size=3),
+    which=st.sampled_from(["all", "any"]),
+    state=st.sampled_from(State),
+)
+def test_what_is_told_would_change_the_state_and_less_would_not(
+    series: list[list[float]], which: str, state: State
+) -> None:
+    """Answers are made that say so, and judged."""
+    rule = a_rule(**PERIODS, series=which)
+    after = next_state(state, judged(rule, *series).outcome)
+    for way in rule.ways_out(an_answer(*series), state=state):
+        if way.becomes is State.INSUFFICIENT_DATA:
+            assert next_state(after, judged(rule).outcome) is way.becomes
+            continue
+        value = 90.0 if "> 80" in way.needs else 70.0
+        told = re.match(r"(\d+) more", way.needs)
+        further = int(told[1]) if told else 3
+        courses = [
+            next_state(after, judged(rule, *([*one[n:], *[value] * n] for one in series or [[]])).outcome)
+            for n in range(1, further + 1)
+        ]
+
+        assert [after] * (further - 1) + [way.becomes] == courses
 
 
 def test_the_queries_of_a_project_are_asked_about_it_alone() -> None:

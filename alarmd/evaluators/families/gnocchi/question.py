@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any, Final, TypeAlias
 
-from alarmd.evaluators.asking.asking import Answer, Finding
+from alarmd.evaluators.asking.asking import Answer, Finding, WayOut
 from alarmd.evaluators.families.gnocchi.reading import base_of, grows, is_rate
-from alarmd.evaluators.verdicts.judgement import judge
+from alarmd.evaluators.verdicts.judgement import judge, next_state, what_would_flip
 from alarmd.model.alarm import State
 from alarmd.model.rule import Judgement, MissingData
 from alarmd.model.verdict import Outcome
@@ -161,6 +161,21 @@ class GnocchiRule:
             evidence={"values": list(values)},
             because=none if is_empty else "",
         )
+
+    def ways_out(self, answer: Answer, *, state: State) -> Sequence[WayOut]:
+        """Return which further values would change the state, and that too few would."""
+        measures: Measures = answer.values
+        judgement = self.judgement
+        values = () if measures.failure else self._values(measures, now_s=answer.at.timestamp())
+        ways = [
+            WayOut(becomes=flip.becomes, needs=flip.needs) for flip in what_would_flip(values, judgement, state=state)
+        ]
+        after = next_state(state, judge(values, judgement, state=state).outcome)
+        if judgement.missing is MissingData.MISSING and after is not State.INSUFFICIENT_DATA:
+            wanted = judgement.evaluation_periods
+            needs = "no value any more" if wanted == 1 else f"fewer than {wanted} values"
+            ways.append(WayOut(becomes=State.INSUFFICIENT_DATA, needs=needs))
+        return ways
 
     def _values(self, measures: Measures, *, now_s: float) -> Sequence[float | None]:
         """Return the values that are judged, newest first."""

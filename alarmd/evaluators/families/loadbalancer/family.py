@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `loadbalancer_member_health` family: members of a pool that are in error, named to the stack that heals them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alarmd.evaluators.asking.asking import Answer, Finding
+from alarmd.evaluators.asking.asking import Answer, Finding, WayOut
 from alarmd.evaluators.families.loadbalancer.octavia import SERVER, Pool, PoolQuestion
 from alarmd.evaluators.families.rule_body import KeptFamily, Name, RuleBody, read_rule
 from alarmd.evaluators.family import FindFamily, RuleLimits
@@ -65,9 +65,9 @@ class LoadbalancerRule:
     def judge(self, answer: Answer, *, state: State) -> Finding:
         """Return how the pool is. One of another project's is as if it were not there."""
         del state  # the same members mean the same in every state
-        pool: Pool | None = answer.values
+        pool = self._pool(answer)
         evidence: dict[str, Any] = {"pool_id": self.body.pool_id, "asked_at": answer.at.isoformat()}
-        if pool is None or self.project_id not in {None, pool.project_id}:
+        if pool is None:
             return LoadbalancerFinding(
                 outcome=Outcome.UNKNOWN, rule=self.body, evidence={**evidence, "pool": "unknown"}
             )
@@ -80,6 +80,28 @@ class LoadbalancerRule:
             unhealthy=unhealthy,
             evidence={**evidence, "members": len(pool.members), "unhealthy": len(unhealthy)},
         )
+
+    def ways_out(self, answer: Answer, *, state: State) -> Sequence[WayOut]:
+        """Return what would have to be of the pool and its members."""
+        del state  # as above
+        pool = self._pool(answer)
+        if pool is None:
+            return (
+                WayOut(becomes=State.OK, needs=f"a pool {self.body.pool_id} of this project without a member in ERROR"),
+                WayOut(becomes=State.ALARM, needs=f"a pool {self.body.pool_id} of this project, a member in ERROR"),
+            )
+        unhealthy = sum(map(_is_unhealthy, pool.members))
+        way = (
+            WayOut(becomes=State.OK, needs=f"no member in ERROR (now {unhealthy} of {len(pool.members)})")
+            if unhealthy
+            else WayOut(becomes=State.ALARM, needs="a member in ERROR")
+        )
+        return way, WayOut(becomes=State.INSUFFICIENT_DATA, needs="no such pool of this project")
+
+    def _pool(self, answer: Answer) -> Pool | None:
+        """Return the pool, None where there is none of the project."""
+        pool: Pool | None = answer.values
+        return None if pool is None or self.project_id not in {None, pool.project_id} else pool
 
 
 class LoadbalancerFamily(KeptFamily):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `prometheus` family: what a PromQL query answers, held against a threshold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -9,12 +9,13 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from alarmd.complaints import in_words
-from alarmd.evaluators.asking.asking import Answer, Finding
+from alarmd.evaluators.asking.asking import Answer, Finding, WayOut
 from alarmd.evaluators.families.prometheus.promql import scoped
 from alarmd.evaluators.families.prometheus.server import SERVER, PromQuery, Series, SeriesAnswered, shown
 from alarmd.evaluators.families.rule_body import KeptFamily, LongText, Number, RuleBody, read_rule, whole_number
 from alarmd.evaluators.family import FindFamily, RuleLimits
-from alarmd.evaluators.verdicts.comparing import COMPARE
+from alarmd.evaluators.verdicts.comparing import COMPARE, OPPOSITE, condition_in_words
+from alarmd.evaluators.verdicts.judgement import next_state
 from alarmd.model.alarm import State
 from alarmd.model.rule import Comparison
 from alarmd.model.verdict import Outcome
@@ -77,25 +78,69 @@ class PrometheusRule:
         """Return what the series mean. Those that are too short yet do not count, as if they were not there."""
         del state  # the same values mean the same in every state
         answered: SeriesAnswered = answer.values
-        series = [one for one in answered.series if len(one.values) >= self.question.points]
+        series = self._long_enough(answered)
+        outcome = self._outcome(self._sides(series))
         if not series:
-            return PrometheusFinding(outcome=Outcome.UNKNOWN, wanted=0, evidence=answered.evidence)
+            return PrometheusFinding(outcome=outcome, wanted=0, evidence=answered.evidence)
         values = self._outside_of_each(series) if self.which is WhichSeries.ANY else self._outside_of_all(series)
-        outside = sum(is_outside for _, is_outside in values)
-        latest, is_latest_outside = values[-1]
-        if self.which is WhichSeries.ANY and outside:
-            outcome = Outcome.ALL_OUTSIDE
+        latest, _ = values[-1]
+        if self.which is WhichSeries.ANY and outcome is Outcome.ALL_OUTSIDE:
             # The newest of those that are the reason, not of those that happen to stand last.
             latest = [value for value, is_outside in values if is_outside][-1]
-        else:
-            outcome = _outcome_of(outside, len(values), is_latest_outside=is_latest_outside)
         return PrometheusFinding(
             outcome=outcome,
-            outside=outside,
+            outside=sum(is_outside for _, is_outside in values),
             wanted=len(values),
             latest=shown(latest),
             evidence=answered.evidence,
         )
+
+    def ways_out(self, answer: Answer, *, state: State) -> Sequence[WayOut]:
+        """Return how many further values of which series would change the state, and that none would."""
+        points = self.question.points
+        sides = self._sides(self._long_enough(answer.values))
+        after = next_state(state, self._outcome(sides))
+        ways = []
+        for side in (True, False):
+            for further in range(1, points + 1):
+                # Where there is no series, one would have to come.
+                courses = [[*one[further:], *[side] * further] for one in sides] or [[side] * points]
+                becomes = next_state(after, self._outcome(courses))
+                if becomes is not after:
+                    ways.append(WayOut(becomes=becomes, needs=self._needs(sides, side=side, further=further)))
+                    break
+        if sides:
+            needs = "no series" if points == 1 else f"no series with {points} values"
+            ways.append(WayOut(becomes=State.INSUFFICIENT_DATA, needs=needs))
+        return ways
+
+    def _needs(self, sides: Sequence[Sequence[bool]], *, side: bool, further: int) -> str:
+        """Return in words what it takes that so many further values are on a side."""
+        bound = condition_in_words(self.comparison if side else OPPOSITE[self.comparison], self.threshold)
+        points, count = self.question.points, len(sides)
+        if not sides:
+            return f"a series {bound}" if points == 1 else f"a series with {points} values {bound}"
+        which = "any series" if side and self.which is WhichSeries.ANY else "every series"
+        if points > 1:
+            more = "1 more value" if further == 1 else f"{further} more values"
+            return f"{more} {bound}" if count == 1 else f"{more} of {which} {bound}"
+        now = sum(one[-1] is side for one in sides)
+        return f"a value {bound}" if count == 1 else f"{which} {bound} (now {now} of {count})"
+
+    def _long_enough(self, answered: SeriesAnswered) -> list[Series]:
+        return [one for one in answered.series if len(one.values) >= self.question.points]
+
+    def _sides(self, series: Sequence[Series]) -> list[list[bool]]:
+        """Return of each series which of its values are outside, oldest first."""
+        return [[self._is_outside(value) for value in one.values] for one in series]
+
+    def _outcome(self, sides: Sequence[Sequence[bool]]) -> Outcome:
+        if not sides:
+            return Outcome.UNKNOWN
+        if self.which is WhichSeries.ANY:
+            return Outcome.ALL_OUTSIDE if any(map(all, sides)) else Outcome.NONE_OUTSIDE
+        every = [side for one in sides for side in one]
+        return _outcome_of(sum(every), len(every), is_latest_outside=every[-1])
 
     def _outside_of_all(self, series: list[Series]) -> list[tuple[float, bool]]:
         """Return each value there is, and whether it is outside."""
