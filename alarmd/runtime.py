@@ -40,7 +40,7 @@ from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.notifiers.unserved import UnservedScheme
 from alarmd.plugins import parse_options
 from alarmd.policy import Policy, TablePolicy

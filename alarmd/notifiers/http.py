@@ -22,7 +22,7 @@ from alarmd.model.notification import Notification
 from alarmd.notifiers.resolver import Resolver
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.notifiers.transport import CheckedAdapter, Limits
 from alarmd.plugins import Options
 

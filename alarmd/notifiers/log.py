@@ -7,7 +7,7 @@ from alarmd.clock import Clock
 from alarmd.model.notification import Notification
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.plugins import Options
 
 _log = structlog.get_logger()

@@ -10,7 +10,7 @@ from alarmd.clock import Clock
 from alarmd.errors import InvalidInput
 from alarmd.model.notification import Notification
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.plugins import Options
 
 

@@ -21,7 +21,8 @@ from requests.structures import CaseInsensitiveDict
 
 from alarmd.clock import Clock
 from alarmd.notifiers.resolver import Resolver
-from alarmd.notifiers.targets import Target, TargetPolicy, parse
+from alarmd.notifiers.target_policy import TargetPolicy
+from alarmd.notifiers.targets import Target, parse
 
 #: Servers close idle connections after five seconds or more; a request that meets such a close is lost.
 _MAX_IDLE_S = 4.0

@@ -16,7 +16,7 @@ from alarmd.model.notification import Notification
 from alarmd.notifiers.http import HttpOptions, HttpScheme
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.settings.schema import KeystoneSettings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from alarmd.clock import Clock
 from alarmd.model.notification import Notification
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin, scheme_of
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.plugins import Options
 
 

@@ -20,7 +20,7 @@ from alarmd.model.notification import Notification
 from alarmd.notifiers.http import HttpScheme
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin, scheme_of
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
 from alarmd.notifiers.trust import TokenSender, TrustOptions, entrusted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _SUBSCRIBER: Final = re.compile(r"(https?|mailto):[!-~]+", re.IGNORECASE)
 _HEADER: Final = re.compile(r"[!-~]*")
 _DEFAULT_TTL_S: Final = 3600
 #: Zaqar is the operator's own and found in the catalogue: no tenant chooses its address.
-_ANYWHERE: Final = TargetPolicy(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0")))
+_ANYWHERE: Final = TargetPolicy(TargetRules(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
 
 
 class ZaqarOptions(TrustOptions):

@@ -14,7 +14,7 @@ from alarmd.model.notification import EventId
 from alarmd.notifiers.recording import RecordingScheme
 from alarmd.notifiers.scheme import Reason, Scheme
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from tests.support.notifications import a_notification
 from tests.support.receivers import receiver
 

@@ -21,7 +21,8 @@ from alarmd.notifiers.http import HttpOptions, HttpScheme
 from alarmd.notifiers.resolver import Lookup, Resolver
 from alarmd.notifiers.scheme import Reason
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import IPAddress, TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
+from alarmd.notifiers.targets import IPAddress
 from tests.support.notifications import a_notification
 from tests.support.receivers import (
     OK,

@@ -23,7 +23,7 @@ from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Attempt, Reason, Scheme
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.store import schema
 from alarmd.store.database import Database, UnitOfWork
 from tests.support.notifications import BUSY, CREATED_AT, GONE, TAKEN, a_notification

@@ -4,7 +4,7 @@ from structlog.testing import capture_logs
 from alarmd.clock import ManualClock
 from alarmd.notifiers.log import PLUGIN
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from tests.support.notifications import a_notification
 
 

@@ -4,7 +4,7 @@ import pytest
 from alarmd import plugins
 from alarmd.errors import InvalidInput, TargetRefused
 from alarmd.notifiers.scheme import scheme_of, target_check
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 
 CHECK = target_check(
     {name: plugins.load("alarmd.notifiers", name) for name in ("http", "https", "log")}, policy=TargetPolicy()

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alarmd.errors import TargetRefused
-from alarmd.notifiers.targets import TargetPolicy, parse
+from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
+from alarmd.notifiers.targets import parse
 
 STRICT = TargetPolicy()
 LOOPBACK = TargetPolicy(allow_loopback=True)
@@ -115,7 +116,7 @@ def test_receivers_in_public_and_private_networks_are_allowed(host: str) -> None
 
 def test_an_operator_can_allow_networks() -> None:
     """What the operator lists is allowed, in each spelling, and nothing else with it."""
-    policy = TargetPolicy(allow_networks=[ip_network("127.0.0.0/28"), ip_network("169.254.0.0/16")])
+    policy = TargetPolicy(TargetRules(allow_networks=[ip_network("127.0.0.0/28"), ip_network("169.254.0.0/16")]))
 
     for host in ("127.0.0.1", "[::ffff:127.0.0.9]", "2130706433", "169.254.169.254", "localhost"):
         policy.check_url(f"http://{host}/")

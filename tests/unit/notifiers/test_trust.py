@@ -6,7 +6,7 @@ from alarmd.clock import ManualClock
 from alarmd.errors import TargetRefused
 from alarmd.notifiers.scheme import Reason
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.notifiers.trust import PLUGIN, entrusted
 from tests.support.notifications import a_notification
 

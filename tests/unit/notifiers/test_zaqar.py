@@ -5,7 +5,7 @@ from alarmd.clock import ManualClock
 from alarmd.errors import InvalidInput, TargetRefused
 from alarmd.notifiers.scheme import Reason
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.targets import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.notifiers.zaqar import PLUGIN, queue_of
 from tests.support.notifications import a_notification
 
