@@ -40,13 +40,15 @@ from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.target_policy import TargetPolicy
+from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
 from alarmd.notifiers.unserved import UnservedScheme
 from alarmd.plugins import parse_options
 from alarmd.policy import Policy, TablePolicy
 from alarmd.pollers.round import PollRound
 from alarmd.pollers.source import SourcePlugin
 from alarmd.settings import Role, Settings, SourceSettings
+from alarmd.settings.schema import NotifierSettings
+from alarmd.settings.target_rules import ProjectTargets
 from alarmd.store.database import Database, parse_url
 from alarmd.telemetry import Exposition
 
@@ -157,11 +159,14 @@ class Runtime:
             built[name] = plugins.load("alarmd.evaluators", name)(limits, built.get)
         return built
 
-    @property
+    @cached_property
     def target_policy(self) -> TargetPolicy:
         """Where notifications may go."""
+        notifier = self.settings.notifier
         return TargetPolicy(
-            allow_networks=self.settings.notifier.allow_networks, allow_loopback=self.settings.api.is_loopback
+            _target_rules(notifier),
+            projects={project_id: _target_rules(said) for project_id, said in notifier.projects.items()},
+            allow_loopback=self.settings.api.is_loopback,
         )
 
     # --- a role each ---------------------------------------------------------------------------------------------
@@ -379,6 +384,15 @@ class Runtime:
         }
         known = {key: value for key, value in shared.items() if key in plugin.options.model_fields}
         return parse_options(plugin.options, known | notifier.schemes.get(name, {}), where=f"notifier.schemes.{name}")
+
+
+def _target_rules(said: NotifierSettings | ProjectTargets) -> TargetRules:
+    return TargetRules(
+        allow_networks=said.allow_networks,
+        allow_hosts=said.allow_hosts,
+        deny_networks=said.deny_networks,
+        deny_hosts=said.deny_hosts,
+    )
 
 
 def _need(module: str, *, extra: str, setting: str) -> None:

@@ -4,7 +4,7 @@
 import json
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -21,23 +21,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from alarmd.settings.section import HttpUrl, Seconds, SecondsOrZero, Section
+from alarmd.settings.section import HttpUrl, Seconds, SecondsOrZero, Section, words
 from alarmd.settings.servers import OctaviaSettings, PrometheusSettings
+from alarmd.settings.target_rules import HostPatterns, Networks, ProjectTargets
 
 PREFIX = "ALARMD_"
 DELIMITER = "__"
 
 Role: TypeAlias = Literal["api", "poller", "evaluator", "notifier"]
 ROLES: tuple[Role, ...] = ("api", "poller", "evaluator", "notifier")
-
-
-def _words(value: Any) -> Any:
-    """Read a list out of a variable or a file: JSON, or words between commas or blanks."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [word for word in re.split(r"[,\s]+", value) if word]
 
 
 def _tables(value: Any) -> Any:
@@ -86,7 +78,7 @@ class ApiSettings(Section):
     project_alarm_quota: Annotated[int, Field(ge=-1)] = -1
     user_alarm_quota: Annotated[int, Field(ge=-1)] = -1
     proxy_headers: bool = False
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_words)] = ()
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(words)] = ()
 
     @property
     def host(self) -> str:
@@ -189,11 +181,15 @@ class NotifierSettings(Section):
     threads: PositiveInt = 32
     secret: SecretStr | None = None
     secret_file: Path | None = None
-    secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = ()
+    secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(words)] = ()
     secrets_file: Path | None = None
     connect_timeout_s: Seconds = 3.0
     timeout_s: Seconds = 15.0
-    allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_words)] = ()
+    allow_networks: Networks = ()
+    allow_hosts: HostPatterns = ()
+    deny_networks: Networks = ()
+    deny_hosts: HostPatterns = ()
+    projects: Annotated[dict[str, ProjectTargets], BeforeValidator(_tables)] = Field(default_factory=dict)
     retry_first_delay_s: Seconds = 1.0
     retry_factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     retry_max_delay_s: Seconds = 60.0
@@ -268,7 +264,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     state_dir: Path = Path("alarmd-state")
-    roles: Annotated[tuple[Role, ...], BeforeValidator(_words), Field(min_length=1)] = ROLES
+    roles: Annotated[tuple[Role, ...], BeforeValidator(words), Field(min_length=1)] = ROLES
     drain_timeout_s: PositiveInt = 30
     api: ApiSettings = ApiSettings()
     store: StoreSettings = StoreSettings()

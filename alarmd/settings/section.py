@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sections of the settings are made of."""
 
+import json
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -17,6 +18,15 @@ class Section(BaseModel):
     """One section: its keys and nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+def words(value: Any) -> Any:
+    """Read a list out of a variable or a file: JSON, or words between commas or blanks."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [word for word in re.split(r"[,\s]+", value) if word]
 
 
 def _http_url(value: str) -> str:
