@@ -22,6 +22,7 @@ from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
 from alarmd.store.quotas import QuotaRepository
 from alarmd.store.references import ReferenceRepository
+from alarmd.store.silences import SilenceRepository
 from alarmd.store.tokens import TokenRepository
 
 #: How long a statement waits for somebody else's lock.
@@ -46,6 +47,7 @@ class UnitOfWork:
         self.outbox = OutboxRepository(connection)
         self.quotas = QuotaRepository(connection)
         self.counters = CounterRepository(connection)
+        self.silences = SilenceRepository(connection)
         self.tokens = TokenRepository(connection)
         self.imports = ImportRepository(connection)
 

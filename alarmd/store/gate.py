@@ -4,14 +4,22 @@
 It is read once a unit of work, whatever the number of transitions, and judges them in memory.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from alarmd.model.alarm import Alarm
+from alarmd.model.alarm import Alarm, AlarmId
 from alarmd.model.direction import Direction
-from alarmd.model.notification import Notification
+from alarmd.model.notification import DeliveryState, Notification
+from alarmd.model.silence import OpenHours, ReadHours
+from alarmd.model.transition import Transition
+from alarmd.store.silences import SilenceRepository
+from alarmd.store.silencing import Silencing, silenced
+
+
+def _nobody_reads(_constraints: Sequence[Mapping[str, Any]]) -> OpenHours:
+    raise RuntimeError("there are recurring silences, and GateLimits.read_hours is not set")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +28,14 @@ class GateLimits:
 
     #: After how many seconds it is too late to send them, by their direction; those left out are sent at any time.
     expire_after_s: Mapping[Direction, float] = field(default_factory=dict)
+    #: Reads the time constraints of silences.
+    read_hours: ReadHours = _nobody_reads
 
 
-#: Returns a notification of an alarm as it goes into the outbox.
+#: Returns a notification of an alarm as it goes into the outbox; leaves alone what is no longer to be sent.
 Check: TypeAlias = Callable[[Alarm, Notification], Notification]
+#: Reads at once what a check will need of some alarms.
+Reader: TypeAlias = Callable[[Collection[Alarm]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +43,28 @@ class Gate:
     """Judges the notifications of one unit of work."""
 
     checks: tuple[Check, ...] = ()
+    readers: tuple[Reader, ...] = ()
+    #: What the history says of a transition's notifications beside its usual words, by alarm; plain JSON.
+    remarks: dict[AlarmId, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, limits: GateLimits) -> "Gate":
-        """Return the gate as the operator and the database have it now."""
-        return cls(checks=(_expiry(limits),))
+    def of(cls, limits: GateLimits, silences: SilenceRepository, transitions: Sequence[Transition]) -> "Gate":
+        """Return the gate for some transitions as the operator and the database have it now."""
+        if not transitions:
+            return cls()
+        moments = [transition.at for transition in transitions]
+        silencing = Silencing(silences, since=min(moments), until=max(moments), read_hours=limits.read_hours)
+        remarks: dict[AlarmId, dict[str, Any]] = {}
+        return cls(
+            checks=(_expiry(limits), _silence(silencing, remarks)),
+            readers=(silencing.learn,),
+            remarks=remarks,
+        )
+
+    def learn(self, alarms: Collection[Alarm]) -> None:
+        """Read what it takes to judge the notifications of some alarms."""
+        for read in self.readers:
+            read(alarms)
 
     def judge(self, alarm: Alarm, notification: Notification) -> Notification:
         """Return a notification as it goes into the outbox."""
@@ -50,5 +79,18 @@ def _expiry(limits: GateLimits) -> Check:
         if after_s is None:
             return notification
         return replace(notification, not_after=notification.created_at + timedelta(seconds=after_s))
+
+    return check
+
+
+def _silence(silencing: Silencing, remarks: dict[AlarmId, dict[str, Any]]) -> Check:
+    def check(alarm: Alarm, notification: Notification) -> Notification:
+        if notification.state is not DeliveryState.PENDING:
+            return notification
+        silence = silencing.silence_for(alarm, notification)
+        if silence is None:
+            return notification
+        remarks.setdefault(alarm.alarm_id, {})["silenced_by"] = silence.silence_id
+        return silenced(notification, silence)
 
     return check

@@ -11,6 +11,7 @@ from alarmd.model.direction import Direction
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, EventId, Notification, origin_of
 from alarmd.model.shard import Shard
+from alarmd.model.silence import Silence, SilenceId
 from alarmd.model.token import Token
 
 
@@ -193,6 +194,42 @@ def token_of(row: RowMapping) -> Token:
         roles=tuple(row["roles"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
+    )
+
+
+def silence_values(silence: Silence) -> dict[str, Any]:
+    """Return a silence as column values."""
+    return {
+        "silence_id": silence.silence_id,
+        "project_id": silence.project_id,
+        "author": silence.author,
+        "comment": silence.comment,
+        "alarm_id": silence.alarm_id,
+        "labels": dict(silence.labels),
+        "direction": None if silence.direction is None else str(silence.direction),
+        "starts_at": silence.starts_at,
+        "ends_at": silence.ends_at,
+        "time_constraints": [dict(constraint) for constraint in silence.time_constraints],
+        "created_at": silence.created_at,
+        "ended_by": silence.ended_by,
+    }
+
+
+def silence_of(row: RowMapping) -> Silence:
+    """Return the silence of a row."""
+    return Silence(
+        silence_id=SilenceId(row["silence_id"]),
+        project_id=row["project_id"],
+        author=row["author"],
+        comment=row["comment"],
+        alarm_id=None if row["alarm_id"] is None else AlarmId(row["alarm_id"]),
+        labels=row["labels"],
+        direction=None if row["direction"] is None else Direction(row["direction"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        time_constraints=tuple(row["time_constraints"]),
+        created_at=row["created_at"],
+        ended_by=row["ended_by"],
     )
 
 

@@ -250,6 +250,8 @@ silences = Table(
     # When within these it is in force, as time constraints say it; [] for all the time.
     Column("time_constraints", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # Who ended it before its time.
+    Column("ended_by", Text, nullable=False, server_default=""),
     Index("ix_silences_ends_at", "ends_at"),
     Index("ix_silences_project_id", "project_id", "ends_at"),
 )

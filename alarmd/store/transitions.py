@@ -7,7 +7,7 @@ no history, unless it is news (`Transition.is_news`). The definition is never wr
 here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from alarmd.model.alarm import Alarm, AlarmId
 from alarmd.model.history import AlarmChange, ChangeType
-from alarmd.model.notification import Notification, notifications_of
+from alarmd.model.notification import DeliveryState, Notification, notifications_of
 from alarmd.model.transition import Transition
 from alarmd.store.bulk import update_rows
 from alarmd.store.columns import storable
@@ -41,6 +41,8 @@ class AppliedTransition:
     sequence: int
     #: How many notifications were put in the outbox.
     notifications: int
+    #: How many of them are there for the record only, since a silence is in force.
+    silenced: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def apply(unit: UnitOfWork, transitions: Sequence[Transition], *, limits: GateLi
     Everything becomes visible, or nothing, when the unit of work is committed. Of several transitions of one alarm the
     first counts and the others are stale. What becomes of their notifications is for the gate to say, within `limits`.
     """
-    gate = Gate.of(limits)
+    gate = Gate.of(limits, unit.silences, transitions)
     result = Applied(applied=[], stale=[])
     wanted: dict[AlarmId, Transition] = {}
     for transition in transitions:
@@ -88,6 +90,7 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate
     # Rows are locked in the order of their ids, chunk after chunk, so that two evaluators never wait for each other.
     statement = select(alarms).where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
     stored = {AlarmId(row["alarm_id"]): alarm_of(row) for row in unit.connection.execute(statement).mappings()}
+    gate.learn(stored.values())
     states: list[dict[str, Any]] = []
     changes: list[AlarmChange] = []
     notifications: list[Notification] = []
@@ -96,18 +99,19 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate
         if alarm is None or not _still_holds(alarm, transition):
             result.stale.append(alarm_id)
             continue
-        outgoing = notifications_of(alarm, transition, sequence=alarm.sequence + 1)
-        notifications += [gate.judge(alarm, one) for one in outgoing]
+        outgoing = [gate.judge(alarm, one) for one in notifications_of(alarm, transition, sequence=alarm.sequence + 1)]
+        notifications += outgoing
         done = AppliedTransition(
             alarm_id=alarm_id,
             state_version=alarm.state_version + 1,
             sequence=alarm.sequence + bool(outgoing),
             notifications=len(outgoing),
+            silenced=sum(one.state is DeliveryState.SILENCED for one in outgoing),
         )
         result.applied.append(done)
         states.append(_state_values(alarm, transition, done))
         if transition.is_news or not transition.is_repeat:
-            changes.append(_change(alarm, transition))
+            changes.append(_change(alarm, transition, gate.remarks.get(alarm_id, {})))
     update_rows(unit.connection, alarms, key="alarm_id", rows=states)
     unit.history.add_all(changes)
     unit.outbox.add(notifications)
@@ -134,12 +138,12 @@ def _state_values(alarm: Alarm, transition: Transition, done: AppliedTransition)
     }
 
 
-def _change(alarm: Alarm, transition: Transition) -> AlarmChange:
+def _change(alarm: Alarm, transition: Transition, remarks: Mapping[str, Any]) -> AlarmChange:
     return AlarmChange(
         event_id=str(uuid4()),
         alarm_id=alarm.alarm_id,
         type=ChangeType.STATE_TRANSITION,
-        detail={"state": str(transition.current), "transition_reason": storable(transition.reason)},
+        detail={"state": str(transition.current), "transition_reason": storable(transition.reason), **remarks},
         user_id="",
         project_id="",
         on_behalf_of=alarm.project_id,

@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("ends_at", MOMENT, nullable=False),
         sa.Column("time_constraints", sa.JSON(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("ended_by", sa.Text(), nullable=False, server_default=""),
         sa.PrimaryKeyConstraint("silence_id", name="pk_silences"),
     )
     op.create_index("ix_silences_ends_at", "silences", ["ends_at"])

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Silences: for a while, the actions of some alarms are not taken. States and history go on as ever."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType, Protocol, TypeAlias
+
+from alarmd.model.alarm import Alarm, AlarmId, State
+from alarmd.model.direction import Direction
+
+SilenceId = NewType("SilenceId", str)
+
+
+class OpenHours(Protocol):
+    """When something recurring is on."""
+
+    def is_open(self, at: datetime) -> bool:
+        """Return whether it is on at a moment."""
+
+
+#: Returns what normalised time constraints say.
+ReadHours: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], OpenHours]
+
+
+class SilenceState(StrEnum):
+    """Where a silence stands."""
+
+    #: It has not begun.
+    SCHEDULED = "scheduled"
+    IN_FORCE = "in force"
+    #: It recurs, and is between two of its turns.
+    RESTING = "resting"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """What is kept quiet, from when to when, and who wants it so.
+
+    What it says of alarms holds together: an alarm has to meet all of it. One that says nothing means all alarms.
+    """
+
+    silence_id: SilenceId
+    #: None: of all projects.
+    project_id: str | None
+    #: The user who made it.
+    author: str
+    comment: str
+    #: This alarm only.
+    alarm_id: AlarmId | None = None
+    #: Alarms that have all these labels, and perhaps others.
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Actions that lead there only.
+    direction: Direction | None = None
+    starts_at: datetime
+    #: It is over from this moment on.
+    ends_at: datetime
+    #: When within its time it is in force; empty for all of it.
+    time_constraints: tuple[Mapping[str, Any], ...] = ()
+    created_at: datetime
+    #: The user who ended it before its time; empty when nobody did.
+    ended_by: str = ""
+
+    def is_about(self, alarm: Alarm) -> bool:
+        """Whether it keeps any action of an alarm quiet."""
+        return (
+            self.project_id in {None, alarm.project_id}
+            and self.alarm_id in {None, alarm.alarm_id}
+            and (not self.labels or self.labels.items() <= alarm.labels.items())
+        )
+
+    def states_of(self, alarm: Alarm) -> tuple[State, ...]:
+        """Return the states of an alarm whose actions it keeps quiet."""
+        if not self.is_about(alarm):
+            return ()
+        return tuple(state for state in State if self.direction in {None, alarm.direction_of(state)})
+
+    def state_at(self, at: datetime, read_hours: ReadHours) -> SilenceState:
+        """Return where it stands at a moment."""
+        if at >= self.ends_at:
+            return SilenceState.ENDED
+        if at < self.starts_at:
+            return SilenceState.SCHEDULED
+        is_on = not self.time_constraints or read_hours(self.time_constraints).is_open(at)
+        return SilenceState.IN_FORCE if is_on else SilenceState.RESTING
