@@ -6,7 +6,7 @@ sent, so a receiver sees an alarm's states in their order. One that was tried an
 though: as soon as a newer one can go, it is superseded, because a receiver that comes back wants the state of today.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,14 +14,12 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     Select,
     and_,
     bindparam,
     delete,
     exists,
     func,
-    literal_column,
     not_,
     or_,
     select,
@@ -31,7 +29,9 @@ from sqlalchemy import (
 
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
 from alarmd.store.bulk import insert_rows
+from alarmd.store.held import Released, release_held
 from alarmd.store.paging import Pager, matches
+from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unfinished
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import outbox
 
@@ -44,7 +44,7 @@ _PAGER = Pager(
 #: Number of the lock that lets one claim at a time through on PostgreSQL; "outb" in ASCII.
 _CLAIM_LOCK = 0x6F757462
 
-#: How many ids are named in one statement.
+#: How much of what is held back is let go of in one transaction, unless somebody says otherwise.
 _CHUNK = 1_000
 
 
@@ -89,7 +89,7 @@ class OutboxRepository:
         first = self._first_in(lanes)
         claimed = [notification_of(row) for row in rows if row["sequence"] <= first[row["lane"]]]
         lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
-        self._update([each.event_id for each in claimed], lease)
+        change(self._connection, [each.event_id for each in claimed], lease)
         return claimed
 
     def settle(self, settlements: Sequence[Settlement], *, owner: str) -> int:
@@ -101,7 +101,7 @@ class OutboxRepository:
             return 0
         statement = (
             update(outbox)
-            .where(outbox.c.event_id == bindparam("settled_id"), _held_by(owner))
+            .where(outbox.c.event_id == bindparam("settled_id"), leased_to(owner))
             .values(
                 state=bindparam("settled_state"),
                 attempts=outbox.c.attempts + 1,
@@ -129,43 +129,37 @@ class OutboxRepository:
 
     def release(self, event_ids: Iterable[EventId], *, owner: str) -> int:
         """Give claimed notifications back untried; return how many were still the owner's."""
-        return sum(self._update(chunk, _FREE, _held_by(owner)) for chunk in _chunks(sorted(event_ids)))
+        return change(self._connection, sorted(event_ids), FREE, leased_to(owner))
 
     def release_all(self, *, owner: str) -> int:
         """Give back whatever an owner holds: for its successor, once the owner is known to be dead; return how many.
 
         What the dead one had sent without saying so is sent again, under the same event id.
         """
-        held = select(outbox.c.event_id).where(_pending(outbox), _held_by(owner)).order_by(outbox.c.event_id)
+        held = select(outbox.c.event_id).where(pending(outbox), leased_to(owner)).order_by(outbox.c.event_id)
         ids = self._connection.execute(held.with_for_update()).scalars().all()
-        return sum(self._update(chunk, _FREE, _held_by(owner)) for chunk in _chunks(ids))
+        return change(self._connection, ids, FREE, leased_to(owner))
 
     def bury_waiting(self, alarm_id: str, *, reason: str, now: datetime) -> int:
-        """Give up an alarm's notifications that wait and are in nobody's hands; return how many."""
-        end = {
-            "state": str(DeliveryState.BURIED),
-            "finished_at": now,
-            "last_error": reason,
-            "lease_owner": None,
-            "lease_until": None,
-        }
-        waiting = (
-            select(outbox.c.event_id)
-            .where(
-                outbox.c.alarm_id == alarm_id,
-                _pending(outbox),
-                or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now),
-            )
-            .order_by(outbox.c.event_id)
-            .with_for_update()
-        )
-        ids = self._connection.execute(waiting).scalars().all()
-        return sum(self._update(chunk, end) for chunk in _chunks(ids))
+        """Give up an alarm's notifications that wait, or are held back, and are in nobody's hands; return how many."""
+        return self._end(outbox.c.alarm_id == alarm_id, state=DeliveryState.BURIED, reason=reason, now=now)
+
+    def drop(self, event_id: str, now: datetime) -> bool:
+        """Take out a notification that waits or is held back; False when there is none, or it is being sent."""
+        which = matches(outbox.c.event_id, event_id)
+        return self._end(which, state=DeliveryState.DROPPED, reason="dropped by an operator", now=now) == 1
+
+    def release_held(self, now: datetime, *, limit: int = _CHUNK) -> Released:
+        """Let go of what the breaker has held back, oldest first, at most `limit`; return what became of it.
+
+        Each ends as PENDING if it is still what its alarm says and not too late, else as SUPERSEDED or EXPIRED.
+        """
+        return release_held(self._connection, now, limit=limit)
 
     def next_due(self) -> datetime | None:
         """Return the earliest moment at which something may be claimable, leases included; None when nothing waits."""
-        idle = select(func.min(outbox.c.next_attempt_at)).where(_pending(outbox), outbox.c.lease_until.is_(None))
-        held = select(func.min(outbox.c.lease_until)).where(_pending(outbox), outbox.c.lease_until.is_not(None))
+        idle = select(func.min(outbox.c.next_attempt_at)).where(pending(outbox), outbox.c.lease_until.is_(None))
+        held = select(func.min(outbox.c.lease_until)).where(pending(outbox), outbox.c.lease_until.is_not(None))
         moments = [self._connection.execute(statement).scalar() for statement in (idle, held)]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -201,7 +195,15 @@ class OutboxRepository:
 
     def depth(self) -> int:
         """Return how many notifications are unfinished."""
-        return self._connection.execute(select(func.count()).select_from(outbox).where(_pending(outbox))).scalar_one()
+        return self._connection.execute(select(func.count()).select_from(outbox).where(pending(outbox))).scalar_one()
+
+    def held(self) -> int:
+        """Return how many notifications the breaker holds back."""
+        return self._connection.execute(select(func.count()).select_from(outbox).where(held_back(outbox))).scalar_one()
+
+    def oldest(self) -> datetime | None:
+        """Return when the oldest of those that wait for delivery was made; None when none does."""
+        return self._connection.execute(select(func.min(outbox.c.created_at)).where(pending(outbox))).scalar()
 
     def prune(self, before: datetime, *, limit: int) -> int:
         """Drop notifications that were finished before a moment, oldest first, at most `limit`; return how many."""
@@ -210,6 +212,18 @@ class OutboxRepository:
             select(columns.event_id).where(columns.finished_at < before).order_by(columns.finished_at).limit(limit)
         ).scalar_subquery()
         return self._connection.execute(delete(outbox).where(columns.event_id.in_(oldest))).rowcount
+
+    def _end(self, which: ColumnElement[bool], *, state: DeliveryState, reason: str, now: datetime) -> int:
+        """Have what is unfinished and in nobody's hands come to an end; return how many."""
+        found = (
+            select(outbox.c.event_id)
+            .where(which, unfinished(outbox), or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= now))
+            .order_by(outbox.c.event_id)
+            .with_for_update()
+        )
+        ids = self._connection.execute(found).scalars().all()
+        end = {"state": str(state), "finished_at": now, "last_error": reason, **FREE}
+        return change(self._connection, ids, end)
 
     def _one_claim_at_a_time(self) -> None:
         # Which notification is first in its lane is a matter of several rows, which row locks cannot keep still.
@@ -220,13 +234,12 @@ class OutboxRepository:
     def _expire_leases(self, now: datetime) -> None:
         expired = (
             select(outbox.c.event_id)
-            .where(_pending(outbox), outbox.c.lease_until.is_not(None), outbox.c.lease_until <= now)
+            .where(pending(outbox), outbox.c.lease_until.is_not(None), outbox.c.lease_until <= now)
             .order_by(outbox.c.event_id)
             .with_for_update(skip_locked=True)
         )
         ids = self._connection.execute(expired).scalars().all()
-        for chunk in _chunks(ids):
-            self._update(chunk, _FREE)
+        change(self._connection, ids, FREE)
 
     def _supersede(self, lanes: Sequence[str], now: datetime) -> None:
         """End what was tried, waits, and has a newer one behind it in these lanes."""
@@ -235,51 +248,25 @@ class OutboxRepository:
             select(outbox.c.event_id)
             .where(
                 outbox.c.lane.in_(lanes),
-                _pending(outbox),
+                pending(outbox),
                 outbox.c.lease_until.is_(None),
                 outbox.c.attempts > 0,
-                exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, _pending(newer)),
+                exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, pending(newer)),
             )
             .order_by(outbox.c.event_id)
             .with_for_update(skip_locked=True, of=outbox)
         )
         ids = self._connection.execute(overtaken).scalars().all()
-        self._update(ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
-
-    def _update(self, ids: Sequence[str], values: Mapping[str, Any], *conditions: ColumnElement[bool]) -> int:
-        if not ids:
-            return 0
-        statement = update(outbox).where(outbox.c.event_id.in_(ids), *conditions).values(values)
-        return self._connection.execute(statement).rowcount
+        change(self._connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
 
     def _first_in(self, lanes: Sequence[str]) -> dict[str, int]:
         """Return the lowest unfinished sequence of each lane, as it is once everything is locked and superseded."""
         statement = (
             select(outbox.c.lane, func.min(outbox.c.sequence))
-            .where(outbox.c.lane.in_(lanes), _pending(outbox))
+            .where(outbox.c.lane.in_(lanes), pending(outbox))
             .group_by(outbox.c.lane)
         )
         return dict(self._connection.execute(statement).all())
-
-
-#: In nobody's hands.
-_FREE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
-
-#: Written out, not bound: only then can the indexes over what is pending be used.
-_PENDING: ColumnElement[str] = literal_column(f"'{DeliveryState.PENDING}'")
-
-
-def _pending(rows: FromClause) -> ColumnElement[bool]:
-    return rows.c.state == _PENDING
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _CHUNK):
-        yield ids[start : start + _CHUNK]
-
-
-def _held_by(owner: str) -> ColumnElement[bool]:
-    return and_(_pending(outbox), outbox.c.lease_owner == owner)
 
 
 def _candidates(now: datetime, limit: int) -> Select[Any]:
@@ -288,17 +275,17 @@ def _candidates(now: datetime, limit: int) -> Select[Any]:
     in_the_way = exists().where(
         older.c.lane == outbox.c.lane,
         older.c.sequence < outbox.c.sequence,
-        _pending(older),
+        pending(older),
         or_(older.c.attempts == 0, older.c.lease_until.is_not(None)),
     )
     overtaken = and_(
         outbox.c.attempts > 0,
-        exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, _pending(newer)),
+        exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, pending(newer)),
     )
     return (
         select(outbox)
         .where(
-            _pending(outbox),
+            pending(outbox),
             outbox.c.lease_until.is_(None),
             outbox.c.next_attempt_at <= now,
             not_(in_the_way),

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the breaker of the installation has held back: each of them is accounted for when it closes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
+
+from alarmd.model.notification import DeliveryState
+from alarmd.store.bulk import update_rows
+from alarmd.store.queued import held_back
+from alarmd.store.tables import alarms, outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What has become of notifications that were held back."""
+
+    #: To be delivered now.
+    pending: int = 0
+    #: The alarm says something else by now, or says it again.
+    superseded: int = 0
+    #: Too late to be sent.
+    expired: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many there were; none are left when it is less than was asked for."""
+        return self.pending + self.superseded + self.expired
+
+
+def release_held(connection: Connection, now: datetime, *, limit: int) -> Released:
+    """Let go of what is held back, oldest first, at most `limit`, and return what became of it.
+
+    One is delivered if it is still what its alarm says: the alarm is in the state that it tells, has told the target
+    nothing since, and it is not too late.
+    """
+    rows = connection.execute(_held(limit)).mappings().all()
+    ends = [_end_of(row, now) for row in sorted(rows, key=lambda row: str(row["event_id"]))]
+    update_rows(connection, outbox, key="event_id", rows=ends)
+    states = [end["state"] for end in ends]
+    return Released(
+        pending=states.count(DeliveryState.PENDING),
+        superseded=states.count(DeliveryState.SUPERSEDED),
+        expired=states.count(DeliveryState.EXPIRED),
+    )
+
+
+def _held(limit: int) -> Select[Any]:
+    newer = outbox.alias("newer")
+    is_overtaken = exists().where(
+        newer.c.alarm_id == outbox.c.alarm_id,
+        newer.c.sequence > outbox.c.sequence,
+        newer.c.lane == outbox.c.lane,
+    )
+    return (
+        select(
+            outbox.c.event_id,
+            outbox.c.created_at,
+            outbox.c.not_after,
+            outbox.c.next_attempt_at,
+            outbox.c.body,
+            alarms.c.state.label("says"),
+            is_overtaken.label("is_overtaken"),
+        )
+        .select_from(outbox.outerjoin(alarms, and_(alarms.c.alarm_id == outbox.c.alarm_id)))
+        .where(held_back(outbox))
+        .order_by(outbox.c.created_at, outbox.c.event_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=outbox)
+    )
+
+
+def _end_of(row: RowMapping, now: datetime) -> dict[str, Any]:
+    """Return what becomes of one, as column values."""
+    state, words = DeliveryState.PENDING, ""
+    since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
+    if row["says"] is None:
+        state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm is gone"
+    elif row["is_overtaken"] or row["says"] != row["body"].get("current"):
+        state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm has moved on"
+    elif row["not_after"] is not None and row["not_after"] <= now:
+        late_s = (now - row["not_after"]).total_seconds()
+        state, words = DeliveryState.EXPIRED, f"{since}; {late_s:.0f} s too late"
+    is_final = state is not DeliveryState.PENDING
+    return {
+        "event_id": row["event_id"],
+        "state": str(state),
+        "last_error": words,
+        "next_attempt_at": row["next_attempt_at"] if is_final else now,
+        "finished_at": now if is_final else None,
+    }

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the parts of the outbox share: which rows wait, and how many of them are changed at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal_column, or_, update
+
+from alarmd.model.notification import DeliveryState
+from alarmd.store.tables import outbox
+
+#: How many ids are named in one statement.
+_CHUNK = 1_000
+
+#: In nobody's hands.
+FREE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
+
+#: Written out, not bound: only then can the indexes over what is pending, or held, be used.
+_PENDING: ColumnElement[str] = literal_column(f"'{DeliveryState.PENDING}'")
+_HELD: ColumnElement[str] = literal_column(f"'{DeliveryState.HELD}'")
+
+
+def pending(rows: FromClause) -> ColumnElement[bool]:
+    """Return the condition that rows are yet to be delivered."""
+    return rows.c.state == _PENDING
+
+
+def held_back(rows: FromClause) -> ColumnElement[bool]:
+    """Return the condition that rows are kept back by the breaker."""
+    return rows.c.state == _HELD
+
+
+def unfinished(rows: FromClause) -> ColumnElement[bool]:
+    """Return the condition that it is open what becomes of rows."""
+    return or_(pending(rows), held_back(rows))
+
+
+def leased_to(owner: str) -> ColumnElement[bool]:
+    """Return the condition that rows are in the hands of an owner."""
+    return and_(pending(outbox), outbox.c.lease_owner == owner)
+
+
+def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield ids in parts that fit into a statement."""
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]
+
+
+def change(
+    connection: Connection, ids: Sequence[str], values: Mapping[str, Any], *conditions: ColumnElement[bool]
+) -> int:
+    """Set columns of the rows with these ids, so far as conditions hold; return of how many."""
+    return sum(
+        connection.execute(update(outbox).where(outbox.c.event_id.in_(part), *conditions).values(dict(values))).rowcount
+        for part in chunks(ids)
+    )
