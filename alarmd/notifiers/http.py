@@ -17,14 +17,18 @@ from pydantic import Field
 
 from alarmd import __version__
 from alarmd.clock import Clock
-from alarmd.errors import SettingsError, TargetRefused
+from alarmd.errors import TargetRefused
 from alarmd.model.notification import Notification
+from alarmd.model.trace import next_traceparent
 from alarmd.notifiers.resolver import Resolver
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
 from alarmd.notifiers.signing import Signer
+from alarmd.notifiers.steps import UNWATCHED, Steps
 from alarmd.notifiers.target_policy import TargetPolicy
+from alarmd.notifiers.tls import Tls, TlsFiles
 from alarmd.notifiers.transport import CheckedAdapter, Limits
 from alarmd.plugins import Options
+from alarmd.settings.target_rules import HostPatterns, Networks
 
 _USER_AGENT = f"alarmd/{__version__}"
 _COME_BACK_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -43,11 +47,17 @@ class HttpOptions(Options):
     max_idle_connections: int = Field(default=64, ge=0, le=10_000)
     #: The longest that a receiver's `Retry-After` is obeyed.
     max_retry_after_s: float = Field(default=3600.0, ge=0)
+    #: How long the body of an answer may take once the status is known: it is only read so that the connection can be
+    #: used again.
+    body_wait_s: float = Field(default=1.0, gt=0, le=60)
     #: Certificate authorities that vouch for receivers, instead of the system's.
     ca_file: Path | None = None
     #: Certificate (with its key in the same file, or in `client_key_file`) that alarmd shows to receivers.
     client_cert_file: Path | None = None
     client_key_file: Path | None = None
+    #: Whose certificates are not checked, by the name in the URL and by the address that is connected to.
+    unverified_hosts: HostPatterns = ()
+    unverified_networks: Networks = ()
 
 
 class HttpScheme:
@@ -67,30 +77,29 @@ class HttpScheme:
         self._clock = clock
         self._policy = policy
         self._signer = signer
-        adapter = CheckedAdapter(
+        self._adapter = CheckedAdapter(
             limits=Limits(
                 connect_timeout_s=options.connect_timeout_s,
                 read_timeout_s=options.read_timeout_s,
                 deadline_s=options.deadline_s,
                 max_answer_bytes=options.max_answer_bytes,
+                body_wait_s=options.body_wait_s,
                 max_idle_connections=options.max_idle_connections,
             ),
-            policy=policy,
             resolver=resolver or Resolver(),
-            tls=_tls_of(options),
+            tls=tls_of(options),
             clock=clock,
         )
-        self._session = _Session()
-        self._session.trust_env = False
-        for prefix in ("http://", "https://"):
-            self._session.mount(prefix, adapter)
 
-    def deliver(self, notification: Notification, *, headers: Mapping[str, str] | None = None) -> Attempt:
+    def deliver(
+        self, notification: Notification, *, headers: Mapping[str, str] | None = None, steps: Steps = UNWATCHED
+    ) -> Attempt:
         """Make one attempt; further headers are for schemes that are this one and something more."""
+        policy = self._policy.for_project(notification.project_id)
         request = self._request_of(notification, headers or {})
         try:
-            self._policy.check_url(notification.target)
-            answer = self._session.send(request, stream=True, allow_redirects=False)
+            policy.check_url(notification.target)
+            answer = self._adapter.send_checked(request, policy=policy, steps=steps)
         except TargetRefused as error:
             return Attempt(reason=Reason.REFUSED, retryable=False, detail=error.message)
         except requests.Timeout as error:
@@ -103,7 +112,7 @@ class HttpScheme:
         return self._attempt_of(answer)
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
 
     def _request_of(self, notification: Notification, further: Mapping[str, str]) -> requests.PreparedRequest:
         body = json.dumps(notification.body).encode()
@@ -135,6 +144,8 @@ class HttpScheme:
             return Attempt(reason=Reason.OK, retryable=False, status=status)
         if status in _COME_BACK_LATER:
             reason = Reason.BUSY
+        elif status == HTTPStatus.GONE:
+            reason = Reason.GONE
         elif 300 <= status < 400:
             reason = Reason.REDIRECT
         else:
@@ -167,32 +178,25 @@ class HttpScheme:
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-class _Session(requests.Session):
-    """A session without redirects: `requests` prepares the next hop even when told not to follow it."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        del resp
-
-
 def _traceparent_of(notification: Notification) -> str:
-    """Return a W3C trace context: one trace a notification, a span of its own for every attempt, not recorded."""
+    """Return a W3C trace context with a span of its own for every attempt: in the trace of the sample, if it had one.
+
+    Else it is one trace a notification, not recorded.
+    """
+    if notification.traceparent:
+        return next_traceparent(notification.traceparent)
     trace = sha256(notification.event_id.encode()).hexdigest()[:32]
     return f"00-{trace}-{token_hex(8)}-00"
 
 
-def _tls_of(options: HttpOptions) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.ca_file)
-        if options.client_cert_file is not None:
-            context.load_cert_chain(options.client_cert_file, options.client_key_file)
-    except (OSError, ssl.SSLError) as error:
-        files = [str(file) for file in (options.ca_file, options.client_cert_file, options.client_key_file) if file]
-        raise SettingsError(
-            f"The TLS files of the http notifier cannot be used ({', '.join(files)}): {error}. "
-            f"They have to be readable PEM files."
-        ) from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def tls_of(options: HttpOptions) -> Tls:
+    """Return how connections are secured. Raises `SettingsError` for files that cannot be used."""
+    files = TlsFiles(
+        ca_file=options.ca_file,
+        client_cert_file=options.client_cert_file,
+        client_key_file=options.client_key_file,
+    )
+    return Tls(files, unverified_hosts=options.unverified_hosts, unverified_networks=options.unverified_networks)
 
 
 def _check(target: str, *, policy: TargetPolicy) -> None:

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     BUSY = "busy"
     #: 5xx.
     SERVER_ERROR = "server_error"
+    #: 410: the receiver wants to hear no more.
+    GONE = "gone"
     #: Any other 4xx.
     CLIENT_ERROR = "client_error"
     #: 3xx: never followed.

@@ -57,9 +57,9 @@ class TargetRules:
 
     def on_name(self, name: str) -> bool | None:
         """Return whether a name is allowed; None when nothing is said about it."""
-        if any(_is_like(name, pattern) for pattern in self.allow_hosts):
+        if any(is_like(name, pattern) for pattern in self.allow_hosts):
             return True
-        return False if any(_is_like(name, pattern) for pattern in self.deny_hosts) else None
+        return False if any(is_like(name, pattern) for pattern in self.deny_hosts) else None
 
     def on_address(self, address: IPAddress, *, spelled: IPAddress) -> bool | None:
         """Return whether an address is allowed; None when nothing is said about it."""
@@ -172,7 +172,8 @@ def _meanings_of(address: IPAddress) -> tuple[IPAddress, ...]:
     return (address, *(end for end in tunnelled if end is not None))
 
 
-def _is_like(name: str, pattern: str) -> bool:
+def is_like(name: str, pattern: str) -> bool:
+    """Return whether a pattern (``host.example``, ``*.example``, ``*``) stands for a name; for none, it does not."""
     if not name:
         return False
     return pattern in {"*", name} or (pattern.startswith("*.") and name.endswith(pattern[1:]))

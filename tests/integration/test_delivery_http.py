@@ -193,7 +193,7 @@ def test_cookies_are_not_kept(make_scheme: _Schemes) -> None:
         (403, Reason.CLIENT_ERROR, False),
         (404, Reason.CLIENT_ERROR, False),
         (408, Reason.BUSY, True),
-        (410, Reason.CLIENT_ERROR, False),
+        (410, Reason.GONE, False),
         (425, Reason.BUSY, True),
         (429, Reason.BUSY, True),
         (500, Reason.SERVER_ERROR, True),

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sockets whose every wait obeys a deadline.
+
+A timeout bounds a single wait only, so a receiver that drips a byte now and then would hold its thread for ever.
+"""
+
+import socket
+import ssl
+from typing import Any
+
+from alarmd.clock import Clock
+
+
+class Deadline:
+    """Cuts every wait of an attempt to what is left of its time."""
+
+    def __init__(self, clock: Clock, *, total_s: float, wait_s: float) -> None:
+        self._clock = clock
+        self._end_s = clock.monotonic_s() + total_s
+        self._wait_s = wait_s
+
+    def left_s(self, wait_s: float | None = None) -> float:
+        """Return how long the next wait may take; raises TimeoutError when the time is up."""
+        left_s = self._end_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            raise TimeoutError("the deadline of the attempt has passed")
+        return min(left_s, self._wait_s if wait_s is None else wait_s)
+
+
+class TimedSocket(socket.socket):
+    """A socket whose every wait obeys a deadline."""
+
+    deadline: Deadline
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left_s())
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(self.deadline.left_s())
+        super().sendall(*args, **kwargs)
+
+
+class TimedTlsSocket(ssl.SSLSocket):
+    """The same over TLS; `sendall` is made of `send` there."""
+
+    deadline: Deadline
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left_s())
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left_s())
+        return super().send(*args, **kwargs)
