@@ -14,6 +14,7 @@ from alarmd.api.json_body import read_json
 from alarmd.api.pushes import answer_push, bound_push
 from alarmd.api.wire import shown
 from alarmd.errors import InvalidInput
+from alarmd.model.trace import read_traceparent
 from alarmd.policy import Action
 from alarmd.telemetry import EVENTS
 
@@ -36,7 +37,7 @@ def push_events() -> tuple[dict[str, Any], int]:
     for event in events:
         refuse_others(given.policy, who, project_id=event.project_id)
     if events:
-        given.events.take(events)
+        given.events.take(events, traceparent=read_traceparent(request.headers.get("traceparent")))
     EVENTS.labels("rejected").inc(len(rejected))
     return answer_push(len(events), rejected, thing="event")
 

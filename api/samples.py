@@ -15,6 +15,7 @@ from alarmd.api.wire import shown
 from alarmd.cluster.doorbell import Bell
 from alarmd.errors import InvalidInput
 from alarmd.model.samples import batches_of
+from alarmd.model.trace import read_traceparent
 from alarmd.policy import Action, is_admin
 from alarmd.telemetry import SAMPLES_APPENDED, SAMPLES_REJECTED
 
@@ -42,7 +43,8 @@ def push_samples() -> tuple[dict[str, Any], int]:
     )
     samples, rejected = read_samples(items, rules)
     if samples:
-        SAMPLES_APPENDED.inc(given.log.append(batches_of(samples, source="push")))
+        batches = batches_of(samples, source="push", traceparent=read_traceparent(request.headers.get("traceparent")))
+        SAMPLES_APPENDED.inc(given.log.append(batches))
         given.doorbell.ring(Bell.SAMPLES)
     for rejection in rejected:
         SAMPLES_REJECTED.labels(rejection.kind).inc()

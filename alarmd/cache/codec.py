@@ -2,7 +2,7 @@
 """One batch as bytes: what every engine of the sample log stores.
 
     offset  size
-    0       4     magic and version of the layout, ``ALB1``
+    0       4     magic and version of the layout, ``ALB1``, or ``ALB2`` when a trace stands at the end
     4       4     CRC-32 of everything after it
     8       8     moment of the values, milliseconds since the Unix epoch
     16      4     how many resources were expected
@@ -15,6 +15,7 @@
             …     the source's name, UTF-8
             …     the metrics, JSON: [[name, unit, kind], …]
             …     the resources, JSON in zlib: [[id, project, user, label, value, label, value, …], …]
+            25    in ``ALB2`` only, the trace of what brought the values: trace id, span id, flags (W3C)
 
 All numbers are little-endian. The values stand first so that they are aligned and can be used where they lie.
 """
@@ -31,8 +32,12 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 
 from alarmd.model.samples import Batch, Kind, Metric, Resource
+from alarmd.model.trace import read_traceparent
 
 _MAGIC: Final = b"ALB1"
+#: The same with a trace behind it. Batches without one are written as they always were, so that nobody need know.
+_TRACED: Final = b"ALB2"
+_TRACE: Final = struct.Struct("<16s8s1s")
 _PREFIX: Final = struct.Struct("<4sI")
 _FIXED: Final = struct.Struct("<qIIIIII")
 _HEAD_BYTES: Final = _PREFIX.size + _FIXED.size
@@ -67,8 +72,10 @@ def encode(batch: Batch) -> bytes:
         len(metrics),
         len(resources),
     )
-    body = b"".join((fixed, np.ascontiguousarray(batch.values, dtype=_VALUE).tobytes(), source, metrics, resources))
-    return _PREFIX.pack(_MAGIC, zlib.crc32(body)) + body
+    values = np.ascontiguousarray(batch.values, dtype=_VALUE).tobytes()
+    trace = bytes.fromhex(batch.traceparent[3:].replace("-", ""))
+    body = b"".join((fixed, values, source, metrics, resources, trace))
+    return _PREFIX.pack(_TRACED if trace else _MAGIC, zlib.crc32(body)) + body
 
 
 def timestamp_ms_of(payload: bytes) -> int:
@@ -76,7 +83,7 @@ def timestamp_ms_of(payload: bytes) -> int:
 
     Raises `Undecodable` when it does not even begin like a batch.
     """
-    if len(payload) < _HEAD_BYTES or payload[:4] != _MAGIC:
+    if len(payload) < _HEAD_BYTES or payload[:4] not in {_MAGIC, _TRACED}:
         raise Undecodable("does not begin like a batch")
     moment_ms: int = _FIXED.unpack_from(payload, _PREFIX.size)[0]
     return moment_ms
@@ -101,8 +108,9 @@ class Decoder:
         if zlib.crc32(body) != _PREFIX.unpack_from(payload)[1]:
             raise Undecodable("the checksum does not hold")
         moment_ms, expected, rows, columns, *lengths = _FIXED.unpack_from(body)
+        trace_bytes = _TRACE.size if payload[:4] == _TRACED else 0
         start = _HEAD_BYTES + rows * columns * _VALUE.itemsize
-        if start + sum(lengths) != len(payload):
+        if start + sum(lengths) + trace_bytes != len(payload):
             raise Undecodable(
                 f"{len(payload)} bytes cannot hold {rows} x {columns} values and texts of {lengths} bytes"
             )
@@ -120,6 +128,7 @@ class Decoder:
                 resources=self._resources.of(resources),
                 values=values,
                 expected=expected,
+                traceparent=_trace_of(payload) if trace_bytes else "",
             )
         except (ValueError, TypeError, zlib.error) as error:
             raise Undecodable(f"the checksum holds, but not the contents: {error}") from error
@@ -175,6 +184,11 @@ def _resources_of(data: bytes) -> tuple[Resource, ...]:
         )
         for id_, project_id, user_id, *flat in json.loads(text)
     )
+
+
+def _trace_of(payload: bytes) -> str:
+    trace, span, flags = _TRACE.unpack_from(payload, len(payload) - _TRACE.size)
+    return read_traceparent(f"00-{trace.hex()}-{span.hex()}-{flags.hex()}")
 
 
 def _flat(resource: Resource) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
 from alarmd.cache.series import SeriesDirectory
+from alarmd.cache.traces import Traces
 from alarmd.model.samples import Batch, Metric, Resource
 
 #: How many different sets of resources are remembered by their row numbers. A host's machines come as one set a shard,
@@ -69,6 +70,7 @@ class Window:
     limits: WindowLimits
     directory: SeriesDirectory = field(default_factory=SeriesDirectory)
     rings: Rings = field(init=False)
+    traces: Traces = field(default_factory=Traces)
     counts: WindowCounts = field(default_factory=WindowCounts)
     _layouts: OrderedDict[tuple[int, int], _Layout] = field(default_factory=OrderedDict)
 
@@ -96,10 +98,10 @@ class Window:
         newest_ms = self.rings.newest_ms[series]
         in_order = newest_ms < time_ms
         if in_order.all():
-            self.rings.append(series, time_ms, values)
+            self._extend(series, time_ms, values, batch.traceparent)
             self.counts.accepted += len(series)
             return
-        self.rings.append(series[in_order], time_ms, values[in_order])
+        self._extend(series[in_order], time_ms, values[in_order], batch.traceparent)
         self.counts.accepted += int(np.count_nonzero(in_order))
         oldest_ms = newest_ms - round(self.limits.lateness_s * 1000)
         self._reorder(time_ms, series[~in_order], values[~in_order], oldest_ms[~in_order])
@@ -113,6 +115,10 @@ class Window:
         for number in gone:
             self.directory.remove(number)
         return len(gone)
+
+    def _extend(self, series: Numbers, time_ms: int, values: NDArray[np.float64], traceparent: str) -> None:
+        self.rings.append(series, time_ms, values)
+        self.traces.note(series, traceparent, capacity=len(self.rings.newest_ms))
 
     def _reorder(
         self, time_ms: int, series: Numbers, values: NDArray[np.float64], oldest_ms: NDArray[np.int64]

@@ -54,7 +54,7 @@ class _Hit:
     rule: EventRule
     events: Sequence[Event]
 
-    def transition(self, now: datetime) -> Transition:
+    def transition(self, now: datetime, traceparent: str) -> Transition:
         event = self.events[0]
         return Transition(
             alarm_id=self.alarm.alarm_id,
@@ -66,6 +66,7 @@ class _Hit:
             f"hits the query <query={self.rule.query}>.",
             reason_data={"type": "event", "event": event.document},
             at=now,
+            traceparent=traceparent,
             is_news=True,
             evidence={"event": event.document},
         )
@@ -86,13 +87,13 @@ class EventEvaluation:
         self._doorbell = doorbell
         self._clock = clock
 
-    def take(self, events: Sequence[Event]) -> EventReport:
+    def take(self, events: Sequence[Event], *, traceparent: str = "") -> EventReport:
         """Act on events, in their order; when this returns, whatever follows from them has been committed.
 
         Raises `StoreUnavailable`; then nothing has happened, unless there were more hits than go into one transaction.
         An alarm whose rule cannot be read is logged and passed over.
         """
-        incoming = _Incoming(events)
+        incoming = _Incoming(events, traceparent)
         hits = self._hits(incoming)
         transitions = repeats = notifications = 0
         is_heard = False
@@ -128,7 +129,9 @@ class EventEvaluation:
 class _Incoming:
     """The events of a push, looked up by project and type."""
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: Sequence[Event], traceparent: str) -> None:
+        #: Of the push.
+        self.traceparent = traceparent
         self._by_project: dict[str, list[Event]] = {}
         for event in events:
             self._by_project.setdefault(event.project_id, []).append(event)
@@ -210,7 +213,7 @@ def _store(
     waiting: dict[AlarmId, _Hit] = {hit.alarm.alarm_id: hit for hit in part}
     seen_again: set[AlarmId] = set()
     while waiting:
-        wanted = {alarm_id: hit.transition(now) for alarm_id, hit in waiting.items()}
+        wanted = {alarm_id: hit.transition(now, incoming.traceparent) for alarm_id, hit in waiting.items()}
         outcome = apply(unit, list(wanted.values()))
         following: dict[AlarmId, _Hit | None] = {}
         for one in outcome.applied:

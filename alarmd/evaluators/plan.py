@@ -20,6 +20,7 @@ from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.cell import Cell
 from alarmd.evaluators.composites import Composites, PlacedLeaf
 from alarmd.evaluators.family import TickedRule
+from alarmd.evaluators.kernel.newest import NOTHING, Newest
 from alarmd.evaluators.roster import COUNTS, Found, Roster
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.evaluators.schedules.timetable import Timetable
@@ -134,13 +135,13 @@ class Plan:
         found = self._window_rules.find(now=now, watched_s=watched_s)
         found += self._asked.find(now_ms=now.timestamp() * 1000)
         found += self._find_composites(now, is_first=True)
-        return [_transition(one, now) for one in found]
+        return [self._transition(one, now) for one in found]
 
     def decide_followers(self, *, now: datetime) -> list[Transition]:
         """Return what should change since the state of an alarm that others refer to has been entered, or noted."""
         if not self._composites.has_news:
             return []
-        return [_transition(one, now) for one in self._find_composites(now, is_first=False)]
+        return [self._transition(one, now) for one in self._find_composites(now, is_first=False)]
 
     def enter(self, alarm_id: AlarmId, *, state: State, state_version: int, at: datetime) -> None:
         """Note that a transition, or a repeat, has been stored. Alarms forgotten meanwhile are passed over."""
@@ -237,16 +238,28 @@ class Plan:
         passed = max(floor((now.timestamp() - entered_s) / interval_s), 0)
         return (entered_s + (passed + 1) * interval_s) * 1000
 
+    def _transition(self, found: Found, now: datetime) -> Transition:
+        newest = self._newest(found)
+        return Transition(
+            alarm_id=found.alarm_id,
+            revision=found.revision,
+            state_version=found.state_version,
+            previous=STATES[found.previous],
+            current=STATES[found.current],
+            reason=found.reason,
+            reason_data=found.reason_data,
+            evidence=found.evidence,
+            at=now,
+            sampled_at=newest.taken_at,
+            traceparent=newest.traceparent,
+        )
 
-def _transition(found: Found, now: datetime) -> Transition:
-    return Transition(
-        alarm_id=found.alarm_id,
-        revision=found.revision,
-        state_version=found.state_version,
-        previous=STATES[found.previous],
-        current=STATES[found.current],
-        reason=found.reason,
-        reason_data=found.reason_data,
-        evidence=found.evidence,
-        at=now,
-    )
+    def _newest(self, found: Found) -> Newest:
+        """Return the newest sample behind what was found; that nothing is known has none behind it."""
+        holder, row = self._places[found.alarm_id]
+        if STATES[found.current] is State.INSUFFICIENT_DATA or isinstance(holder, AskedRules):
+            return NOTHING
+        if isinstance(holder, Cell):
+            return self._window_rules.newest(holder, row)
+        leaves = holder.leaves(row)
+        return self._window_rules.newest_of_leaves(one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule))

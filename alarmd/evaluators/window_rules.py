@@ -13,6 +13,8 @@ from alarmd.evaluators.cell import Cell, CellKey, LeafCell, Seat, Sight, rule_co
 from alarmd.evaluators.kernel.layer import Layer
 from alarmd.evaluators.kernel.look_back import periods_read
 from alarmd.evaluators.kernel.method import Method
+from alarmd.evaluators.kernel.newest import NOTHING, Newest, newest_of
+from alarmd.evaluators.kernel.unit import Unit
 from alarmd.evaluators.kernel.units import Units
 from alarmd.evaluators.roster import Found
 from alarmd.evaluators.verdicts.judging import Shape
@@ -29,6 +31,7 @@ class WindowRules:
     def __init__(
         self, window: Window, *, lateness_s: float, member_memory_s: float, counts_results: bool = False
     ) -> None:
+        self._window = window
         self._lateness_s = lateness_s
         self._counts_results = counts_results
         self._units = Units(window, lateness_s=lateness_s, member_memory_s=member_memory_s)
@@ -37,6 +40,8 @@ class WindowRules:
         #: Where each leaf is, by its slot.
         self._leaves: dict[int, tuple[LeafCell, int]] = {}
         self._evidence_left = 0
+        #: What has been asked for since the last pass.
+        self._newest: dict[Unit, Newest] = {}
 
     @property
     def cells(self) -> Iterator[Cell]:
@@ -83,6 +88,7 @@ class WindowRules:
     def compute(self, *, now: datetime) -> None:
         """Bring everything up to the window as it is now."""
         self._evidence_left = _EVIDENCE_A_TICK
+        self._newest.clear()
         self._units.follow()
         for layer in self._units.layers():
             layer.compute(now_ms=round(now.timestamp() * 1000))
@@ -111,6 +117,22 @@ class WindowRules:
             units = [cell.unit(self._leaves[slot][1]) for slot in of_cell]
             found.update(zip(of_cell, self._evidence(cell.seat, units), strict=True))
         return found
+
+    def newest(self, cell: Cell, row: int) -> Newest:
+        """Return the newest sample that the alarm in a row reads."""
+        return self._newest_of(cell.seat, cell.unit(row))
+
+    def newest_of_leaves(self, slots: Iterable[int]) -> Newest:
+        """Return the newest sample that any of some leaves reads."""
+        seated = [self._leaves[slot] for slot in slots]
+        return max((self._newest_of(cell.seat, cell.unit(row)) for cell, row in seated), default=NOTHING)
+
+    def _newest_of(self, seat: Seat, place: int) -> Newest:
+        unit = seat.layer.unit(place, seat.key.method, seat.key.periods)
+        newest = self._newest.get(unit)
+        if newest is None:
+            newest = self._newest[unit] = newest_of(unit, self._window)
+        return newest
 
     def _join(self, rule: WindowRule) -> tuple[Seat, int]:
         periods = periods_read(rule, lateness_s=self._lateness_s)

@@ -69,6 +69,8 @@ class Batch:
     values: NDArray[np.float64]
     #: How many resources should have reported; more than R when some could not be read.
     expected: int
+    #: W3C `traceparent` of what brought the values, as `trace.read_traceparent` returns it; empty without one.
+    traceparent: str = ""
 
     def __post_init__(self) -> None:
         shape = (len(self.resources), len(self.metrics))
@@ -107,7 +109,7 @@ class Sample:
     value: float
 
 
-def batches_of(samples: Iterable[Sample], *, source: str) -> list[Batch]:
+def batches_of(samples: Iterable[Sample], *, source: str, traceparent: str = "") -> list[Batch]:
     """Gather single samples into as few dense batches as they allow, oldest first.
 
     Samples of one moment whose resources report the same metrics share a batch, so a batch never holds a cell
@@ -128,6 +130,7 @@ def batches_of(samples: Iterable[Sample], *, source: str) -> list[Batch]:
             resources=tuple(resource for resource, _ in members),
             values=np.array([[report[metric] for metric in metrics] for _, report in members], dtype=np.float64),
             expected=len(members),
+            traceparent=traceparent,
         )
         for (timestamp_s, metrics), members in sorted(groups.items(), key=lambda group: group[0][0])
     ]

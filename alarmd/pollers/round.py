@@ -3,6 +3,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from threading import Event, Lock
 
 import structlog
@@ -13,6 +14,7 @@ from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import AlarmdError, LogUnavailable
 from alarmd.model.samples import Batch
 from alarmd.model.shard import all_shards
+from alarmd.model.trace import new_traceparent
 from alarmd.pollers.source import Source
 from alarmd.telemetry import POLL_SECONDS, POLLS, SAMPLES_APPENDED, SAMPLES_REJECTED
 
@@ -88,11 +90,12 @@ class PollRound:
             if not self._has_resumed:
                 self._has_resumed = True
                 self._resume()
-            batches = self._source.poll()
+            trace = new_traceparent()
+            batches = [replace(batch, traceparent=trace) for batch in self._source.poll()]
         except Exception as error:  # noqa: BLE001  # the poll loop: a source may fail in any way, the next poll comes
             POLLS.labels(self.source, "failed").inc()
             self._complain("poll_failed", error)
-            batches = ()
+            batches = []
         else:
             partial = any(batch.expected > len(batch.resources) for batch in batches)
             POLLS.labels(self.source, "partial" if partial else "ok").inc()

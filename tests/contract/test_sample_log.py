@@ -23,6 +23,7 @@ from alarmd.clock import SystemClock
 from alarmd.errors import LogUnavailable, SettingsError
 from alarmd.model.samples import Batch
 from alarmd.model.shard import Shard, all_shards, shard_of
+from alarmd.model.trace import new_traceparent
 from tests.support import log_writer
 from tests.support.batches import a_uniform_batch, project_in
 
@@ -570,3 +571,15 @@ def test_redis_comes_back(redis_server: Any, redis_url: str, tmp_path: Path) -> 
     log.close()
 
     assert _values(entries) == {1: [1.0]}
+
+
+@pytest.mark.parametrize("projects", [["p1"], [project_in(shard) for shard in range(12)]], ids=["one", "many"])
+def test_the_trace_travels_with_the_batch(engine: Engine, projects: list[str]) -> None:
+    """What brought the samples is told to everybody who reads them, of one shard or of many."""
+    log, traced = engine.open(), new_traceparent()
+    batch = a_uniform_batch(projects=projects, timestamp_s=NOW_S)
+    log.append([replace(batch, traceparent=traced), batch])
+    shards = [shard_of(projects[0])]
+    entries, _ = log.read(log.start_of(shards, since_s=NOW_S - 1), limit=10)
+
+    assert [traced, ""] == [entry.batch.traceparent for entry in entries]

@@ -14,6 +14,7 @@ from alarmd.cluster.local_doorbell import LocalDoorbell
 from alarmd.errors import LogUnavailable, SourceUnavailable
 from alarmd.model.samples import Batch
 from alarmd.model.shard import Shard, all_shards
+from alarmd.model.trace import read_traceparent, trace_id_of
 from alarmd.pollers.round import PollRound
 from alarmd.pollers.source import StaticSource
 from alarmd.telemetry import REGISTRY
@@ -182,3 +183,22 @@ def test_turns_never_overlap(log: Failing, doorbell: LocalDoorbell, clock: Manua
     first.join(DEADLINE_S)
 
     assert len(moments(log)) == 1
+
+
+class Twofold(StaticSource):
+    """A source that reports its batches two by two."""
+
+    def poll(self) -> Sequence[Batch]:
+        return [*super().poll(), *super().poll()]
+
+
+def test_a_poll_begins_a_trace(log: Failing, doorbell: LocalDoorbell, clock: ManualClock) -> None:
+    """All batches of one poll are of one trace, and the next poll begins another."""
+    rounds = a_round(Twofold(batches(clock, 1, 2, 3, 4)), log, doorbell, clock)
+    rounds.run()
+    rounds.run()
+    entries, _ = log.read(log.start_of(all_shards(), since_s=0), limit=10)
+    traces = [trace_id_of(read_traceparent(entry.batch.traceparent)) for entry in entries]
+
+    assert len(traces) == 4
+    assert traces[0] == traces[1] != traces[2] == traces[3]

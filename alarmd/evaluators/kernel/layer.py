@@ -64,6 +64,10 @@ class Layer:
                 del self._cohorts[self._extent(method, periods)]
         return unit
 
+    def unit(self, place: int, method: Method, periods: int) -> Unit:
+        """Return the unit at a place."""
+        return self._columns[method, periods].unit(place)
+
     def compute(self, *, now_ms: int) -> None:
         """Begin a tick: what is asked for from now on is told as of now."""
         self._tick += 1

@@ -250,3 +250,20 @@ def test_a_log_that_does_not_answer_is_a_503_with_the_cause(door: Door) -> None:
     assert response.status_code == 503
     assert "log" in error_of(response)
     assert "Retry-After" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"traceparent": f"00-{'4b' * 16}-{'0f' * 8}-01"}, f"00-{'4b' * 16}-{'0f' * 8}-01"),
+        ({"traceparent": "what?"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_trace_of_a_push_is_kept(door: Door, sent: dict[str, str], kept: str) -> None:
+    """A traceparent goes into the log with the samples; one that is none refuses nothing."""
+    response = door.post("/v3/samples", {"samples": [A_SAMPLE]}, headers=ANN | sent)
+    entries, _ = door.log.read(door.log.start_of(all_shards(), since_s=0), limit=10)
+
+    assert response.status_code == 202
+    assert [kept] == [entry.batch.traceparent for entry in entries]

@@ -4,6 +4,7 @@
 import struct
 import threading
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,12 @@ from tests.support.batches import a_uniform_batch
 _texts = st.text(max_size=12)
 _metrics = st.builds(Metric, name=_texts, unit=_texts, kind=st.sampled_from(Kind))
 _labels = st.dictionaries(_texts, _texts, max_size=3).map(lambda labels: labels_of(labels.items()))
+_traceparents = st.builds(
+    "00-{}-{}-{}".format,
+    st.integers(1, 2**128 - 1).map("{:032x}".format),
+    st.integers(1, 2**64 - 1).map("{:016x}".format),
+    st.sampled_from(["00", "01"]),
+)
 _resources = st.builds(Resource, id=_texts, project_id=_texts, user_id=_texts, labels=_labels)
 
 
@@ -33,6 +40,7 @@ def _batches(draw: st.DrawFn) -> Batch:
         resources=resources,
         values=draw(st_numpy.arrays(np.float64, (len(resources), len(metrics)), elements=numbers)),
         expected=draw(st.integers(min_value=0, max_value=2**32 - 1)),
+        traceparent=draw(st.just("") | _traceparents),
     )
 
 
@@ -50,6 +58,7 @@ def test_round_trip(batch: Batch) -> None:
     assert decoded.metrics == batch.metrics
     assert decoded.resources == batch.resources
     assert decoded.expected == batch.expected
+    assert decoded.traceparent == batch.traceparent
     assert decoded.values.dtype == np.float64
     assert decoded.values.tobytes() == batch.values.tobytes()
 
@@ -60,6 +69,19 @@ def test_moment_is_kept_to_the_millisecond() -> None:
 
     assert _decoder().decode(payload).timestamp_s == 1_767_225_600.124
     assert timestamp_ms_of(payload) == 1_767_225_600_124
+
+
+def test_entries_of_the_release_before_are_read() -> None:
+    """What has no trace is written byte for byte as it was before there were any, so either release reads it."""
+    before = _forged(resources=zlib.compress(b'[["vm-1","p1","u1"]]', 1))
+    batch = _decoder().decode(before)
+
+    assert (["x"], ["vm-1"], "") == (
+        [metric.name for metric in batch.metrics],
+        [resource.id for resource in batch.resources],
+        batch.traceparent,
+    )
+    assert before == encode(batch)
 
 
 def test_strided_values_are_written_in_order() -> None:
@@ -148,7 +170,8 @@ def test_garbage_is_refused(data: bytes) -> None:
 @given(data=st.data())
 def test_damage_is_noticed(data: st.DataObject) -> None:
     """A batch with any byte changed, or cut off anywhere, is refused."""
-    payload = encode(a_uniform_batch(projects=["a", "b"], metrics=["x", "y"]))
+    batch = a_uniform_batch(projects=["a", "b"], metrics=["x", "y"])
+    payload = encode(replace(batch, traceparent=data.draw(st.just("") | _traceparents)))
     place = data.draw(st.integers(min_value=0, max_value=len(payload) - 1))
     change = data.draw(st.integers(min_value=1, max_value=255))
     damaged = payload[:place] + bytes([payload[place] ^ change]) + payload[place + 1 :]
