@@ -4,7 +4,7 @@
 # The Python that .venv is made with; 3.11 or newer.
 PYTHON ?= python3
 # Groups of system packages that `make setup` sees to, as deploy/install-system-packages.sh knows them.
-NEEDS ?= build hypervisor servers
+NEEDS ?= build hypervisor servers faults
 # How many tests run side by side.
 JOBS ?= 2
 # What `make test-openstack` runs.
@@ -19,7 +19,7 @@ SET_UP := $(MAKE) --no-print-directory setup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-openstack demo bench fix lock build clean
+.PHONY: help setup check test test-openstack faults demo bench fix lock build clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,7 @@ demo: ## Show the whole loop on real virtual machines (DEMO_ARGS=--json for scri
 	@$(ALARMD) demo $(DEMO_ARGS)
 
 test: ## Run all tests against the real libvirt, QEMU, PostgreSQL and Redis (TEST_ARGS="-k window")
-	@$(SET_UP) NEEDS="build hypervisor servers"
+	@$(SET_UP) NEEDS="build hypervisor servers faults"
 	$(BIN)/pytest -n $(JOBS) --dist loadscope -m "not alone" $(TEST_ARGS) || [ $$? -eq 5 ]  # 5: no such test
 	$(BIN)/pytest -m alone $(TEST_ARGS) || [ $$? -eq 5 ]
 
@@ -41,6 +41,10 @@ test-openstack: ## Meet today's clients, the real Aodh, Heat, Keystone and Gnocc
 	@$(SET_UP) NEEDS="build servers"
 	@deploy/make-openstack-venv.sh
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(OPENSTACK_ARGS)
+
+faults: ## Break things around alarmd for an hour, and write docs/fault-report.md (FAULTS_ARGS="--short --json")
+	@$(SET_UP) NEEDS="build servers faults"
+	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 check: ## Lint, format, types, import layers, and whether the lock file fits
 	@$(SET_UP) NEEDS="build"
@@ -69,4 +73,5 @@ build: ## Build the source distribution and the wheel into dist/
 
 clean: ## Remove everything that these verbs have made, .venv too
 	rm -rf .venv .venv-openstack .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find alarmd -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

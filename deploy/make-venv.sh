@@ -33,10 +33,14 @@ print("headers" if os.path.exists(os.path.join(sysconfig.get_path("include"), "P
 [ "$age" = new ] ||
     fail "$PYTHON is Python $version, and alarmd needs 3.11 or newer." "Name one: make setup PYTHON=python3.11"
 
-# libvirt-python ships as source only; without compiler and headers the rest still works, on other sources.
+# A part of alarmd is compiled: what reads the samples of all alarms.
+[ "$headers" = headers ] && command -v cc > /dev/null ||
+    fail "alarmd needs a C compiler and the headers of Python $version. On Debian and Ubuntu, as root, run:" \
+        "    apt-get install gcc libc6-dev python3-dev"
+# libvirt-python ships as source only; without the headers of libvirt the rest still works, on other sources.
 lock=$(cat requirements.lock)
-if ! { [ "$headers" = headers ] && command -v cc > /dev/null && pkg-config --exists libvirt 2> /dev/null; }; then
-    echo "setup: leaving out libvirt-python: it needs a C compiler, pkg-config, and the headers of libvirt and Python." \
+if ! pkg-config --exists libvirt 2> /dev/null; then
+    echo "setup: leaving out libvirt-python: it needs pkg-config and the headers of libvirt." \
         "alarmd can then read this machine and take pushed samples, but no hypervisor."
     lock=$(awk '/^[^ #]/ { skip = /^libvirt-python==/ } !skip' <<< "$lock")
 fi
@@ -73,8 +77,11 @@ if ! is_stamped requirements "$lock"; then
     stamp requirements "$lock"
 fi
 
-project=$(cat pyproject.toml setup.py)
-if ! is_stamped project "$project"; then
+# What is compiled is compiled anew when its source has changed, or when it has gone.
+project=$(cat pyproject.toml setup.py $(find alarmd -name '*.pyx' | sort))
+compiled=$(find alarmd -name '*.pyx' | sed 's/pyx$/*.so/')
+# shellcheck disable=SC2086  # a list of patterns
+if ! is_stamped project "$project" || ! ls $compiled > /dev/null 2>&1; then
     echo "setup: installing alarmd into .venv, editable"
     pip_install --no-deps -e .
     stamp project "$project"

@@ -5,6 +5,7 @@ Rings stand in blocks of 64 lanes, and a block holds all lanes of a step togethe
 write and read neighbouring memory. So rings that join a block start where their neighbours are.
 """
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,27 @@ _COPIED_AT_ONCE = 1 << 19
 PADDING = np.uint32(2**31)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lanes:
+    """A bank as it lies in memory, for those who read very many of its rings. Of no use once the rings have changed.
+
+    Step s of the ring in row r is at `(r - l) * capacity + s * abreast + l`, where l is `r % abreast`. Its newest
+    sample is in step `head[r] - 1`, the one before it in `head[r] - 2`, and so on, around the end, `count[r]` of them.
+    Their times are `high << 16 | low`, ms since the epoch, of which no more is kept than `mask` says.
+    """
+
+    capacity: int
+    #: How many rings lie side by side.
+    abreast: int
+    mask: int
+    head: NDArray[np.int32]
+    count: NDArray[np.int32]
+    low: NDArray[np.uint16]
+    #: Of one byte each, or of two.
+    high: NDArray[Any]
+    values: Floats
+
+
 class Bank:
     """Rings of one capacity: row r's newest sample is at `head[r] - 1`, its oldest at `head[r] - count[r]`.
 
@@ -43,7 +65,7 @@ class Bank:
         self.head = np.zeros(0, np.int32)
         self.count = np.zeros(0, np.int32)
         self._low = np.zeros(0, np.uint16)
-        self._high = np.zeros(0, np.uint16 if is_wide else np.uint8)
+        self._high: NDArray[Any] = np.zeros(0, np.uint16 if is_wide else np.uint8)
         self._values = np.zeros(0, np.float64)
         self._free: list[int] = []
 
@@ -51,6 +73,19 @@ class Bank:
     def nbytes(self) -> int:
         """Memory held by the columns, in bytes."""
         return sum(one.nbytes for one in (self.head, self.count, self._low, self._high, self._values))
+
+    def lanes(self) -> Lanes:
+        """Return the columns themselves, to be read only, and only until a ring changes."""
+        return Lanes(
+            capacity=self.capacity,
+            abreast=_LANES,
+            mask=int(self.mask),
+            head=self.head,
+            count=self.count,
+            low=self._low,
+            high=self._high,
+            values=self._values,
+        )
 
     def take(self, wanted: int) -> Rows:
         """Return that many empty rows; more are made when there are too few."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from alarmd.cache.bank import Bank, Floats, Rows
+from alarmd.cache.bank import Bank, Floats, Lanes, Rows
 
 __all__ = ["LARGEST_RING", "NEVER_MS", "SMALLEST_RING", "Numbers", "Rings"]
 
@@ -156,9 +156,12 @@ class Rings:
         """Return in which banks, and there in which rows, series are: neighbours in a bank are so in memory."""
         return self._bank_of[series], self._row_of[series]
 
-    def capacity_of(self, bank_number: int) -> int:
-        """Return how many samples each series of a bank can hold."""
-        return _SIZES[bank_number]
+    def lanes(self, bank_number: int) -> Lanes:
+        """Return a bank as it lies in memory, to be read only, and only until a series changes.
+
+        Series that are gone are in bank -1, which stands for any: they are in none of its rows.
+        """
+        return self._bank(max(bank_number, 0)).lanes()
 
     @property
     def nbytes(self) -> int:

@@ -17,7 +17,7 @@ FOLDERS: Final = ("alarmd", "api", "migrations", "tests", "benchmarks", "deploy"
 SHIPPED: Final = ("alarmd", "api", "migrations")
 
 _IGNORED: Final = shutil.ignore_patterns(
-    ".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "build", "dist", "*.egg-info", "alarmd-state"
+    ".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "build", "dist", "*.egg-info", "*.so", "alarmd-state"
 )
 
 

@@ -12,7 +12,7 @@ from alarmd.evaluators.kernel.measuring import needs
 from alarmd.evaluators.kernel.method import Method
 from alarmd.evaluators.kernel.statistics import Index
 from alarmd.evaluators.kernel.strip import Moment, Pass, Strip
-from alarmd.evaluators.kernel.sweep import Extent, Sweep
+from alarmd.evaluators.kernel.sweep import Extent
 from alarmd.evaluators.kernel.unit import Reader, Unit
 from alarmd.model.rule import Differences, Percentile
 from alarmd.model.samples import Kind
@@ -45,7 +45,6 @@ class Cohort:
         self._size = 0
         self._touched: dict[Unit, None] = {}
         self._strips: dict[tuple[bool, int], Strip] = {}
-        self._sweeps_alone: dict[int, Sweep] = {}
         #: By slot: which strip, counted in the order of `_strips`, and where in it; -1 for none.
         self._strip_of: Index = np.zeros(0, np.intp)
         self._position_of: Index = np.zeros(0, np.intp)
@@ -105,14 +104,8 @@ class Cohort:
                 yield strip, position_of[chosen], places[chosen]
 
     def strip_alone(self, periods: int) -> Strip:
-        """Return a strip for a look at some units beside what is kept; it knows how far back others were read so."""
-        sweep = self._sweeps_alone.get(periods)
-        if sweep is None:
-            sweep = self._sweeps_alone[periods] = self._sweep(periods)
-        return Strip(sweep, self._kind_of)
-
-    def _sweep(self, periods: int) -> Sweep:
-        return Sweep(replace(self._extent, periods=periods))
+        """Return a strip for a look at some units beside what is kept."""
+        return Strip(replace(self._extent, periods=periods), self._kind_of)
 
     def _gather(self) -> None:
         """Bring the strips up to date: what was touched is cut out, and what it is now goes to the end."""
@@ -150,7 +143,7 @@ class Cohort:
     def _strip(self, key: tuple[bool, int]) -> Strip:
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._strips[key] = Strip(self._sweep(key[1]), self._kind_of)
+            strip = self._strips[key] = self.strip_alone(key[1])
         return strip
 
     def _place(self) -> None:

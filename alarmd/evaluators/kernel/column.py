@@ -172,7 +172,7 @@ class Column:
             why[LENT][self.periods - method.lent_periods :] = True
         if method.minimum_coverage:
             members = np.maximum(one.members(index, since_ms=self.memory_ms(moment)), 1)
-            why[COVERAGE] = findings.reporting()[: self.periods, index] / members < method.minimum_coverage
+            why[COVERAGE] = findings.reporting(index, periods=self.periods) / members < method.minimum_coverage
         if method.exclude_outliers:
             why[OUTLIER] = outliers(findings.count[: self.periods, index], ~_any(why))
         if len(why) > 1:

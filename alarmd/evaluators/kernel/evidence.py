@@ -85,7 +85,7 @@ def _periods(
     length_ms = moment.length_ms
     ends_ms = [moment.grid_end_ms + 1] * found.shape[1] if moment.is_aligned else one.watermark_ms[index].tolist()
     values, count = found[:told].T.tolist(), one.findings.count[:told, index].T.tolist()
-    reporting = one.findings.reporting()[:told, index].T.tolist()
+    reporting = one.findings.reporting(index, periods=told).T.tolist()
     flags = {reason: is_so[:told].T.tolist() for reason, is_so in why.items()}
     periods = []
     for number, end_ms in enumerate(ends_ms):

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Findings: what the samples of units come to in each period, by how values become one over time and over members."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from alarmd.evaluators.kernel.across import Ranks, across
-from alarmd.evaluators.kernel.measuring import NEEDS, measured
+from alarmd.evaluators.kernel import pooling
+from alarmd.evaluators.kernel.measuring import FORMULAS, NEEDS, Formula, measured
 from alarmd.evaluators.kernel.percentiles import Pools
-from alarmd.evaluators.kernel.statistics import REDUCES, Flags, Floats, Index, Quantity
+from alarmd.evaluators.kernel.ranks import Ranks
+from alarmd.evaluators.kernel.statistics import Flags, Floats, Index, Quantity
 from alarmd.evaluators.kernel.sweep import Tables
-from alarmd.model.rule import Measure, Percentile
+from alarmd.model.rule import Measure, Percentile, Statistic
+
+_AGES = frozenset({Quantity.FIRST_AGE, Quantity.LAST_AGE})
 
 
 class Findings:
@@ -18,115 +21,108 @@ class Findings:
 
     def __init__(self, tables: Tables, starts: Index) -> None:
         self._tables = tables
-        self._ranks = Ranks(starts, tables.quantities[Quantity.COUNT].shape[1])
+        self._of_members = tables.quantities()
+        self.member_count = self._of_members[Quantity.COUNT]
+        self._starts = starts
+        self._ranks = Ranks(starts, tables.cells.shape[2])
         #: What was computed before, of units and of members.
-        self._quantities: dict[Quantity, Floats] = {}
+        self._pooled: dict[Quantity, Floats] | None = None
         self._pools: dict[bool, Pools] = {}
-        self._values: dict[tuple[Measure, bool], Floats] = {}
-        self._reporting: Any = None
+        self._values: dict[Measure, Floats] = {}
 
     @property
     def count(self) -> Floats:
         """How many samples, or differences, each unit has in each period, shape (P, U)."""
-        return self._pool(Quantity.COUNT)
+        return self._quantities()[Quantity.COUNT]
 
-    @property
-    def member_count(self) -> Floats:
-        """How many samples, or differences, each member has in each period, shape (P, M)."""
-        return self._tables.quantities[Quantity.COUNT]
-
-    def reporting(self) -> Floats:
-        """Return how many members each unit has values of in each period, shape (P, U)."""
-        if self._reporting is None:
-            self._reporting = self._ranks.reduce(np.add, (self.member_count > 0).astype(np.float64))
-        reporting: Floats = self._reporting
-        return reporting
+    def reporting(self, units: Index | slice, *, periods: int) -> Floats:
+        """Return how many members some units have values of in each of the newest periods."""
+        return self._across(Statistic.COUNT, [Quantity.COUNT], units, periods=periods)[Quantity.COUNT]
 
     def reporting_members(self, unit: int, period: int) -> Flags:
         """Return which members of a unit have values of a period."""
-        return self.member_count[period, self._ranks.members_of(unit)] > 0
+        reports: Flags = self.member_count[period, self._ranks.members_of(unit)] > 0
+        return reports
 
     def values(self, over_time: Measure, over_members: Measure | None, units: Index | slice, *, periods: int) -> Floats:
         """Return the value of some units, or all, in the newest periods; NaN where there is none."""
         if over_members is None:
-            values = self._of(over_time, by_unit=True)[:periods]
+            values = self._of(over_time)[:periods]
             return values if isinstance(units, slice) else values.take(units, axis=1)
-        ranks, values = self._ranks, self._of(over_time, by_unit=False)[:periods]
-        ages = self._tables.quantities.get(Quantity.LAST_AGE)
-        ages = None if ages is None else ages[:periods]
-        if not isinstance(units, slice):
-            # Few ask for the same, and it costs more than what is only pooled.
-            ranks, members = self._ranks.some(units)
-            values, ages = values.take(members, axis=1), None if ages is None else ages.take(members, axis=1)
-        return across(values, ages, ranks, over_members)
+        if isinstance(over_members, Percentile):
+            cells, names, formula = self._members(over_time)
+            chosen = self._chosen(units)
+            result = np.empty((periods, len(chosen)))
+            pooling.percentile(cells, names, formula, self._starts, chosen, over_members.percent, result)
+            return result
+        wanted = [Quantity.COUNT, *(NEEDS[over_members] - _AGES)]
+        return measured(over_members, self._across(over_time, wanted, units, periods=periods))
 
-    def _of(self, over_time: Measure, *, by_unit: bool) -> Floats:
-        """Return the value of each unit, all its members' samples together, or else of each member."""
-        key = (over_time, by_unit)
-        values = self._values.get(key)
+    def _chosen(self, units: Index | slice) -> Index:
+        return np.arange(len(self._starts)) if isinstance(units, slice) else units
+
+    def _members(self, over_time: Measure) -> tuple[Floats, Sequence[Quantity], Formula | None]:
+        """Return of what, and how, the value of a member is made."""
+        if isinstance(over_time, Percentile):
+            return self._percentile(over_time, by_unit=False)[None], [], None
+        return self._tables.cells, self._tables.names, FORMULAS[over_time]
+
+    def _across(
+        self, over_time: Measure, wanted: Sequence[Quantity], units: Index | slice, *, periods: int
+    ) -> dict[Quantity, Floats]:
+        """Return what the members of some units come to, each with one value a period."""
+        cells, names, formula = self._members(over_time)
+        ages = self._of_members.get(Quantity.LAST_AGE, cells[0])
+        chosen = self._chosen(units)
+        result = np.empty((len(wanted), periods, len(chosen)))
+        pooling.across(cells, names, formula, ages, self._starts, chosen, wanted, result)
+        return dict(zip(wanted, result, strict=True))
+
+    def _of(self, over_time: Measure) -> Floats:
+        """Return the value of each unit, all its members' samples together."""
+        values = self._values.get(over_time)
         if values is None:
             if isinstance(over_time, Percentile):
-                values = self._percentile(over_time, by_unit=by_unit)
-            elif by_unit:
-                values = measured(over_time, {one: self._pool(one) for one in NEEDS[over_time] | {Quantity.COUNT}})
+                values = self._percentile(over_time, by_unit=True)
             else:
-                values = measured(over_time, self._tables.quantities)
-            self._values[key] = values
+                values = measured(over_time, self._quantities())
+            self._values[over_time] = values
         return values
+
+    def _quantities(self) -> dict[Quantity, Floats]:
+        """Return the quantities of units, whatever members the samples come from."""
+        if self._pooled is None:
+            self._pooled = self._of_members
+            if not self._ranks.is_single:
+                names, cells = self._tables.names, self._tables.cells
+                pooled = np.empty((*cells.shape[:2], len(self._starts)))
+                pooling.pool(cells, names, self._starts, pooled)
+                self._pooled = dict(zip(names, pooled, strict=True))
+        return self._pooled
 
     def _percentile(self, measure: Percentile, *, by_unit: bool) -> Floats:
         """Return a percentile of the samples, of units or of members."""
         by_unit = by_unit and not self._ranks.is_single
         pools = self._pools.get(by_unit)
-        count = self.member_count.astype(np.intp)
         if pools is None:
-            is_kept = np.zeros(self._ranks.members, np.bool_)
-            for _, members in self._tables.kept:
-                is_kept[members] = True
-            count *= is_kept
-            pools = self._pools[by_unit] = self._pool_samples(count, by_unit=by_unit)
-        return pools.percentile(measure.percent).reshape(len(count), -1)
+            pools = self._pools[by_unit] = self._pool_samples(by_unit=by_unit)
+        return pools.percentile(measure.percent).reshape(len(self.member_count), -1)
 
-    def _pool_samples(self, count: Index, *, by_unit: bool) -> Pools:
-        ranks = self._ranks
+    def _pool_samples(self, *, by_unit: bool) -> Pools:
+        ranks, kept = self._ranks, self._tables.kept
+        count = np.zeros(self.member_count.shape, np.intp)
+        if kept is None:
+            return Pools((ranks.reduce(np.add, count) if by_unit else count).ravel())
+        count[:, kept.members] = self.member_count[:, kept.members]
         before = ranks.before(count) if by_unit else np.zeros_like(count)
         owner_of = ranks.unit_of() if by_unit else np.arange(ranks.members)
         sizes = ranks.reduce(np.add, count) if by_unit else count
         pools = Pools(sizes.ravel())
-        for columns, members in self._tables.kept:
-
-            def put(period: int, series: Index, place: Index, values: Floats, members: Index = members) -> None:
-                member = members[series]
-                pools.put(period * sizes.shape[1] + owner_of[member], before[period, member] + place, values)
-
-            columns.scatter(put)
+        pool = np.arange(len(sizes))[:, None] * (sizes.size // len(sizes)) + owner_of[kept.members]
+        # Member by member, and of each one period after the other: as its samples lie.
+        runs = count[:, kept.members].T.ravel()
+        start = np.cumsum(runs) - runs - before[:, kept.members].T.ravel()
+        place = np.arange(len(kept.samples)) - np.repeat(start, runs)
+        pools.put(np.repeat(pool.T.ravel(), runs), place, kept.samples)
         pools.sort()
         return pools
-
-    def _pool(self, quantity: Quantity) -> Floats:
-        """Return a quantity of units, whatever members the samples come from."""
-        own = self._tables.quantities.get(quantity)
-        if self._ranks.is_single and own is not None:
-            return own
-        pooled = self._quantities.get(quantity)
-        if pooled is None:
-            pooled = self._quantities[quantity] = self._pool_anew(quantity)
-        return pooled
-
-    def _pool_anew(self, quantity: Quantity) -> Any:
-        quantities, ranks = self._tables.quantities, self._ranks
-        if quantity is Quantity.SQUARES:
-            count = quantities[Quantity.COUNT]
-            mean = self._pool(Quantity.SUM) / np.maximum(self._pool(Quantity.COUNT), 1)
-            apart = quantities[Quantity.SUM] / np.maximum(count, 1) - ranks.spread(mean)
-            return ranks.reduce(np.add, quantities[Quantity.SQUARES] + count * apart**2)
-        if quantity is Quantity.COUNT:
-            return ranks.reduce(np.add, quantities[quantity])
-        if quantity in REDUCES:
-            # What members without samples come to changes nothing.
-            return ranks.reduce(REDUCES[quantity][0], quantities[quantity])
-        is_last = quantity in {Quantity.LAST, Quantity.LAST_AGE}
-        age = quantities[Quantity.LAST_AGE if is_last else Quantity.FIRST_AGE]
-        if quantity in {Quantity.LAST_AGE, Quantity.FIRST_AGE}:
-            return ranks.reduce(np.fmin if is_last else np.fmax, age)
-        return ranks.by_age(quantities[quantity], age, is_last=is_last)

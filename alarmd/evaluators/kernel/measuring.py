@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which quantities measures are made of, and how."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from alarmd.evaluators.kernel.statistics import Floats, Quantity
@@ -21,6 +23,30 @@ NEEDS: dict[Statistic, frozenset[Quantity]] = {
 }
 
 
+class Formula(NamedTuple):
+    """How a value is made of quantities."""
+
+    of: Quantity
+    #: By which it is divided, after `less` has been taken from that; so few samples are too few.
+    by: Quantity | None = None
+    less: int = 0
+    is_root: bool = False
+
+
+FORMULAS: dict[Statistic, Formula] = {
+    Statistic.AVG: Formula(Quantity.SUM, Quantity.COUNT),
+    Statistic.SUM: Formula(Quantity.SUM),
+    Statistic.MIN: Formula(Quantity.MIN),
+    Statistic.MAX: Formula(Quantity.MAX),
+    Statistic.COUNT: Formula(Quantity.COUNT),
+    Statistic.FIRST: Formula(Quantity.FIRST),
+    Statistic.LAST: Formula(Quantity.LAST),
+    Statistic.STDDEV: Formula(Quantity.SQUARES, Quantity.COUNT, is_root=True),
+    Statistic.SAMPLE_STDDEV: Formula(Quantity.SQUARES, Quantity.COUNT, less=1, is_root=True),
+    Statistic.RATE: Formula(Quantity.SUM, Quantity.SPAN),
+}
+
+
 def needs(over_time: Measure, over_members: Measure | None) -> frozenset[Quantity]:
     """Return which quantities it takes, beside the count, to make one value a period of samples."""
     of_time = frozenset() if isinstance(over_time, Percentile) else NEEDS[over_time]
@@ -32,18 +58,12 @@ def needs(over_time: Measure, over_members: Measure | None) -> frozenset[Quantit
 
 
 def measured(measure: Statistic, quantities: dict[Quantity, Floats]) -> Floats:
-    """Return what quantities come to; NaN where there are no samples."""
-    count = quantities[Quantity.COUNT]
-    if measure is Statistic.COUNT:
-        values = count
-    elif measure is Statistic.AVG:
-        values = quantities[Quantity.SUM] / np.maximum(count, 1)
-    elif measure is Statistic.STDDEV:
-        values = np.sqrt(quantities[Quantity.SQUARES] / np.maximum(count, 1))
-    elif measure is Statistic.SAMPLE_STDDEV:
-        values = np.where(count > 1, np.sqrt(quantities[Quantity.SQUARES] / np.maximum(count - 1, 1)), np.nan)
-    elif measure is Statistic.RATE:
-        values = quantities[Quantity.SUM] / quantities[Quantity.SPAN]
-    else:
-        values = quantities[Quantity[measure.name]]
-    return values if count.all() else np.where(count > 0, values, np.nan)
+    """Return what quantities come to; NaN where there are no samples, or too few."""
+    formula, count = FORMULAS[measure], quantities[Quantity.COUNT]
+    values = quantities[formula.of]
+    if formula.by is not None:
+        values = values / (quantities[formula.by] - formula.less if formula.less else quantities[formula.by])
+    if formula.is_root:
+        values = np.sqrt(values)
+    is_told = count > formula.less
+    return values if is_told.all() else np.where(is_told, values, np.nan)

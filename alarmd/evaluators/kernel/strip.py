@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
-from alarmd.evaluators.kernel.across import Ranks
 from alarmd.evaluators.kernel.findings import Findings
+from alarmd.evaluators.kernel.ranks import Ranks
 from alarmd.evaluators.kernel.statistics import Flags, Index, Quantity
-from alarmd.evaluators.kernel.sweep import Subjects, Sweep
+from alarmd.evaluators.kernel.sweep import Extent, Subjects, order_of, read
 from alarmd.model.samples import Kind
 
 Times = NDArray[np.int64]
@@ -73,8 +73,8 @@ class Pass:
 class Strip:
     """U units: unit u has the members `series[starts[u]:starts[u + 1]]`, and is known as `slots[u]`."""
 
-    def __init__(self, sweep: Sweep, kind_of: Callable[[int], Kind] | None) -> None:
-        self._sweep = sweep
+    def __init__(self, extent: Extent, kind_of: Callable[[int], Kind] | None) -> None:
+        self._extent = extent
         self._kind_of = kind_of
         self.slots: Index = np.zeros(0, np.intp)
         self._series: Numbers = np.zeros(0, np.int32)
@@ -144,8 +144,8 @@ class Strip:
 
     def read_over(self, periods: int) -> None:
         """Read so many periods from now on."""
-        if self._sweep.extent.periods != periods:
-            self._sweep.extent = replace(self._sweep.extent, periods=periods)
+        if self._extent.periods != periods:
+            self._extent = replace(self._extent, periods=periods)
 
     def read(self, rings: Rings, moment: Moment, positions: Index) -> Pass:
         """Read some units whether they have news or not."""
@@ -183,7 +183,7 @@ class Strip:
             is_counter=kinds == _KINDS[Kind.CUMULATIVE],
             is_kept=np.repeat(keeps, sizes) if keeps.any() else None,
         )
-        tables = self._sweep.read(rings, subjects, self.wanted)
+        tables = read(rings, subjects, self._extent, self.wanted)
         if moment.is_aligned:
             watermark_ms = np.minimum(watermark_ms, moment.now_ms)
         return Pass(
@@ -199,7 +199,7 @@ class Strip:
     def _in_memory(self, rings: Rings) -> Index | None:
         """Return the order of all members in memory; None when they are in it."""
         if self._layout != rings.layout:
-            self._order, self._layout = self._sweep.order(rings, self._series), rings.layout
+            self._order, self._layout = order_of(rings, self._series), rings.layout
         return self._order
 
     def _of_units(self, ufunc: np.ufunc, values: NDArray) -> NDArray:  # type: ignore[type-arg]  # keeps its type

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sweep: reads the samples of many series in the order of memory, and makes quantities of them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
-from alarmd.evaluators.kernel.statistics import Columns, Flags, Floats, Index, Quantity
+from alarmd.evaluators.kernel import walk
+from alarmd.evaluators.kernel.statistics import Flags, Floats, Index, Quantity
 from alarmd.model.rule import Differences
-
-#: Samples looked at at once; keeps the intermediate arrays inside the processor's caches.
-_SAMPLES_AT_ONCE = 1 << 18
-#: How many samples back the first look goes.
-_FIRST_REACH = 8
-#: Ages are cut here, behind all periods that there can be.
-_OLDEST_MS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,95 +43,66 @@ class Subjects:
     is_kept: Flags | None = None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+class Kept(NamedTuple):
+    """The samples, or differences, of some members: those of member `members[n]` begin at `starts[n]`, newest first."""
+
+    members: Index
+    starts: Index
+    samples: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tables:
     """What the samples of M series come to in P periods."""
 
-    #: Shape (P, M); of no meaning where the count is 0, but for sums.
-    quantities: dict[Quantity, Floats]
-    #: The samples of those of which they were wanted, and which these are.
-    kept: list[tuple[Columns, Index]] = field(default_factory=list)
+    names: Sequence[Quantity]
+    #: By quantity, in the order of their names, period and member; of no meaning where the count is 0, but for sums.
+    cells: Floats
+    #: The samples of those of which they were wanted.
+    kept: Kept | None
+
+    def quantities(self) -> dict[Quantity, Floats]:
+        """Return the quantities, each of shape (P, M)."""
+        return dict(zip(self.names, self.cells, strict=True))
 
 
-class Sweep:
-    """Reads one extent, remembering how far back the samples reach."""
+def order_of(rings: Rings, series: Numbers) -> Index | None:
+    """Return the order in which series lie in memory; None when that is their own."""
+    banks, rows = rings.whereabouts(series)
+    place = banks * np.int64(2**32) + rows
+    return None if (place[1:] > place[:-1]).all() else np.argsort(place, kind="stable")
 
-    def __init__(self, extent: Extent) -> None:
-        #: May be changed between passes.
-        self.extent = extent
-        #: Samples read a series, by bank: what the densest series of the last pass needed, and a little more.
-        self._reach: dict[int, int] = {}
 
-    def read(self, rings: Rings, subjects: Subjects, wanted: frozenset[Quantity]) -> Tables:
-        """Return quantities of all subjects, and the samples of those that are kept."""
-        shape = (self.extent.periods, len(subjects.series))
-        tables = Tables(quantities={one: np.empty(shape) for one in wanted | {Quantity.COUNT}})
-        banks, _ = rings.whereabouts(subjects.series)
-        order = np.arange(len(banks)) if subjects.order is None else subjects.order
-        banks = banks if subjects.order is None else banks[order]
-        ends = np.flatnonzero(np.diff(banks, append=-1)) + 1
-        start = 0
-        for end in ends.tolist():
-            self._read_bank(rings, int(banks[start]), (order, start, end), subjects, tables)
-            start = end
-        if subjects.order is not None:
-            place = np.empty_like(order)
-            place[order] = np.arange(len(order))
-            for quantity, array in tables.quantities.items():
-                tables.quantities[quantity] = array.take(place, axis=1)
-        return tables
-
-    def _read_bank(
-        self, rings: Rings, bank: int, run: tuple[Index, int, int], subjects: Subjects, tables: Tables
-    ) -> None:
-        """Fill the tables, in the order of memory, from one place to another."""
-        reach, capacity = self._reach.get(bank, _FIRST_REACH), rings.capacity_of(bank)
-        order, at, end = run
-        densest = 0
-        while at < end:
-            members = order[at : min(at + max(_SAMPLES_AT_ONCE // reach, 1), end)]
-            columns = self._columns(rings, bank, members, subjects, reach)
-            needed = int(columns.bounds[-1].max())
-            if needed == min(reach, capacity) < capacity:
-                reach = min(reach + max(reach // 4, _FIRST_REACH), capacity)
-                continue
-            densest = max(densest, needed)
-            if self.extent.differences is not Differences.NONE:
-                columns = self._differences(columns, members, subjects)
-            columns.fill(tables.quantities, slice(at, at + len(members)))
-            if subjects.is_kept is not None and (is_kept := subjects.is_kept[members]).any():
-                tables.kept.append((columns.narrowed(is_kept), members[is_kept]))
+def read(rings: Rings, subjects: Subjects, extent: Extent, wanted: frozenset[Quantity]) -> Tables:
+    """Return quantities of all subjects, and the samples of those that are kept."""
+    shape = (extent.periods, len(subjects.series))
+    names = [Quantity.COUNT, *(wanted - {Quantity.COUNT})]
+    if subjects.order is None:
+        cells = np.empty((len(names), *shape))
+    else:
+        cells = np.empty((shape[1], len(names), shape[0])).transpose(1, 2, 0)
+    banks, rows = rings.whereabouts(subjects.series)
+    newest_ms = rings.newest_ms[subjects.series]
+    order = np.arange(len(banks)) if subjects.order is None else subjects.order
+    for bank, members in _runs(banks, order):
+        walk.reduce(rings.lanes(bank), rows, newest_ms, subjects, extent, members, names, cells)
+    kept = None
+    if subjects.is_kept is not None and subjects.is_kept.any():
+        kept = Kept(order[subjects.is_kept[order]], np.zeros(0, np.intp), np.zeros(0))
+        sizes = cells[0][:, kept.members].sum(axis=0).astype(np.intp)
+        kept = kept._replace(starts=np.append(0, np.cumsum(sizes)), samples=np.empty(int(sizes.sum())))
+        at = 0
+        for bank, members in _runs(banks, kept.members):
+            starts = kept.starts[at : at + len(members) + 1]
+            walk.collect(rings.lanes(bank), rows, newest_ms, subjects, extent, members, starts, kept.samples)
             at += len(members)
-        # One more tells that none is behind, and another is left for unrest.
-        self._reach[bank] = densest + 2
+    return Tables(names=names, cells=cells, kept=kept)
 
-    @staticmethod
-    def order(rings: Rings, series: Numbers) -> Index | None:
-        """Return the order in which series lie in memory; None when that is their own."""
-        banks, rows = rings.whereabouts(series)
-        place = banks * np.int64(2**32) + rows
-        return None if (place[1:] > place[:-1]).all() else np.argsort(place, kind="stable")
 
-    def _columns(self, rings: Rings, bank: int, members: Index, subjects: Subjects, reach: int) -> Columns:
-        series = subjects.series[members]
-        ages, values = rings.tail(bank, series, reach)
-        newest_ms = rings.newest_ms[series]
-        skipped: Index | None = None
-        if subjects.now_ms is not None and (newest_ms > subjects.now_ms).any():
-            too_new = ages < np.maximum(newest_ms - subjects.now_ms, 0)
-            skipped = too_new.sum(axis=0)
-        lag_ms = np.clip(subjects.end_ms[members] - newest_ms, -_OLDEST_MS, _OLDEST_MS)
-        # What would be negative wraps around, and lies behind all periods; but it is skipped anyway.
-        ages += lag_ms.astype(np.uint32)
-        if skipped is not None:
-            ages[too_new] = 2**32 - 1
-        return Columns.of(values, ages, length_ms=self.extent.length_ms, periods=self.extent.periods, skipped=skipped)
-
-    def _differences(self, columns: Columns, members: Index, subjects: Subjects) -> Columns:
-        is_reset_safe = self.extent.differences is Differences.RESET_SAFE
-        nothing = np.zeros(len(members), np.bool_)
-        is_delta = subjects.is_delta[members] if is_reset_safe and subjects.is_delta is not None else nothing
-        changes = columns.differences(is_delta=is_delta, needs_span=self.extent.needs_span)
-        if is_reset_safe and subjects.is_counter is not None:
-            changes.restart_at_zero(subjects.is_counter[members], columns.values)
-        return changes
+def _runs(banks: NDArray[np.int8], order: Index) -> Iterator[tuple[int, Index]]:
+    """Yield the banks that members lie in, and which lie there."""
+    ordered = banks[order]
+    start = 0
+    for end in (np.flatnonzero(np.diff(ordered, append=-2)) + 1).tolist():
+        yield int(ordered[start]), order[start:end]
+        start = end
