@@ -4,15 +4,19 @@
 import json
 import random
 import socketserver
+import ssl
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import Any
+
+from tests.faults import behaviours
+from tests.faults.behaviours import Behaviour
 
 #: For how long at most a webhook is left without an answer, so that its sender may die meanwhile.
 LINGER_S = 0.2
@@ -27,6 +31,8 @@ class Entry:
     body: dict[str, Any]
     #: On the monotonic clock.
     at_s: float
+    #: Whether it took effect.
+    taken: bool = True
 
     @property
     def alarm_id(self) -> str:
@@ -47,30 +53,47 @@ class Journal:
         self._random = random.Random(seed)
         self._changed = Condition()
         self._entries: list[Entry] = []
+        self._refused: list[Entry] = []
         self._ids: defaultdict[str, set[str]] = defaultdict(set)
+        #: Chooses what becomes of a webhook; asked before it is written down.
+        self.choose: Callable[[Entry], Behaviour] = self.linger
         self.end = Event()
         self.url = ""
 
     @property
     def entries(self) -> list[Entry]:
-        """Everything so far."""
+        """Everything so far that took effect."""
         with self._changed:
             return list(self._entries)
 
+    @property
+    def refused(self) -> list[Entry]:
+        """Everything so far that did not."""
+        with self._changed:
+            return list(self._refused)
+
     def count(self, path: str) -> int:
-        """Return how many different webhooks have come to a path."""
+        """Return how many different webhooks have taken effect at a path."""
         with self._changed:
             return len(self._ids[path])
 
-    def note(self, entry: Entry) -> float:
-        """Write an entry down; return for how long its answer should linger, in seconds."""
+    def linger(self, entry: Entry) -> Behaviour:
+        """Take a webhook after a short while, which is drawn."""
+        del entry
+        with self._changed:
+            return behaviours.takes(after_s=self._random.uniform(0.0, LINGER_S))
+
+    def note(self, entry: Entry) -> None:
+        """Write an entry down."""
         with self._changed:
             self._file.write(f"{json.dumps(asdict(entry))}\n")
             self._file.flush()
-            self._entries.append(entry)
-            self._ids[entry.path].add(entry.webhook_id)
+            if entry.taken:
+                self._entries.append(entry)
+                self._ids[entry.path].add(entry.webhook_id)
+            else:
+                self._refused.append(entry)
             self._changed.notify_all()
-            return self._random.uniform(0.0, LINGER_S)
 
     def await_next(self, *, timeout_s: float) -> None:
         """Return as soon as one more webhook has come, which is not answered yet, or after the timeout."""
@@ -80,16 +103,24 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with self._changed:
+            self._file.close()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256
+    request_queue_size = 1024
 
-    def __init__(self, journal: Journal) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, journal: Journal, tls: ssl.SSLContext | None, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.journal = journal
+        self.tls = tls
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands in the connection's own thread, where one that is slow keeps nobody else waiting."""
+        if self.tls is not None:
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing to say: senders die here, in the midst of what they say."""
@@ -100,28 +131,36 @@ class _Handler(BaseHTTPRequestHandler):
     server: socketserver.BaseServer
 
     def do_POST(self) -> None:
-        """Write it down, linger, answer."""
+        """Write it down, then answer."""
         assert isinstance(self.server, _Server)
         journal = self.server.journal
         raw = self.rfile.read(int(self.headers["content-length"]))
         entry = Entry(
             webhook_id=self.headers["webhook-id"], path=self.path, body=json.loads(raw), at_s=time.monotonic()
         )
-        journal.end.wait(journal.note(entry))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
+        behaviour = journal.choose(entry)
+        if journal.end.is_set():
+            return
+        journal.note(entry if behaviour.takes else _refused(entry))
+        with suppress(OSError):  # the sender may have died or lost its patience
+            behaviour.answer(self, journal.end)
+            return
+        self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's signature
         """The journal says it all."""
 
 
+def _refused(entry: Entry) -> Entry:
+    return Entry(webhook_id=entry.webhook_id, path=entry.path, body=entry.body, at_s=entry.at_s, taken=False)
+
+
 @contextmanager
-def journal(path: Path, *, seed: int) -> Iterator[Journal]:
+def journal(path: Path, *, seed: int, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Journal]:
     """Receive webhooks for as long as the context lasts and keep them in a file, a JSON object a line."""
     kept = Journal(path, seed=seed)
-    with _Server(kept) as server:
-        kept.url = f"http://127.0.0.1:{server.server_port}"
+    with _Server(kept, tls, port) as server:
+        kept.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         Thread(target=server.serve_forever, name="journal", daemon=True).start()
         try:
             yield kept

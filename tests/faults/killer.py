@@ -6,17 +6,16 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 from threading import Event
 
 from tests.faults.journal import Journal
 from tests.faults.load import Load
+from tests.faults.records import FaultLog
 from tests.support.daemon import Daemon, wait_until
 
 ROLES = ("api", "poller", "evaluator", "notifier")
-#: Kills of each role, and how many of the successors are killed too, while they start.
-EACH, NEWBORN = 4, 4
-KILLS = EACH * len(ROLES) + NEWBORN
 #: For how long the others must have lived. When many die younger, the parent suspects a crash loop and pauses.
 _GROWN_S = 2.5
 #: How long to wait at most for the event that a kill is to follow.
@@ -43,45 +42,59 @@ class Moment(StrEnum):
 class Killer:
     """Draws victims and moments from a seed, and keeps a list of its deeds."""
 
-    def __init__(self, alarmd: Daemon, load: Load, journal: Journal, *, seed: int) -> None:
+    def __init__(self, alarmd: Daemon, load: Load, journal: Journal, faults: FaultLog, *, seed: int) -> None:
         self._alarmd = alarmd
         self._load = load
         self._journal = journal
+        self._faults = faults
         self._random = random.Random(seed)
         self._pause = Event()
-        self._started_s = time.monotonic()
         #: When a process of the role was last killed.
-        self._killed_s = dict.fromkeys(ROLES, self._started_s)
+        self._killed_s = dict.fromkeys(ROLES, time.monotonic())
         self.killed: list[int] = []
         self.kills: Counter[str] = Counter()
-        #: A line a kill.
-        self.deeds: list[str] = []
 
-    def run(self) -> None:
-        """Kill all that are to be killed; returns with the last one dead and the rest alive or coming back."""
-        victims = list(ROLES) * EACH
+    def run(self, *, each: int, newborn: int, tell: Callable[[str], None]) -> None:
+        """Kill every role so many times, and some successors while they start.
+
+        Returns with the last one dead and the rest alive or coming back.
+        """
+        victims = list(ROLES) * each
         self._random.shuffle(victims)
-        succeeded = self._random.sample(range(len(victims)), NEWBORN)
+        succeeded = set(self._random.sample(range(len(victims)), newborn))
+        moments = [moment for moment in Moment if moment is not Moment.BIRTH]
         for number, role in enumerate(victims):
             wait_until(lambda role=role: self._grown(role), what=f"a {role} that can be killed")  # type: ignore[misc]
-            self._kill(role, self._random.choice([moment for moment in Moment if moment is not Moment.BIRTH]))
+            self._kill(role, self._random.choice(moments))
             if number in succeeded:
                 self._kill(role, Moment.BIRTH)
+            if len(self.killed) % 50 < 1:
+                tell(f"{len(self.killed)} kills, {self._load.flips} changes of load")
 
     def await_successors(self) -> None:
         """Wait until every role has a process again."""
         for role in ROLES:
             self._await_living(role)
 
+    def restarts(self) -> Counter[str]:
+        """Return how many restarts of each role alarmd has counted."""
+        counted: Counter[str] = Counter()
+        for role in ROLES:
+            series = f'alarmd_worker_restarts_total{{process="supervisor",role="{role}"}} '
+            for line in self._alarmd.metrics.splitlines():
+                if line.startswith(series):
+                    counted[role] = int(float(line.removeprefix(series)))
+        return counted
+
     def _kill(self, role: str, moment: Moment) -> None:
         # Looked up before, since that takes longer than some moments last.
         pid = self._await_living(role)
         self._await(moment)
         os.kill(pid, signal.SIGKILL)
+        self._faults.note(f"kill {role} {pid} at {moment}")
         self._killed_s[role] = time.monotonic()
         self.killed.append(pid)
         self.kills[role] += 1
-        self.deeds.append(f"{self._killed_s[role] - self._started_s:6.2f} s: {role} ({pid}), moment: {moment}")
 
     def _await(self, moment: Moment) -> None:
         match moment:

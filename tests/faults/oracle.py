@@ -1,63 +1,238 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold after the campaign, whatever died during it."""
+"""Says what alarmd has done wrong, from what was pushed, what was broken, and what came.
 
-import json
-from collections import defaultdict
+It knows what is documented, and nothing of how alarmd works.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.journal import Entry
-from tests.faults.load import Watch
-from tests.support.daemon import Daemon
+from tests.faults.records import Fault, Sample
+from tests.faults.runs import Run, follow, owed_of, runs_of
+from tests.faults.watches import BLIND, Watch
 
-BLIND = "insufficient data"
+#: Within which time of the moment at which everything that it needs was in order a webhook has to come.
+LATENESS_S = 10.0
 
-
-def check_history(alarmd: Daemon, watch: Watch, states: list[str]) -> None:
-    """One row for each transition that there had to be, and no other: an alarm that could see is never blind again."""
-    rows = alarmd.request("GET", f"/v2/alarms/{watch.alarm_id}/history?limit=10000")
-    transitions = [row for row in reversed(rows) if row["type"] == "state transition"]
-
-    assert states == [json.loads(row["detail"])["state"] for row in transitions], watch.name
-    assert states[-1] == alarmd.request("GET", f"/v2/alarms/{watch.alarm_id}/state"), watch.name
+_ID = re.compile(r"(?P<alarm>.+)_(?P<sequence>\d+)_(?P<index>\d+)")
 
 
-def check_deliveries(deliveries: list[dict[str, Any]], watch: Watch, states: list[str]) -> None:
-    """Each transition went to each of its targets, under one id, and was taken; sequence numbers ascend."""
-    previous = [BLIND, *states]
-    expected = {
-        f"{watch.alarm_id}_{number}_{index}": ("delivered", number, path, before, state)
-        for number, (before, state) in enumerate(zip(previous, states, strict=False), start=1)
-        for index, path in enumerate(watch.paths(state))
-    }
-    actual = {
-        each["event_id"]: (
-            each["state"],
-            each["sequence"],
-            "/" + each["target"].split("/", 3)[3],
-            each["body"]["previous"],
-            each["body"]["current"],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that is known of a case when it is over."""
+
+    watches: Sequence[Watch]
+    #: By the resource.
+    samples: Mapping[str, Sequence[Sample]]
+    faults: Sequence[Fault]
+    #: Webhooks that took effect, and those that did not, in the order of arrival.
+    entries: Sequence[Entry]
+    refused: Sequence[Entry]
+    #: The states that each alarm's history tells of, by its id.
+    histories: Mapping[str, Sequence[str]]
+    #: The state that each alarm says it is in.
+    states: Mapping[str, str]
+    #: What `/v3/deliveries` says, without the pending.
+    deliveries: Sequence[Mapping[str, Any]]
+    #: How deliveries may end, beside being delivered, and with which error (a regular expression).
+    ends: Mapping[str, str] = field(default_factory=dict)
+    lateness_s: float = 10.0
+    #: Whether every change of a load was kept until it was told of.
+    exact: bool = True
+    end_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """What a case has shown."""
+
+    transitions: int = 0
+    #: Transitions that there are not, and webhooks of others that never came.
+    lost: int = 0
+    #: Effects beyond those owed at a receiver that drops repeated ids.
+    doubled: int = 0
+    worst_lateness_s: float = 0.0
+    #: What is wrong, a sentence each.
+    complaints: list[str] = field(default_factory=list)
+
+    def add(self, other: "Findings") -> None:
+        """Take in what something else has shown."""
+        self.transitions += other.transitions
+        self.lost += other.lost
+        self.doubled += other.doubled
+        self.worst_lateness_s = max(self.worst_lateness_s, other.worst_lateness_s)
+        self.complaints += other.complaints
+
+
+def judge(evidence: Evidence) -> Findings:
+    """Return what the evidence shows."""
+    findings = Findings()
+    by_alarm: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in evidence.entries:
+        by_alarm[entry.alarm_id].append(entry)
+    refused: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in evidence.refused:
+        refused[entry.alarm_id].append(entry)
+    for watch in evidence.watches:
+        behind = _judge_history(evidence, watch, findings)
+        arrivals = _judge_webhooks(evidence, watch, by_alarm[watch.alarm_id], refused[watch.alarm_id], findings)
+        _judge_lateness(evidence, watch, behind, arrivals, findings)
+    known = {watch.alarm_id for watch in evidence.watches}
+    for alarm_id in set(by_alarm) - known:
+        findings.complaints.append(f"webhooks came of an alarm that nobody has made: {alarm_id}")
+    _judge_deliveries(evidence, findings)
+    return findings
+
+
+def _judge_history(evidence: Evidence, watch: Watch, findings: Findings) -> list[Run]:
+    """Compare the history with the samples; return the stretch of samples behind each transition."""
+    actual = list(evidence.histories[watch.alarm_id])
+    findings.transitions += len(actual)
+    runs = runs_of(
+        watch,
+        evidence.samples[watch.resource_id],
+        evidence.faults,
+        lateness_s=evidence.lateness_s,
+        exact=evidence.exact,
+        end_s=evidence.end_s,
+    )
+    if (actual or [BLIND])[-1] != evidence.states[watch.alarm_id]:
+        findings.complaints.append(
+            f"{watch.name} is {evidence.states[watch.alarm_id]}, its history ends with {actual[-1:]}"
         )
-        for each in deliveries
-        if each["alarm_id"] == watch.alarm_id
-    }
+    behind = follow(runs, actual)
+    if behind is not None:
+        return behind
+    owed = owed_of(runs)
+    findings.lost += max(len(owed) - len(actual), 0)
+    findings.doubled += max(len(actual) - len(runs), 0)
+    findings.complaints.append(f"{watch.name} went through {_short(actual)}; its samples ask for {_short(owed)}")
+    return []
 
-    assert expected == actual, watch.name
 
-
-def check_webhooks(entries: list[Entry], watch: Watch, states: list[str]) -> None:
-    """The first arrivals at each target tell the transitions in their order; repeats say the same once more."""
+def _judge_webhooks(
+    evidence: Evidence, watch: Watch, entries: Sequence[Entry], refused: Sequence[Entry], findings: Findings
+) -> list[tuple[int, float]]:
+    """Compare what came with the history; return the number of the transition and the moment of each first arrival."""
     first: dict[str, Entry] = {}
+    for entry in [*entries, *refused]:
+        original = first.setdefault(entry.webhook_id, entry)
+        if (original.path, original.body) != (entry.path, entry.body):
+            findings.complaints.append(f"{watch.name}: {entry.webhook_id} has told two different things")
+    taken: dict[str, Entry] = {}
     for entry in entries:
-        if entry.alarm_id == watch.alarm_id:
-            original = first.setdefault(entry.webhook_id, entry)
+        taken.setdefault(entry.webhook_id, entry)
+    lanes: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in taken.values():
+        lanes[entry.path].append(entry)
+    states = evidence.histories[watch.alarm_id]
+    owed: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    for number, (before, state) in enumerate(zip([BLIND, *states], states, strict=False)):
+        for path in watch.paths(state):
+            owed[path].append((number, before, state))
+    tried = {entry.path for entry in refused}
+    arrivals = []
+    for path in owed.keys() | lanes.keys():
+        lane = lanes[path]
+        _judge_order(watch, path, lane, findings)
+        may_give_way = path in tried or bool(evidence.ends)
+        arrivals += _judge_lane(f"{watch.name} at {path}", owed[path], lane, findings, may_give_way=may_give_way)
+    return arrivals
 
-            assert (original.path, original.body) == (entry.path, entry.body), watch.name
-    expected: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-    for change in zip([BLIND, *states], states, strict=False):
-        for path in watch.paths(change[1]):
-            expected[path].append(change)
-    actual: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-    for entry in first.values():
-        actual[entry.path].append(entry.change)
 
-    assert expected == actual, watch.name
+def _judge_order(watch: Watch, path: str, lane: Sequence[Entry], findings: Findings) -> None:
+    last = 0
+    for entry in lane:
+        match = _ID.fullmatch(entry.webhook_id)
+        if match is None or match["alarm"] != watch.alarm_id:
+            findings.complaints.append(f"{watch.name} has sent {entry.webhook_id!r}")
+        elif int(match["sequence"]) <= last:
+            findings.complaints.append(f"{watch.name}: {entry.webhook_id} came to {path} after number {last}")
+        else:
+            last = int(match["sequence"])
+
+
+def _judge_lane(
+    name: str,
+    owed: Sequence[tuple[int, str, str]],
+    lane: Sequence[Entry],
+    findings: Findings,
+    *,
+    may_give_way: bool,
+) -> list[tuple[int, float]]:
+    """Match arrivals with what is owed, in order; one may only be missing where a newer one has taken its place."""
+    arrivals: list[tuple[int, float]] = []
+    missing: list[tuple[int, str, str]] = []
+    place = 0
+    for entry in lane:
+        start = place
+        while place < len(owed) and owed[place][1:] != entry.change:
+            place += 1
+        if place == len(owed):
+            findings.doubled += 1
+            findings.complaints.append(f"{name}: told of {entry.change} once too often")
+            place = start
+            continue
+        missing += owed[start:place]
+        arrivals.append((owed[place][0], entry.at_s))
+        place += 1
+    lost = list(owed[place:]) + ([] if may_give_way else missing)
+    if lost:
+        findings.lost += len(lost)
+        findings.complaints.append(f"{name}: never told of {len(lost)} changes, the first {lost[0]}")
+    return arrivals
+
+
+def _judge_lateness(
+    evidence: Evidence,
+    watch: Watch,
+    behind: Sequence[Run],
+    arrivals: Sequence[tuple[int, float]],
+    findings: Findings,
+) -> None:
+    """Measure from the moment at which the new state was sure; allow for what was broken meanwhile."""
+    for number, at_s in arrivals:
+        sure_s = behind[number].sure_s if number < len(behind) else None
+        if sure_s is None:
+            continue
+        findings.worst_lateness_s = max(findings.worst_lateness_s, at_s - sure_s)
+        excuse_s = max(
+            [sure_s, *(fault.end_s for fault in evidence.faults if fault.start_s < at_s and fault.end_s > sure_s - 5)]
+        )
+        if at_s > excuse_s + LATENESS_S:
+            findings.complaints.append(
+                f"{watch.name} has told of its change {number + 1} {at_s - excuse_s:.1f} s after it could have"
+            )
+
+
+def _judge_deliveries(evidence: Evidence, findings: Findings) -> None:
+    """Every notification of every transition ended, in a way that fits what came."""
+    per_alarm = Counter(str(each["alarm_id"]) for each in evidence.deliveries)
+    for watch in evidence.watches:
+        owed = sum(len(watch.paths(state)) for state in evidence.histories[watch.alarm_id])
+        if per_alarm[watch.alarm_id] != owed:
+            findings.complaints.append(
+                f"{watch.name}: {per_alarm[watch.alarm_id]} notifications are on record, there should be {owed}"
+            )
+    came = {entry.webhook_id for entry in evidence.entries}
+    tried = came | {entry.webhook_id for entry in evidence.refused}
+    for each in evidence.deliveries:
+        event_id, state, error = each["event_id"], each["state"], each["last_error"] or ""
+        allowed = state == "delivered" or (
+            state == "superseded" and (event_id in tried or "superseded" in evidence.ends)
+        )
+        if state in evidence.ends and re.search(evidence.ends[state], error):
+            allowed = True
+        if not allowed:
+            findings.complaints.append(f"{event_id} is {state}: {error}")
+        if state == "delivered" and event_id not in came:
+            findings.complaints.append(f"{event_id} is said to be delivered and never came")
+
+
+def _short(states: Sequence[str]) -> str:
+    words = [state.split()[0] for state in states]
+    return " ".join(words) if len(words) <= 24 else f"{' '.join(words[:8])} … {' '.join(words[-8:])} ({len(words)})"

@@ -22,7 +22,9 @@ _Value = TypeVar("_Value")
 DEADLINE_S = 20.0
 
 
-def wait_until(look: Callable[[], _Value | None], *, deadline_s: float = DEADLINE_S, what: str = "") -> _Value:
+def wait_until(
+    look: Callable[[], _Value | None], *, deadline_s: float = DEADLINE_S, what: str = "", every_s: float = 0.02
+) -> _Value:
     """Return what `look` finds, as soon as it finds something; fails after the deadline."""
     end_s = time.monotonic() + deadline_s
     pause = threading.Event()
@@ -32,7 +34,7 @@ def wait_until(look: Callable[[], _Value | None], *, deadline_s: float = DEADLIN
             return found
         if time.monotonic() > end_s:
             raise AssertionError(f"waited {deadline_s:g} s in vain for {what or look}")
-        pause.wait(0.02)
+        pause.wait(every_s)
 
 
 class Daemon:
@@ -66,9 +68,9 @@ class Daemon:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log}") from error
 
-    def request(self, method: str, path: str, body: Any = None) -> Any:
+    def request(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
         """Ask the API and return the decoded answer; fails unless the status is a success."""
-        response = requests.request(method, f"{self.url}{path}", json=body, timeout=10)
+        response = requests.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=10)
         assert response.ok, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else None
 
@@ -129,17 +131,21 @@ def daemon(
     environ: Mapping[str, str] | None = None,
     sources: str = "[]",
     await_ready: bool = True,
+    command: Sequence[str] = (),
+    log: Path | None = None,
 ) -> Iterator[Daemon]:
     """Start `alarmd run` on a state directory and a free port; ends it after the block.
 
-    It polls nothing unless told to, and its own environment holds no other settings than those given.
+    It polls nothing unless told to, and its own environment holds no other settings than those given. `command` is put
+    before its own, to change the world that it lives in.
     """
     # A log each, also for one that follows another on the same directory.
-    log = state_dir.parent / f"{state_dir.name}-{len(list(state_dir.parent.glob('*.log')))}.log"
+    log = log or state_dir.parent / f"{state_dir.name}-{len(list(state_dir.parent.glob('*.log')))}.log"
     process = start(
         ["--state-dir", str(state_dir), "--listen", "127.0.0.1:0", *options],
         environ={"ALARMD_POLLER__SOURCES": sources, **(environ or {})},
         log=log,
+        command=command,
     )
     running = Daemon(process, state_dir=state_dir, log=log)
     try:
@@ -151,13 +157,18 @@ def daemon(
 
 
 def start(
-    options: Sequence[str], *, environ: Mapping[str, str] | None = None, log: Path, cwd: Path | None = None
+    options: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    log: Path,
+    cwd: Path | None = None,
+    command: Sequence[str] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `alarmd run` with these options and return its process; both outputs go to one file."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ALARMD_", "STATE_DIRECTORY"))}
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "alarmd", "run", *options],
+            [*command, sys.executable, "-m", "alarmd", "run", *options],
             env={**inherited, **(environ or {})},
             cwd=cwd or log.parent,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m tests.faults [CASE…]`: breaks things around alarmd and shows what became of its notifications."""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from tests.faults import report
+from tests.faults.campaign import CASES, Plan, Row, play
+from tests.faults.scene import POSTGRESQL, SQLITE
+
+
+@click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1, metavar="[CASE]...")
+@click.option("--short", is_flag=True, help="Play the essential cases with few injections, in minutes.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+@click.option("--seed", type=int, help="Draw the same victims and moments again.  [default: drawn]")
+@click.option("--database", type=click.Choice([SQLITE, POSTGRESQL]), multiple=True, help="Play on this one only.")
+@click.option("--date", default="", help="Is written on the page; nothing else tells when it was made.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Where the table is written.  [default: docs/{report.PAGE.name} when every case is played in the long form]",
+)
+@click.option("--list", "only_list", is_flag=True, help="Name the cases and end.")
+def main(
+    *,
+    names: tuple[str, ...],
+    short: bool,
+    as_json: bool,
+    seed: int | None,
+    database: tuple[str, ...],
+    date: str,
+    page: Path | None,
+    only_list: bool,
+) -> None:
+    """Break things around alarmd and show what became of its notifications.
+
+    Plays all cases, or those that are named. See docs/operations.md.
+    """
+    if only_list:
+        for case in CASES:
+            click.echo(f"{case.name:24} {case.title}")
+        return
+    unknown = set(names) - {case.name for case in CASES}
+    if unknown:
+        raise click.UsageError(f"There is no case named {', '.join(sorted(unknown))}; --list names them all.")
+    chosen = [case for case in CASES if not names or case.name in names]
+    seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
+    plan = Plan(cases=chosen, short=short, seed=seed, databases=database)
+    rows = _play(plan)
+    click.echo(f"\n{report.as_table(rows)}\n")
+    for row in rows:
+        for complaint in row.outcome.findings.complaints:
+            click.echo(f"{row.case.name} ({row.database}): {complaint}")
+    if page is None and not names and not short and not database:
+        page = report.PAGE
+    if page is not None:
+        command = " ".join(["python -m tests.faults", *(["--short"] if short else []), *names, f"--seed {seed}"])
+        report.write_page(rows, command=command, seed=seed, date=date, page=page)
+    if as_json:
+        click.echo(report.as_json(rows))
+    sys.exit(0 if all(row.is_good or row.left_out for row in rows) else 1)
+
+
+def _play(plan: Plan) -> list[Row]:
+    started_s = time.monotonic()
+
+    def tell(text: str) -> None:
+        click.echo(f"{time.monotonic() - started_s:7.1f} s  {text}", err=True)
+
+    tell(f"seed {plan.seed}")
+    rows = []
+    for row in play(plan, tell=tell):
+        findings = row.outcome.findings
+        verdict = row.left_out or ("good" if row.is_good else f"BAD: {'; '.join(findings.complaints)[:2000]}")
+        tell(
+            f"{row.case.name} ({row.database}) in {row.took_s:.0f} s: {row.outcome.injections} injections, "
+            f"{findings.transitions} transitions: {verdict}"
+        )
+        rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays cases one after the other and keeps the score."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.case import Case, Outcome
+from tests.faults.cases import kills
+from tests.faults.oracle import Findings
+from tests.faults.scene import POSTGRESQL, Stage
+from tests.support import servers
+
+CASES: tuple[Case, ...] = (*kills.CASES,)
+
+#: How much of a complaint is shown, in characters; the rest stands in the log that is kept.
+_LONG = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One case on one database."""
+
+    case: Case
+    database: str
+    outcome: Outcome
+    took_s: float
+    #: Why it was not played; empty when it was.
+    left_out: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it was played and nothing is wrong."""
+        findings = self.outcome.findings
+        return not (self.left_out or findings.complaints or findings.lost or findings.doubled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to play, and how."""
+
+    cases: Sequence[Case]
+    short: bool
+    seed: int
+    #: Which databases; empty: those that each case asks for.
+    databases: Sequence[str] = ()
+
+    def parts(self) -> list[tuple[Case, str]]:
+        """Return each case with each database that it is played on."""
+        found = []
+        for case in self.cases:
+            offered = case.in_short if self.short else case.databases
+            found += [(case, name) for name in (self.databases or offered) if name in case.databases]
+        return found
+
+
+def play(plan: Plan, *, tell: Callable[[str], None]) -> Iterator[Row]:
+    """Play all, and give each row as soon as it is known."""
+    with ExitStack() as stack:
+        postgres = None
+        for case, database in plan.parts():
+            if database == POSTGRESQL and postgres is None:
+                postgres = stack.enter_context(servers.postgres())
+            yield play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
+
+
+def play_one(
+    case: Case,
+    database: str,
+    *,
+    short: bool,
+    seed: int,
+    postgres: servers.PostgresServer | None,
+    tell: Callable[[str], None],
+) -> Row:
+    """Play a case in a folder of its own, which stays if anything is wrong."""
+    started_s = time.monotonic()
+    missing = _missing(case)
+    if missing:
+        outcome = Outcome(injections=0, findings=Findings())
+        return Row(case=case, database=database, outcome=outcome, took_s=0.0, left_out=missing)
+    with _folder() as folder:
+        stage = Stage(folder=folder, database=database, seed=seed, short=short, postgres=postgres, tell=tell)
+        try:
+            outcome = case.play(stage)
+        except AssertionError as error:
+            # Something that the case waited for has not come about: that is a finding, not an end of the campaign.
+            outcome = Outcome(injections=0, findings=Findings(complaints=[_short(str(error))]))
+        row = Row(case=case, database=database, outcome=outcome, took_s=time.monotonic() - started_s)
+        if not row.is_good:
+            kept = Path(tempfile.gettempdir()) / f"alarmd-fault-{case.name}-{database}-{os.getpid()}"
+            shutil.copytree(folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+            outcome.findings.complaints.append(f"seed {seed}; log, webhooks, samples and state are in {kept}")
+        return row
+
+
+def _short(text: str) -> str:
+    """Return the beginning and the end of a text that may hold a whole log."""
+    return text if len(text) < _LONG else f"{text[: _LONG // 2]} […] {text[-_LONG // 2 :]}"
+
+
+def _missing(case: Case) -> str:
+    if case.as_root and os.geteuid() != 0:
+        return "only root can do this"
+    absent = [name for name in case.programs if shutil.which(name) is None]
+    return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="alarmd-fault-", ignore_cleanup_errors=True) as name:
+        yield Path(name)

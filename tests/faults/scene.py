@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One scene: a real alarmd, a receiver, loads and alarms on them, and what is known when it is over."""
+
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.journal import Journal, journal
+from tests.faults.load import Load
+from tests.faults.oracle import Evidence, Findings, judge
+from tests.faults.records import FaultLog, SampleLog
+from tests.faults.watches import Watch, watch
+from tests.support.daemon import DEADLINE_S, Daemon, daemon, wait_until
+from tests.support.servers import PostgresServer
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+
+#: How many deliveries are asked for at once.
+_PAGE = 5_000
+
+#: Patience that fits cases of seconds: of the sender, and of alarms that miss their samples.
+BRISK = {
+    "ALARMD_POLLER__JITTER_S": "0",
+    "ALARMD_NOTIFIER__CONNECT_TIMEOUT_S": "1",
+    "ALARMD_NOTIFIER__TIMEOUT_S": "2",
+    "ALARMD_NOTIFIER__RETRY_FIRST_DELAY_S": "0.2",
+    "ALARMD_NOTIFIER__RETRY_MAX_DELAY_S": "1",
+}
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Where cases are played."""
+
+    folder: Path
+    database: str
+    seed: int
+    short: bool
+    postgres: PostgresServer | None = None
+    #: What to say of a case's progress.
+    tell: Any = lambda _text: None
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @contextmanager
+    def store(self) -> Iterator[tuple[dict[str, str], list[str]]]:
+        """Make an empty database; give the settings and the options that lead there."""
+        if self.database == SQLITE:
+            yield {}, []
+            return
+        assert self.postgres is not None
+        with self.postgres.database() as url:
+            yield {"ALARMD_STORE__URL": url}, ["--migrate"]
+
+    @contextmanager
+    def scene(
+        self,
+        *,
+        machines: Sequence[str] = ("vm-0", "vm-1", "vm-2"),
+        environ: Mapping[str, str] | None = None,
+        patient: bool = True,
+        lateness_s: float = 10.0,
+        state_dir: Path | None = None,
+        sources: str = "[]",
+        command: Sequence[str] = (),
+        options: Sequence[str] = (),
+        deadline_s: float = DEADLINE_S,
+        store: tuple[dict[str, str], list[str]] | None = None,
+    ) -> Iterator["Scene"]:
+        """Start alarmd and a receiver."""
+        with ExitStack() as stack:
+            place, further = store or stack.enter_context(self.store())
+            samples = SampleLog(self.folder / "samples.jsonl")
+            stack.callback(samples.close)
+            faults = FaultLog(self.folder / "faults.jsonl")
+            stack.callback(faults.close)
+            kept = stack.enter_context(journal(self.folder / "webhooks.jsonl", seed=self.seed))
+            alarmd = stack.enter_context(
+                daemon(
+                    state_dir or self.folder / "state",
+                    options=[*further, *options],
+                    environ={
+                        **BRISK,
+                        "ALARMD_WINDOW__LATENESS_S": f"{lateness_s:g}",
+                        **place,
+                        **(environ or {}),
+                    },
+                    sources=sources,
+                    command=command,
+                    log=self.folder / "alarmd.log",
+                )
+            )
+            load = Load(
+                alarmd.url,
+                machines,
+                samples=samples,
+                journal=kept,
+                seed=self.seed,
+                patient=patient,
+                deadline_s=deadline_s,
+            )
+            yield Scene(
+                alarmd=alarmd,
+                journal=kept,
+                samples=samples,
+                faults=faults,
+                load=load,
+                machines=machines,
+                lateness_s=lateness_s,
+                patient=patient,
+            )
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """What is there while a case is played."""
+
+    alarmd: Daemon
+    journal: Journal
+    samples: SampleLog
+    faults: FaultLog
+    load: Load
+    machines: Sequence[str]
+    lateness_s: float
+    patient: bool
+    watches: list[Watch] = field(default_factory=list)
+    #: How deliveries may end, beside being delivered, and with which error.
+    ends: dict[str, str] = field(default_factory=dict)
+
+    def watch(self, name: str, resource_id: str, *, url: str = "", **options: Any) -> Watch:
+        """Create an alarm that the findings are about."""
+        made = watch(self.alarmd, url or self.journal.url, name, resource_id, **options)
+        self.watches.append(made)
+        self.load.watches = [each for each in self.watches if each.resource_id in self.machines]
+        return made
+
+    def watch_all(self) -> None:
+        """Create two alarms on each machine that fire when it is busy, and one that fires when it is idle."""
+        for machine in self.machines:
+            self.watch(f"{machine}-1", machine)
+            self.watch(f"{machine}-2", machine, periods=2)
+            self.watch(f"{machine}-idle", machine, operator="lt")
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Push loads; the block begins when every alarm has told of its first state, and loads begin to change."""
+        with self.load.running():
+            self.await_quiet()
+            self.load.start_flipping()
+            yield
+
+    def findings(self, *, deadline_s: float = 2 * DEADLINE_S) -> Findings:
+        """Leave loads as they are, wait until all is told, and judge."""
+        self.load.stop_flipping()
+        try:
+            self.await_quiet(deadline_s=deadline_s)
+        except AssertionError as error:
+            found = judge(self.evidence())
+            found.complaints.insert(0, str(error))
+            return found
+        return judge(self.evidence())
+
+    def await_quiet(self, *, deadline_s: float = 2 * DEADLINE_S) -> None:
+        """Wait until every alarm is in the state that its samples ask for and everything has been told."""
+        wait_until(self._is_quiet, deadline_s=deadline_s, what="alarms to tell of all that they have to", every_s=0.1)
+
+    def _is_quiet(self) -> bool:
+        if self.patient and not self.load.is_told():
+            return False
+        states = self.states()
+        for each in self.watches:
+            samples = self.samples.of(each.resource_id)
+            if not samples or each.state_at(samples[-1].value) != states[each.alarm_id]:
+                return False
+        return not self.alarmd.request("GET", "/v3/deliveries?state=pending&limit=1")["deliveries"]
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every alarm, by its id."""
+        return {each["alarm_id"]: each["state"] for each in self.alarmd.request("GET", "/v2/alarms?limit=10000")}
+
+    def history(self, watch: Watch) -> list[str]:
+        """Return the states that an alarm has gone through."""
+        rows = self.alarmd.request("GET", f"/v2/alarms/{watch.alarm_id}/history?limit=10000")
+        return [json.loads(row["detail"])["state"] for row in reversed(rows) if row["type"] == "state transition"]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Return every notification on record, newest first."""
+        found: list[dict[str, Any]] = []
+        while True:
+            marker = f"&marker={found[-1]['event_id']}" if found else ""
+            page = self.alarmd.request("GET", f"/v3/deliveries?limit={_PAGE}{marker}")["deliveries"]
+            found += page
+            if len(page) < _PAGE:
+                return found
+
+    def evidence(self) -> Evidence:
+        """Return what is known now."""
+        return Evidence(
+            watches=list(self.watches),
+            samples={watch.resource_id: self.samples.of(watch.resource_id) for watch in self.watches},
+            faults=self.faults.faults,
+            entries=self.journal.entries,
+            refused=self.journal.refused,
+            histories={watch.alarm_id: self.history(watch) for watch in self.watches},
+            states=self.states(),
+            deliveries=[each for each in self.deliveries() if each["state"] != "pending"],
+            ends=dict(self.ends),
+            lateness_s=self.lateness_s,
+            exact=self.patient,
+            end_s=time.monotonic(),
+        )
