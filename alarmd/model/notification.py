@@ -86,6 +86,8 @@ class Settlement:
     last_status: int | None
     last_error: str
     at: datetime
+    #: The target wants to hear no more: the alarm's action for it is not taken until the alarm is written anew.
+    disables_target: bool = False
 
 
 def event_id_of(alarm_id: AlarmId, sequence: int, index: int) -> EventId:
@@ -114,7 +116,7 @@ def notifications_of(alarm: Alarm, transition: Transition, *, sequence: int) -> 
             alarm_id=alarm.alarm_id,
             project_id=alarm.project_id,
             sequence=sequence,
-            target=_target_of(action, alarm.trust_id),
+            target=target_of(action, alarm.trust_id),
             body=body,
             created_at=transition.at,
             next_attempt_at=transition.at,
@@ -137,8 +139,8 @@ def origin_of(target: str) -> str:
     return f"{scheme.lower().removeprefix('trust+')}://{authority.lower()}"[:_LONGEST_ORIGIN]
 
 
-def _target_of(action: str, trust_id: str) -> str:
-    """Return where a notification goes: a trust, which no view of the alarm shows, is named in the target alone."""
+def target_of(action: str, trust_id: str) -> str:
+    """Return where the notifications for an action go: a trust, which no view of the alarm shows, is named in the target alone."""
     scheme, _, rest = action.partition(":")
     if not (trust_id and scheme.lower().startswith("trust+")):
         return action

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from alarmd.model.notification import DeliveryState, Notification, Settlement
-from alarmd.notifiers.scheme import Attempt
+from alarmd.notifiers.scheme import Attempt, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ class RetryPolicy:
             last_status=attempt.status,
             last_error=error,
             at=now,
+            disables_target=attempt.reason is Reason.GONE,
         )
 
     def _pause(self, attempt: Attempt, notification: Notification) -> timedelta:

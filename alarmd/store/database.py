@@ -15,6 +15,7 @@ from alarmd.errors import SettingsError
 from alarmd.store import sqlite
 from alarmd.store.alarms import AlarmRepository
 from alarmd.store.counters import CounterRepository
+from alarmd.store.disabled import DisabledTargetRepository
 from alarmd.store.failures import translated
 from alarmd.store.history import HistoryRepository
 from alarmd.store.imports import ImportRepository
@@ -45,6 +46,7 @@ class UnitOfWork:
         self.references = ReferenceRepository(connection)
         self.history = HistoryRepository(connection)
         self.outbox = OutboxRepository(connection)
+        self.disabled_targets = DisabledTargetRepository(connection)
         self.quotas = QuotaRepository(connection)
         self.counters = CounterRepository(connection)
         self.silences = SilenceRepository(connection)

@@ -14,6 +14,7 @@ from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.silence import OpenHours, ReadHours
 from alarmd.model.transition import Transition
+from alarmd.store.disabled import DisabledTargetRepository, Disabling
 from alarmd.store.silences import SilenceRepository
 from alarmd.store.silencing import Silencing, silenced
 
@@ -32,8 +33,9 @@ class GateLimits:
     read_hours: ReadHours = _nobody_reads
 
 
-#: Returns a notification of an alarm as it goes into the outbox; leaves alone what is no longer to be sent.
-Check: TypeAlias = Callable[[Alarm, Notification], Notification]
+#: Returns a notification of an alarm as it goes into the outbox, None when it is left out; leaves alone what is no
+#: longer to be sent.
+Check: TypeAlias = Callable[[Alarm, Notification], Notification | None]
 #: Reads at once what a check will need of some alarms.
 Reader: TypeAlias = Callable[[Collection[Alarm]], None]
 
@@ -48,16 +50,23 @@ class Gate:
     remarks: dict[AlarmId, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, limits: GateLimits, silences: SilenceRepository, transitions: Sequence[Transition]) -> "Gate":
+    def of(
+        cls,
+        limits: GateLimits,
+        silences: SilenceRepository,
+        disabled_targets: DisabledTargetRepository,
+        transitions: Sequence[Transition],
+    ) -> "Gate":
         """Return the gate for some transitions as the operator and the database have it now."""
         if not transitions:
             return cls()
         moments = [transition.at for transition in transitions]
         silencing = Silencing(silences, since=min(moments), until=max(moments), read_hours=limits.read_hours)
+        disabling = Disabling(disabled_targets)
         remarks: dict[AlarmId, dict[str, Any]] = {}
         return cls(
-            checks=(_expiry(limits), _silence(silencing, remarks)),
-            readers=(silencing.learn,),
+            checks=(_disabled(disabling, remarks), _expiry(limits), _silence(silencing, remarks)),
+            readers=(disabling.learn, silencing.learn),
             remarks=remarks,
         )
 
@@ -66,11 +75,26 @@ class Gate:
         for read in self.readers:
             read(alarms)
 
-    def judge(self, alarm: Alarm, notification: Notification) -> Notification:
-        """Return a notification as it goes into the outbox."""
+    def judge(self, alarm: Alarm, notification: Notification) -> Notification | None:
+        """Return a notification as it goes into the outbox; None when it does not."""
+        judged: Notification | None = notification
         for check in self.checks:
-            notification = check(alarm, notification)
-        return notification
+            if judged is None:
+                return None
+            judged = check(alarm, judged)
+        return judged
+
+
+def _disabled(disabling: Disabling, remarks: dict[AlarmId, dict[str, Any]]) -> Check:
+    def check(alarm: Alarm, notification: Notification) -> Notification | None:
+        action = disabling.action_of(alarm, notification)
+        if action is None:
+            return notification
+        # Not as a delivery that was never made: the alarm may repeat itself every minute for ever.
+        remarks.setdefault(alarm.alarm_id, {}).setdefault("left_out_actions", []).append(action)
+        return None
+
+    return check
 
 
 def _expiry(limits: GateLimits) -> Check:

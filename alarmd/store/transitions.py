@@ -61,7 +61,7 @@ def apply(unit: UnitOfWork, transitions: Sequence[Transition], *, limits: GateLi
     Everything becomes visible, or nothing, when the unit of work is committed. Of several transitions of one alarm the
     first counts and the others are stale. What becomes of their notifications is for the gate to say, within `limits`.
     """
-    gate = Gate.of(limits, unit.silences, transitions)
+    gate = Gate.of(limits, unit.silences, unit.disabled_targets, transitions)
     result = Applied(applied=[], stale=[])
     wanted: dict[AlarmId, Transition] = {}
     for transition in transitions:
@@ -99,7 +99,8 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate
         if alarm is None or not _still_holds(alarm, transition):
             result.stale.append(alarm_id)
             continue
-        outgoing = [gate.judge(alarm, one) for one in notifications_of(alarm, transition, sequence=alarm.sequence + 1)]
+        judged = [gate.judge(alarm, one) for one in notifications_of(alarm, transition, sequence=alarm.sequence + 1)]
+        outgoing = [one for one in judged if one is not None]
         notifications += outgoing
         done = AppliedTransition(
             alarm_id=alarm_id,

@@ -62,7 +62,7 @@ class Explanations:
     def _explain(self, alarm: Alarm, now: datetime) -> Explanation:
         family = self._around.families.get(alarm.type)
         words = family.describe(alarm.rule) if family is not None else f"{alarm.type} rule"
-        notes = list(_notes(alarm, family))
+        notes = [*_notes(alarm, family), *self._notes_on_actions(alarm)]
         found: _Found | None = None
         if family is not None and family.is_ticked:
             try:
@@ -132,6 +132,15 @@ class Explanations:
         with self._around.database.read() as unit:
             found = unit.alarms.find(AlarmQuery(alarm_ids=scope.alarm_ids, sort=()))
         return {one.alarm_id: one if one.project_id == alarm.project_id else replace(one, name="") for one in found}
+
+    def _notes_on_actions(self, alarm: Alarm) -> Iterator[str]:
+        with self._around.database.read() as unit:
+            disabled = unit.disabled_targets.of(alarm)
+        for one in disabled:
+            yield (
+                f"Its action {one.action} is not taken since {one.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {one.reason}. "
+                "Write the alarm again (a PUT will do) to have it taken."
+            )
 
     def _last_transition(self, alarm_id: AlarmId) -> LastTransition | None:
         with self._around.database.read() as unit:
