@@ -103,6 +103,25 @@ QUESTIONS_WAITING = Gauge(
 TRANSITIONS = Counter(
     "alarmd_transitions_total", "Changes of state that were committed, by the new state.", ["state"], registry=REGISTRY
 )
+SCALE_INS_WAITING = _gauge("alarmd_scale_ins_waiting", "Alarms that want to scale in and wait for fresh evidence.")
+SCALE_INS_WITHHELD = Counter(
+    "alarmd_scale_ins_withheld_total",
+    "How often an alarm that wanted to scale in began to wait for fresh evidence.",
+    registry=REGISTRY,
+)
+BREAKER_OPEN = _gauge("alarmd_breaker_open", "Whether this evaluator has scale-in held back everywhere.")
+BREAKER_OPENED = Counter(
+    "alarmd_breaker_opened_total",
+    "How often this evaluator had scale-in held back, by why.",
+    ["cause"],
+    registry=REGISTRY,
+)
+HELD_ACTIONS = Counter(
+    "alarmd_held_actions_total",
+    "Scale-in actions that were held back and let go, by what became of them (sent, superseded, expired).",
+    ["outcome"],
+    registry=REGISTRY,
+)
 EVENTS = Counter(
     "alarmd_events_total",
     "Events that were pushed, by what became of them (matched, unmatched, rejected).",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
+from alarmd.cache.roll import Roll
 from alarmd.cache.series import SeriesDirectory
 from alarmd.cache.traces import Traces
 from alarmd.model.samples import Batch, Metric, Resource
@@ -59,6 +60,8 @@ class _Layout:
     generation: int
     #: Series number a cell, shape (R·M,).
     series: Numbers
+    #: Which machines its resources are, or are part of.
+    machines: Numbers
     #: Whether every cell has its series, so that nobody need look.
     is_settled: bool = False
 
@@ -70,6 +73,7 @@ class Window:
     limits: WindowLimits
     directory: SeriesDirectory = field(default_factory=SeriesDirectory)
     rings: Rings = field(init=False)
+    roll: Roll = field(default_factory=Roll)
     traces: Traces = field(default_factory=Traces)
     counts: WindowCounts = field(default_factory=WindowCounts)
     _layouts: OrderedDict[tuple[int, int], _Layout] = field(default_factory=OrderedDict)
@@ -86,9 +90,13 @@ class Window:
         if batch.timestamp_s > now_s + self.limits.future_s:
             self.counts.future += batch.point_count
             return
+        if not batch.resources:
+            self.roll.call(batch)
+            return
         values = batch.values.ravel()
         missing = np.isnan(values)
         layout = self._layout_of(batch)
+        self.roll.saw(layout.machines, batch.source, time_ms)
         if missing.any() or not layout.is_settled:
             self._settle(layout, ~missing)
             wanted = ~missing & (layout.series >= 0)
@@ -114,6 +122,8 @@ class Window:
         self.rings.remove(gone)
         for number in gone:
             self.directory.remove(number)
+        if self.roll.expire(oldest_ms=oldest_ms):
+            self._layouts.clear()
         return len(gone)
 
     def _extend(self, series: Numbers, time_ms: int, values: NDArray[np.float64], traceparent: str) -> None:
@@ -140,7 +150,8 @@ class Window:
         layout = self._layouts.get(key)
         if layout is None or layout.generation != self.directory.generation:
             unplaced = np.full(batch.values.size, _UNPLACED, np.int32)
-            layout = _Layout(batch.resources, batch.metrics, self.directory.generation, unplaced)
+            machines = self.roll.machines_of(batch.resources)
+            layout = _Layout(batch.resources, batch.metrics, self.directory.generation, unplaced, machines)
             self._layouts[key] = layout
             if len(self._layouts) > _LAYOUTS_KEPT:
                 self._layouts.popitem(last=False)
@@ -168,6 +179,7 @@ class Window:
                 self.counts.crowded_out += 1
                 continue
             number, new = self.directory.put(resource, metric)
+            self.roll.place(number, resource)
             if new:
                 newcomers.append(number)
             shadowed = cell_of.get(number)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.evaluators.columns import Columns
+from alarmd.evaluators.fresh_evidence import FreshEvidence
+from alarmd.evaluators.kernel.coverage import Coverage
 from alarmd.evaluators.kernel.layer import Layer
 from alarmd.evaluators.kernel.method import Method
 from alarmd.evaluators.kernel.points import Points
@@ -60,6 +62,8 @@ class Sight(NamedTuple):
 
     points: Points
     evidence: Evidence
+    #: Returns of how many of their members units have fresh evidence, by the units' places.
+    coverage: Callable[[Sequence[int]], Coverage]
     #: Whether it has been watched for long enough to believe that data is missing.
     believe_silence: bool
 
@@ -123,18 +127,24 @@ class Cell:
         """Return which unit the alarm in a row reads."""
         return int(self.roster.column("unit")[row])
 
-    def find(self, sight: Sight, *, now_ms: float) -> list[Found]:
+    def find(self, sight: Sight, fresh: FreshEvidence, *, now_ms: float) -> list[Found]:
         """Return the alarms of which something is to be said: a change of their state, or a repeat.
 
-        Nothing is said of those that lack data, unless silence is to be believed.
+        Nothing is said of those that lack data, unless silence is to be believed, nor of those that wait for fresh
+        evidence.
         """
         found: list[Found] = []
+
+        def admit(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+            alarm_ids = [self.roster.ids[row] for row in rows.tolist()]
+            return fresh.admit(alarm_ids, sight.coverage(self.roster.column("unit")[rows].tolist()))
+
         shape = self.seat.key.shape
         for start in range(0, len(self.roster), _ROWS_AT_ONCE):
             rows = slice(start, min(start + _ROWS_AT_ONCE, len(self.roster)))
             is_alarm = self.roster.column("state")[rows] == _ALARM if shape.depends_on_state else None
             judged = _judge(shape, self.roster.column, rows, sight, is_alarm)
-            turns = self.roster.turns(rows, judged.outcome, judged.evaluated, now_ms=now_ms)
+            turns = self.roster.turns(rows, judged.outcome, judged.evaluated, now_ms=now_ms, admit=admit)
             units = [self.unit(turn.row) for turn in turns]
             for turn, unit, evidence in zip(turns, units, sight.evidence(units), strict=True):
                 latest = float(sight.points.values[0][unit])

@@ -7,11 +7,12 @@ to do: how many of the nodes below are in alarm, and how many are ok. A leaf tha
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alarmd.evaluators.fresh_evidence import FreshEvidence, OpenRules
 from alarmd.evaluators.roster import Found, Roster, Turn
 from alarmd.evaluators.verdicts.transition_table import OUTCOMES, STATE_CODES, STATES
 from alarmd.evaluators.verdicts.wording import composite_reason
@@ -104,6 +105,15 @@ class _Composite:
 
 #: Returns what the outcomes of leaves were found from, by their slots.
 LeafEvidence = Callable[[Sequence[PlacedLeaf]], Mapping[int, Mapping[str, Any]]]
+#: Returns for which leaves there is fresh evidence.
+LeafFreshness = Callable[[Sequence[PlacedLeaf]], Sequence[bool]]
+
+
+class Insight(NamedTuple):
+    """What is asked about leaves once something is to be said of their composite."""
+
+    evidence: LeafEvidence
+    are_fresh: LeafFreshness
 
 
 class Composites:
@@ -195,11 +205,10 @@ class Composites:
                 self._nodes["outcome"][slot] = outcome
                 self.has_news = True
 
-    def find(self, evidence: LeafEvidence, *, now_ms: float, is_first: bool = True) -> list[Found]:
+    def find(self, insight: Insight, fresh: FreshEvidence, *, now_ms: float, is_first: bool = True) -> list[Found]:
         """Return the alarms of which something is to be said, from the outcomes of their leaves.
 
-        `evidence` returns what the outcomes of leaves were found from, by their slots. `is_first` says that it is the
-        first time in this tick: results count once.
+        `is_first` says that it is the first time in this tick: results count once.
         """
         self.has_news = False
         if not len(self.roster):
@@ -208,9 +217,31 @@ class Composites:
         truth = self._truth()
         root = truth[self.roster.column("root")[rows]]
         outcome = _OUTCOME_OF[root]
-        turns = self.roster.turns(rows, outcome, self._evaluated(root), now_ms=now_ms, counts=is_first)
-        seen = evidence([leaf for turn in turns for leaf in self.leaves(turn.row)])
+        turns = self.roster.turns(
+            rows,
+            outcome,
+            self._evaluated(root),
+            now_ms=now_ms,
+            counts=is_first,
+            admit=lambda careful: self._admit(careful, truth, insight.are_fresh, fresh),
+        )
+        seen = insight.evidence([leaf for turn in turns for leaf in self.leaves(turn.row)])
         return [self._found(turn, seen) for turn in turns]
+
+    def _admit(
+        self, rows: NDArray[np.intp], truth: NDArray[np.int8], are_fresh: LeafFreshness, fresh: FreshEvidence
+    ) -> NDArray[np.bool_]:
+        """Return which alarms go ahead: those whose leaves with fresh evidence decide by themselves what all decide."""
+        leaves = [leaf for row in rows.tolist() for leaf in self.leaves(row)]
+        stale = {leaf.slot for leaf, is_fresh in zip(leaves, are_fresh(leaves), strict=True) if not is_fresh}
+        outcomes = self._nodes["outcome"].copy()
+        outcomes[list(stale)] = Outcome.UNDECIDED
+        roots = self.roster.column("root")[rows]
+        decided: NDArray[np.bool_] = self._truth(outcomes)[roots] == truth[roots]
+        for row in rows[~decided].tolist():
+            names = [f"rule{number}" for number, one in enumerate(self.leaves(row), 1) if one.slot in stale]
+            fresh.refuse(self.roster.ids[row], OpenRules(tuple(names)))
+        return decided
 
     def _evaluated(self, truth: NDArray[np.int8]) -> NDArray[np.bool_] | None:
         """Return of which alarms anything can be said, by row; None: of all. `truth` is what their roots count for.
@@ -249,11 +280,12 @@ class Composites:
         state = int(_TURNED[composite]) if one.is_negated else composite
         return int(_TRUTH[state * OUTCOMES + int(nodes["outcome"][one.slot])])
 
-    def _truth(self) -> NDArray[np.int8]:
-        """Return what each node counts for, by slot."""
+    def _truth(self, outcomes: NDArray[np.int8] | None = None) -> NDArray[np.int8]:
+        """Return what each node counts for, by slot, as the leaves are or with other outcomes."""
         nodes = self._nodes
         level, parent = nodes["level"], nodes["parent"]
-        truth: NDArray[np.int8] = _TRUTH[self.leaf_states * np.int8(OUTCOMES) + nodes["outcome"]]
+        outcomes = nodes["outcome"] if outcomes is None else outcomes
+        truth: NDArray[np.int8] = _TRUTH[self.leaf_states * np.int8(OUTCOMES) + outcomes]
         for depth in range(int(level.max(initial=0)), 0, -1):
             below = np.flatnonzero(level == depth)
             above = np.flatnonzero((level == depth - 1) & (nodes["below"] > 0))

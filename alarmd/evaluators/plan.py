@@ -18,8 +18,9 @@ from alarmd.cache.window import Window
 from alarmd.evaluators.asking.asked_rules import AskedRules
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.cell import Cell
-from alarmd.evaluators.composites import Composites, PlacedLeaf
+from alarmd.evaluators.composites import Composites, Insight, PlacedLeaf
 from alarmd.evaluators.family import TickedRule
+from alarmd.evaluators.fresh_evidence import FreshEvidence, Lack, leads_in
 from alarmd.evaluators.kernel.newest import NOTHING, Newest
 from alarmd.evaluators.roster import COUNTS, Found, Roster
 from alarmd.evaluators.schedules.schedule import Schedule
@@ -42,6 +43,8 @@ class PlanOptions:
     repeat_interval_s: float
     #: For how long a series that has gone silent counts as a member of its groups at least.
     member_memory_s: float = 600.0
+    #: The share of a group's members that must have reported in every judged period before it scales in; 0: none.
+    scale_in_coverage: float = 0.9
     #: Whether the results of evaluations are counted.
     count_results: bool = False
 
@@ -64,6 +67,7 @@ class Plan:
         self._composites = Composites(counts_results=options.count_results)
         self._places: dict[AlarmId, tuple[Cell | AskedRules | Composites, int]] = {}
         self._timetable = Timetable()
+        self._fresh = FreshEvidence(options.scale_in_coverage)
         #: What was counted of alarms that have been taken out since.
         self._left: dict[AlarmId, dict[str, int]] = {}
 
@@ -89,6 +93,8 @@ class Plan:
             "revision": alarm.revision,
             "state_version": alarm.state_version,
             "repeat_ms": self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
+            "repeat_interval_s": self._repeat_interval_s(alarm),
+            "leads_in": leads_in(alarm, share=self._fresh.share),
             **self._left.pop(alarm.alarm_id, {}),
         }
         self._place(alarm.alarm_id, rule, values)
@@ -127,13 +133,14 @@ class Plan:
         self._follow_timetable(now)
         watched_s = (now - watching_since).total_seconds()
         composites = self._composites
+        self._fresh.begin()
         self._window_rules.compute(now=now)
         leaf_states = composites.leaf_states
         self._asked.refresh(leaf_states, now=now)
         self._window_rules.fill_leaves(composites.outcomes, composites.blind, leaf_states, watched_s=watched_s)
         self._asked.fill_leaves(composites.outcomes, composites.blind)
-        found = self._window_rules.find(now=now, watched_s=watched_s)
-        found += self._asked.find(now_ms=now.timestamp() * 1000)
+        found = self._window_rules.find(self._fresh, now=now, watched_s=watched_s)
+        found += self._asked.find(self._fresh, now_ms=now.timestamp() * 1000)
         found += self._find_composites(now, is_first=True)
         return [self._transition(one, now) for one in found]
 
@@ -143,14 +150,19 @@ class Plan:
             return []
         return [self._transition(one, now) for one in self._find_composites(now, is_first=False)]
 
+    @property
+    def waiting(self) -> Mapping[AlarmId, Lack]:
+        """Who wanted to scale in, as of the last pass, and waits for fresh evidence; and what is lacking."""
+        return self._fresh.waiting
+
     def enter(self, alarm_id: AlarmId, *, state: State, state_version: int, at: datetime) -> None:
         """Note that a transition, or a repeat, has been stored. Alarms forgotten meanwhile are passed over."""
         place = self._places.get(alarm_id)
         if place is None:
             return
         holder, row = place
-        repeat_ms = (at.timestamp() + self._options.repeat_interval_s) * 1000
-        holder.roster.enter(row, state=STATE_CODES[state], state_version=state_version, repeat_ms=repeat_ms)
+        at_ms = at.timestamp() * 1000
+        holder.roster.enter(row, state=STATE_CODES[state], state_version=state_version, at_ms=at_ms)
         if isinstance(holder, Composites):
             holder.enter(row, state=STATE_CODES[state])
         self._composites.note(alarm_id, state)
@@ -206,7 +218,36 @@ class Plan:
             self._asked.drop_leaf(placed.slot)
 
     def _find_composites(self, now: datetime, *, is_first: bool) -> list[Found]:
-        return self._composites.find(self._leaf_evidence, now_ms=now.timestamp() * 1000, is_first=is_first)
+        insight = Insight(self._leaf_evidence, self._leaves_are_fresh)
+        return self._composites.find(insight, self._fresh, now_ms=now.timestamp() * 1000, is_first=is_first)
+
+    def _leaves_are_fresh(self, leaves: Sequence[PlacedLeaf]) -> list[bool]:
+        reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]
+        enough = self._window_rules.leaf_coverage(reading).is_enough(self._fresh.share)
+        of_window = dict(zip(reading, enough.tolist(), strict=True))
+        return [
+            self._alarm_is_fresh(AlarmId(one.leaf.rule.alarm_id))
+            if isinstance(one.leaf.rule, AlarmReference)
+            else of_window[one.slot]
+            if one.slot in of_window
+            else self._asked.leaf_is_fresh(one.slot)
+            for one in leaves
+        ]
+
+    def _alarm_is_fresh(self, alarm_id: AlarmId) -> bool:
+        """Whether there is fresh evidence for all that an alarm goes by.
+
+        One that is evaluated elsewhere is believed. References make no circles, so this comes to an end.
+        """
+        place = self._places.get(alarm_id)
+        if place is None:
+            return True
+        holder, row = place
+        if isinstance(holder, Cell):
+            return bool(self._window_rules.coverage(holder, row).is_enough(self._fresh.share)[0])
+        if isinstance(holder, Composites):
+            return all(self._leaves_are_fresh(holder.leaves(row)))
+        return holder.is_fresh(row)
 
     def _leaf_evidence(self, leaves: Sequence[PlacedLeaf]) -> Mapping[int, Mapping[str, Any]]:
         reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]
@@ -222,21 +263,20 @@ class Plan:
                 if not turn.is_open:
                     holder.roster.close(row)
                     continue
-                holder.roster.open(
-                    row,
-                    since_ms=turn.at.timestamp() * 1000,
-                    repeat_interval_ms=self._options.repeat_interval_s * 1000,
-                )
+                holder.roster.open(row, since_ms=turn.at.timestamp() * 1000)
 
     def _next_repeat_ms(self, alarm: Alarm, now: datetime) -> float:
         """Return when a loaded alarm's actions are due again: whole intervals after it entered its state.
 
         So evaluators that start, stop and take over from each other keep one rhythm.
         """
-        interval_s = self._options.repeat_interval_s
+        interval_s = self._repeat_interval_s(alarm)
         entered_s = alarm.state_timestamp.timestamp()
         passed = max(floor((now.timestamp() - entered_s) / interval_s), 0)
         return (entered_s + (passed + 1) * interval_s) * 1000
+
+    def _repeat_interval_s(self, alarm: Alarm) -> float:
+        return alarm.repeat_interval_s or self._options.repeat_interval_s
 
     def _transition(self, found: Found, now: datetime) -> Transition:
         newest = self._newest(found)

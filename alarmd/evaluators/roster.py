@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The roster: what alarms of every kind have, as columns; from outcomes to what is to be said of whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,22 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "state_version": np.int64,
     #: When the actions are due again, ms since the epoch; infinite where they are not repeated.
     "repeat_ms": np.float64,
+    #: How often they are repeated, in seconds.
+    "repeat_interval_s": np.float32,
     #: Whether its time constraints keep the alarm from being evaluated.
     "closed": np.bool_,
+    #: The states that it enters on fresh evidence only, as bits by their codes.
+    "leads_in": np.int8,
 }
 
 #: Columns that count evaluations, in the order of `transition_table.STATES`, and the outcomes that they count.
 COUNTS = {"ok": Outcome.NONE_OUTSIDE, "alarm": Outcome.ALL_OUTSIDE, "insufficient_data": Outcome.UNKNOWN}
 
 _UNKNOWN_STATE = STATE_CODES[State.INSUFFICIENT_DATA]
+
+
+#: Returns which of some rows go ahead; asked of those that are about to enter or repeat a state of their `leads_in`.
+Admit: TypeAlias = Callable[[NDArray[np.intp]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,8 @@ class Roster:
         self._repeats_unknown = repeats_unknown
         self._repeating = 0
         self._closed = 0
+        #: How many there are that enter some state on fresh evidence only.
+        self._careful = 0
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -91,21 +101,33 @@ class Roster:
         """Add an alarm, 0 where no value is given; return its row."""
         self._repeating += values["repeat_ms"] != np.inf
         self._closed += bool(values.get("closed"))
+        self._careful += bool(values.get("leads_in"))
         return self._columns.add(alarm_id, values)
 
     def drop(self, row: int) -> AlarmId | None:
         """Remove the alarm in a row; return the alarm that has moved into this row, if one has."""
         self._repeating -= bool(self._columns["repeat_ms"][row] != np.inf)
         self._closed -= bool(self._columns["closed"][row])
+        self._careful -= bool(self._columns["leads_in"][row])
         return self._columns.drop(row)
 
-    def enter(self, row: int, *, state: int, state_version: int, repeat_ms: float) -> None:
-        """Note the state that an alarm is in from now on."""
+    def enter(self, row: int, *, state: int, state_version: int, at_ms: float) -> None:
+        """Note the state that an alarm is in from now on; if it stays, its actions have been repeated.
+
+        Repeats keep the rhythm in which the state was entered, however late one of them was.
+        """
         columns = self._columns
+        repeat_ms = float(columns["repeat_ms"][row])
+        if repeat_ms != np.inf:
+            interval_ms = float(columns["repeat_interval_s"][row]) * 1000
+            if columns["state"][row] != state:
+                columns["repeat_ms"][row] = at_ms + interval_ms
+            else:
+                columns["repeat_ms"][row] = (
+                    repeat_ms + max(np.floor((at_ms - repeat_ms) / interval_ms) + 1, 0) * interval_ms
+                )
         columns["state"][row] = state
         columns["state_version"][row] = state_version
-        if columns["repeat_ms"][row] != np.inf:
-            columns["repeat_ms"][row] = repeat_ms
 
     def close(self, row: int) -> None:
         """Evaluate an alarm no more until it is opened."""
@@ -113,14 +135,14 @@ class Roster:
         self._closed += not closed[row]
         closed[row] = True
 
-    def open(self, row: int, *, since_ms: float, repeat_interval_ms: float) -> None:
+    def open(self, row: int, *, since_ms: float) -> None:
         """Evaluate an alarm again. What it would have repeated while it was closed is left out; the rhythm stays."""
         closed, repeat_ms = self._columns["closed"], self._columns["repeat_ms"]
         self._closed -= bool(closed[row])
         closed[row] = False
-        missed = (since_ms - repeat_ms[row]) / repeat_interval_ms
-        if missed > 0:
-            repeat_ms[row] += np.ceil(missed) * repeat_interval_ms
+        interval_ms = float(self._columns["repeat_interval_s"][row]) * 1000
+        if repeat_ms[row] < since_ms:
+            repeat_ms[row] += np.ceil((since_ms - repeat_ms[row]) / interval_ms) * interval_ms
 
     def counts(self, row: int) -> dict[str, int]:
         """Return how often the alarm in a row was found in which state since that was last taken, where it was."""
@@ -146,11 +168,13 @@ class Roster:
         *,
         now_ms: float,
         counts: bool = True,
+        admit: Admit | None = None,
     ) -> list[Turn]:
         """Return of which of some rows something is to be said, from their outcomes.
 
         Nothing is said of alarms that are closed, nor of those that could not be evaluated (None: all could). All
-        others are counted, unless that has been done.
+        others are counted, unless that has been done. Those that need fresh evidence stay as they are unless `admit`
+        lets them go ahead.
         """
         if self._closed:
             opened = ~self._columns["closed"][rows]
@@ -165,6 +189,10 @@ class Roster:
             wanted &= evaluated
         if self._counts_results and counts:
             self._count(rows, outcome, evaluated)
+        if self._careful and admit is not None:
+            careful = np.flatnonzero(wanted & (self._columns["leads_in"][rows] >> current & 1 > 0))
+            if len(careful):
+                wanted[careful] = admit(rows.start + careful)
         return [
             Turn(
                 row=rows.start + at,

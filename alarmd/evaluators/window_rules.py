@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.cell import Cell, CellKey, LeafCell, Seat, Sight, rule_columns
+from alarmd.evaluators.fresh_evidence import FreshEvidence
+from alarmd.evaluators.kernel.coverage import Coverage
 from alarmd.evaluators.kernel.layer import Layer
 from alarmd.evaluators.kernel.look_back import periods_read
 from alarmd.evaluators.kernel.method import Method
@@ -93,11 +95,11 @@ class WindowRules:
         for layer in self._units.layers():
             layer.compute(now_ms=round(now.timestamp() * 1000))
 
-    def find(self, *, now: datetime, watched_s: float) -> list[Found]:
+    def find(self, fresh: FreshEvidence, *, now: datetime, watched_s: float) -> list[Found]:
         """Return the alarms of which something is to be said; it has been watched for so long."""
         found: list[Found] = []
         for cell in self._cells.values():
-            found += cell.find(self._sight(cell.seat, watched_s), now_ms=now.timestamp() * 1000)
+            found += cell.find(self._sight(cell.seat, watched_s), fresh, now_ms=now.timestamp() * 1000)
         return found
 
     def fill_leaves(
@@ -106,6 +108,21 @@ class WindowRules:
         """Put the outcome of each leaf into its slot; `states` are those of the leaves (`Composites.leaf_states`)."""
         for cell in self._leaf_cells.values():
             cell.fill(into, blind, states, self._sight(cell.seat, watched_s))
+
+    def coverage(self, cell: Cell, row: int) -> Coverage:
+        """Return of how many members there is fresh evidence for the alarm in a row, alone in what is returned."""
+        return _coverage(cell.seat, [cell.unit(row)])
+
+    def leaf_coverage(self, slots: Sequence[int]) -> Coverage:
+        """Return of how many members there is fresh evidence for leaves."""
+        reported, members = np.zeros((2, len(slots)), np.intp)
+        by_cell: dict[LeafCell, list[int]] = {}
+        for at, slot in enumerate(slots):
+            by_cell.setdefault(self._leaves[slot][0], []).append(at)
+        for cell, places in by_cell.items():
+            found = _coverage(cell.seat, [cell.unit(self._leaves[slots[at]][1]) for at in places])
+            reported[places], members[places] = found
+        return Coverage(reported, members)
 
     def leaf_evidence(self, slots: Iterable[int]) -> dict[int, Mapping[str, Any]]:
         """Return what the outcomes of leaves were found from."""
@@ -151,6 +168,7 @@ class WindowRules:
         return Sight(
             points=layer.points(method, periods=periods, wanted=shape.reach, missing=shape.missing),
             evidence=lambda units: self._evidence(seat, units),
+            coverage=lambda units: _coverage(seat, units),
             believe_silence=watched_s > patience_s,
         )
 
@@ -163,3 +181,11 @@ class WindowRules:
         told = layer.evidence(distinct, method, periods=periods, wanted=shape.reach, missing=shape.missing)
         found: dict[int, Mapping[str, Any]] = dict(zip(distinct, told, strict=True))
         return [found.get(unit, {}) for unit in units]
+
+
+def _coverage(seat: Seat, units: Sequence[int]) -> Coverage:
+    """Return of how many members of units there is fresh evidence; each is looked at once."""
+    layer, (method, periods, shape), _ = seat
+    distinct, at = np.unique(np.array(units, np.intp), return_inverse=True)
+    found = layer.coverage(distinct.tolist(), method, periods=periods, wanted=shape.reach, missing=shape.missing)
+    return Coverage(found.reported[at], found.members[at])

@@ -117,6 +117,11 @@ class AskedRows:
         """Return what was found last; None when nothing is known yet, or has not been for too long."""
         return self._findings[slot]
 
+    def is_fresh(self, slot: int) -> bool:
+        """Whether the last try brought an answer, this still counts, and all of it was there."""
+        finding = self._findings[slot]
+        return finding is not None and finding.is_whole and self.last_error(slot) is None
+
     def last_error(self, slot: int) -> NoAnswer | None:
         """Return why the last try brought no answer; None when it did, or there was none yet."""
         return self._topics[self._rule(slot).question].error

@@ -12,6 +12,7 @@ from alarmd.evaluators.asking.asked import AskedRows
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.asking.asking import AskedRule, Finding
 from alarmd.evaluators.columns import Columns
+from alarmd.evaluators.fresh_evidence import NO_ANSWER, FreshEvidence
 from alarmd.evaluators.roster import Found, Roster
 from alarmd.evaluators.verdicts.transition_table import STATES
 from alarmd.model.alarm import AlarmId
@@ -82,19 +83,35 @@ class AskedRules:
             into[slots] = self._rows.outcomes[asked]
             blind[slots] = ~self._rows.known[asked]
 
-    def find(self, *, now_ms: float) -> list[Found]:
+    def find(self, fresh: FreshEvidence, *, now_ms: float) -> list[Found]:
         """Return the alarms of which something is to be said; nothing is where no answer counts."""
         if self._rows is None or not len(self.roster):
             return []
         rows = slice(0, len(self.roster))
         asked = self.roster.column("asked")[rows]
-        turns = self.roster.turns(rows, self._rows.outcomes[asked], self._rows.known[asked], now_ms=now_ms)
+
+        def admit(careful: NDArray[np.intp]) -> NDArray[np.bool_]:
+            is_fresh = np.array([self.is_fresh(row) for row in careful.tolist()], np.bool_)
+            for row in careful[~is_fresh].tolist():
+                fresh.refuse(self.roster.ids[row], NO_ANSWER)
+            return is_fresh
+
+        outcomes, known = self._rows.outcomes[asked], self._rows.known[asked]
+        turns = self.roster.turns(rows, outcomes, known, now_ms=now_ms, admit=admit)
         found = []
         for turn in turns:
             finding = self._rows.finding(int(self.roster.column("asked")[turn.row])) or Finding(outcome=turn.outcome)
             words = finding.words(STATES[turn.previous], STATES[turn.current])
             found.append(self.roster.found(turn, words, finding.evidence))
         return found
+
+    def is_fresh(self, row: int) -> bool:
+        """Whether the last try brought an answer for the alarm in a row that it can scale in on."""
+        return self._rows is not None and self._rows.is_fresh(int(self.roster.column("asked")[row]))
+
+    def leaf_is_fresh(self, slot: int) -> bool:
+        """Whether the last try brought an answer for a leaf that its composite can scale in on."""
+        return self._rows is not None and self._rows.is_fresh(int(self._leaves["asked"][self._leaf_rows[slot]]))
 
     def leaf_evidence(self, slot: int) -> Mapping[str, Any]:
         """Return what the outcome of a leaf was found from."""

@@ -70,6 +70,8 @@ class Finding:
     latest: Any = None
     #: What it was found from, for people who ask why; JSON.
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether all that was judged was answered, and nothing taken for it.
+    is_whole: bool = True
 
     def words(self, previous: State, current: State) -> tuple[str, dict[str, Any]]:
         """Return the reason text and the reason data of a transition, or of a repeat when the state stays."""

@@ -9,6 +9,7 @@ import numpy as np
 from alarmd.cache.window import Window
 from alarmd.evaluators.kernel.cohort import Cohort
 from alarmd.evaluators.kernel.column import Column
+from alarmd.evaluators.kernel.coverage import Coverage, coverage_of
 from alarmd.evaluators.kernel.evidence import evidence_of
 from alarmd.evaluators.kernel.method import Method
 from alarmd.evaluators.kernel.points import Points
@@ -90,6 +91,16 @@ class Layer:
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
             return evidence_of(
+                column, places, self._window, self._moment, tick=self._tick, wanted=wanted, missing=missing
+            )
+
+    def coverage(
+        self, places: Sequence[int], method: Method, *, periods: int, wanted: int, missing: MissingData
+    ) -> Coverage:
+        """Return of how many members there is fresh evidence at some places, once their points have been asked for."""
+        column = self._columns[method, periods]
+        with np.errstate(all="ignore"):
+            return coverage_of(
                 column, places, self._window, self._moment, tick=self._tick, wanted=wanted, missing=missing
             )
 

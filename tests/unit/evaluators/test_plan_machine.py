@@ -291,7 +291,8 @@ class PlanMachine(RuleBasedStateMachine):
         stored.alarm = alarm
         self.site.plan.enter(one.alarm_id, state=alarm.state, state_version=alarm.state_version, at=one.at)
         if one.alarm_id in self.due:
-            self.due[one.alarm_id] = one.at.timestamp() + REPEAT_S
+            entered_s = alarm.state_timestamp.timestamp()
+            self.due[one.alarm_id] = entered_s + ((self._now_s() - entered_s) // REPEAT_S + 1) * REPEAT_S
 
     def _follow(self) -> None:
         """Let those follow that refer to others, a while; no other is heard of."""

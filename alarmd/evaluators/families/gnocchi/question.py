@@ -159,6 +159,7 @@ class GnocchiRule:
             wanted=wanted,
             latest=judged.latest,
             evidence={"values": list(values)},
+            is_whole=None not in values[: self.judgement.reach_periods] and len(values) >= wanted,
             because=none if is_empty else "",
         )
 
