@@ -22,8 +22,8 @@ class ActionRules:
 
     #: URL schemes that are taken.
     schemes: frozenset[str]
-    #: Refuses targets by raising `TargetRefused`.
-    check_target: Callable[[str], None]
+    #: Refuses targets of a project's alarms by raising `TargetRefused`.
+    check_target: Callable[[str, str], None]
     #: Bounds each list; 0 means no bound.
     max_actions: int
     policy: Policy
@@ -40,9 +40,11 @@ class ActionRules:
 
     def check_targets(self, alarm: Alarm, *, before: Alarm | None = None) -> None:
         """Refuse receivers that alarmd must not call; those that the alarm had before are not asked about again."""
-        known = _receivers(before) if before is not None else set()
+        # Another project may be allowed less.
+        is_known = before is not None and before.project_id == alarm.project_id
+        known = _receivers(before) if before is not None and is_known else set()
         for url in sorted(_receivers(alarm) - known):
-            self.check_target(url)
+            self.check_target(url, alarm.project_id)
 
     def _checked(self, url: str, caller: Caller) -> str:
         scheme = _scheme_of(url)

@@ -83,6 +83,7 @@ class SchemeFactory(Protocol):
     def __call__(self, *, options: Any, clock: Clock, policy: TargetPolicy, signer: Signer) -> Scheme:
         """Return a scheme, ready for use. Called after the fork.
 
+        The policy is that of the installation; `TargetPolicy.for_project` gives what counts for a notification.
         Raises `SettingsError` when the options name what cannot be used, e.g. a file that is not there.
         """
 
@@ -109,16 +110,16 @@ def scheme_of(target: str) -> str:
     return name.lower() if colon else ""
 
 
-def target_check(plugins: Mapping[str, SchemePlugin], *, policy: TargetPolicy) -> Callable[[str], None]:
-    """Return the check that every action of an alarm has to pass: its scheme is known and the target is allowed.
+def target_check(plugins: Mapping[str, SchemePlugin], *, policy: TargetPolicy) -> Callable[[str, str], None]:
+    """Return the check that every action of a project has to pass: its scheme is known and the target is allowed.
 
     The check raises `InvalidInput` in Aodh's words for an unknown scheme, else what the scheme's own check raises.
     """
 
-    def check(target: str) -> None:
+    def check(target: str, project_id: str) -> None:
         plugin = plugins.get(scheme_of(target))
         if plugin is None:
             raise InvalidInput(f"Unsupported action {target}")
-        plugin.check(target, policy=policy)
+        plugin.check(target, policy=policy.for_project(project_id))
 
     return check

@@ -134,7 +134,7 @@ def alarm_service(
     policy: Policy | None = None,
     quotas: QuotaService | None = None,
     trusts: TrustKeeper | None = None,
-    check_target: Callable[[str], None] = lambda _url: None,
+    check_target: Callable[[str, str], None] = lambda _url, _project_id: None,
     max_actions: int = 10,
 ) -> AlarmService:
     """Return what decides about alarms, with every family of rules and every scheme that is installed."""

@@ -70,9 +70,9 @@ class House:
             database=self.database, policy=policy, doorbell=self.doorbell, clock=self.clock
         )
 
-    def _check(self, url: str) -> None:
+    def _check(self, url: str, project_id: str) -> None:
         self.checked.append(url)
-        if "metadata" in url:
+        if "metadata" in url or (project_id == "p2" and "p1" in url):
             raise TargetRefused(f"{url} is refused")
 
     def create(self, caller: Caller = ALICE, **changes: Any) -> Alarm:
@@ -427,6 +427,16 @@ def test_owners(house: House) -> None:
     assert (shard_of("p2"), moved) == (moved.shard, house.alarms.get(alarm.alarm_id, EVE))
     with pytest.raises(NotFound):
         house.alarms.get(alarm.alarm_id, ALICE)
+
+
+def test_a_target_is_checked_for_the_project_of_its_alarm(house: House) -> None:
+    """One project may be allowed what another is not, so an alarm that moves is checked anew."""
+    alarm = house.create(alarm_actions=("http://for-p1/",))
+
+    with pytest.raises(TargetRefused):
+        house.alarms.replace(alarm.alarm_id, echo_of(alarm, project_id="p2"), ADMIN)
+    with pytest.raises(TargetRefused):
+        house.create(EVE, alarm_actions=("http://for-p1/",))
 
 
 def test_only_new_targets_are_checked(house: House) -> None:
