@@ -250,7 +250,8 @@ class DeliveryRound:
             if backlog.untried:
                 unit.outbox.release(backlog.untried, owner=self._owner)
             if room:
-                claimed = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room)
+                claims = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room)
+                claimed = list(claims.notifications)
         self._held += len(claimed)
         if room:
             self._dry_at = now if len(claimed) < room else None

@@ -8,30 +8,27 @@ though: as soon as a newer one can go, it is superseded, because a receiver that
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     bindparam,
     delete,
-    exists,
     func,
-    not_,
     or_,
     select,
-    text,
     update,
 )
 
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
 from alarmd.store.bulk import insert_rows
+from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.held import Released, release_held
 from alarmd.store.paging import Pager, matches
-from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unfinished
+from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unfinished, waits, wake
+from alarmd.store.queues import heads
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import outbox
 
@@ -41,8 +38,8 @@ _PAGER = Pager(
     tie=outbox.c.event_id,
 )
 
-#: Number of the lock that lets one claim at a time through on PostgreSQL; "outb" in ASCII.
-_CLAIM_LOCK = 0x6F757462
+#: How many queues are asked when something is due.
+_QUEUES_ASKED = 1_000
 
 #: How much of what is held back is let go of in one transaction, unless somebody says otherwise.
 _CHUNK = 1_000
@@ -72,25 +69,22 @@ class OutboxRepository:
         """Put notifications in the outbox."""
         insert_rows(self._connection, outbox, [notification_values(each) for each in notifications])
 
-    def claim(self, *, now: datetime, owner: str, lease_s: float, limit: int) -> list[Notification]:
-        """Take up to `limit` due notifications, oldest first, for `lease_s` seconds.
+    def claim(self, *, now: datetime, owner: str, lease_s: float, limit: int, rooms: Rooms | None = None) -> Claims:
+        """Take up to `limit` due notifications for `lease_s` seconds: of each queue by turns, the longest due first.
 
         Of the unfinished ones for the same alarm and target only the lowest sequence is ever handed out, so their
         order holds; one that was tried and waits for another try gives way to a newer one and ends as SUPERSEDED.
-        An expired lease is as good as none. The unit of work must be committed before anything is sent.
+        What is past its `not_after` ends as EXPIRED. An expired lease is as good as none. The unit of work must be
+        committed before anything is sent.
         """
-        self._one_claim_at_a_time()
-        self._expire_leases(now)
-        rows = self._connection.execute(_candidates(now, limit)).mappings().all()
-        if not rows:
-            return []
-        lanes = [row["lane"] for row in rows]
-        self._supersede(lanes, now)
-        first = self._first_in(lanes)
-        claimed = [notification_of(row) for row in rows if row["sequence"] <= first[row["lane"]]]
-        lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
-        change(self._connection, [each.event_id for each in claimed], lease)
-        return claimed
+        return claim(
+            self._connection,
+            now=now,
+            owner=owner,
+            lease_s=lease_s,
+            limit=limit,
+            rooms=Rooms() if rooms is None else rooms,
+        )
 
     def settle(self, settlements: Sequence[Settlement], *, owner: str) -> int:
         """Write back how tries ended and let go of the leases; return how many were still the owner's to settle.
@@ -125,7 +119,9 @@ class OutboxRepository:
             # One order for everybody, so that two writers never wait for each other.
             for each in sorted(settlements, key=lambda settlement: settlement.event_id)
         ]
-        return self._connection.execute(statement, rows).rowcount
+        count = self._connection.execute(statement, rows).rowcount
+        wake(self._connection, [each.event_id for each in settlements], max(each.at for each in settlements))
+        return count
 
     def release(self, event_ids: Iterable[EventId], *, owner: str) -> int:
         """Give claimed notifications back untried; return how many were still the owner's."""
@@ -157,10 +153,17 @@ class OutboxRepository:
         return release_held(self._connection, now, limit=limit)
 
     def next_due(self) -> datetime | None:
-        """Return the earliest moment at which something may be claimable, leases included; None when nothing waits."""
-        idle = select(func.min(outbox.c.next_attempt_at)).where(pending(outbox), outbox.c.lease_until.is_(None))
-        held = select(func.min(outbox.c.lease_until)).where(pending(outbox), outbox.c.lease_until.is_not(None))
-        moments = [self._connection.execute(statement).scalar() for statement in (idle, held)]
+        """Return the earliest moment at which something may be claimable, leases included; None when nothing waits.
+
+        With more than 1,000 queues it may be a later one.
+        """
+        columns = outbox.c
+        others = (
+            select(func.min(columns.not_after)).where(waits(outbox), columns.not_after.is_not(None)),
+            select(func.min(columns.lease_until)).where(pending(outbox), columns.lease_until.is_not(None)),
+        )
+        moments = [self._connection.execute(statement).scalar() for statement in others]
+        moments += [head.due for head in heads(self._connection, after=None, closed=(), limit=_QUEUES_ASKED)]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def find(self, query: OutboxQuery) -> list[Notification]:
@@ -223,75 +226,6 @@ class OutboxRepository:
         )
         ids = self._connection.execute(found).scalars().all()
         end = {"state": str(state), "finished_at": now, "last_error": reason, **FREE}
-        return change(self._connection, ids, end)
-
-    def _one_claim_at_a_time(self) -> None:
-        # Which notification is first in its lane is a matter of several rows, which row locks cannot keep still.
-        # SQLite lets one writer in anyway.
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _CLAIM_LOCK})
-
-    def _expire_leases(self, now: datetime) -> None:
-        expired = (
-            select(outbox.c.event_id)
-            .where(pending(outbox), outbox.c.lease_until.is_not(None), outbox.c.lease_until <= now)
-            .order_by(outbox.c.event_id)
-            .with_for_update(skip_locked=True)
-        )
-        ids = self._connection.execute(expired).scalars().all()
-        change(self._connection, ids, FREE)
-
-    def _supersede(self, lanes: Sequence[str], now: datetime) -> None:
-        """End what was tried, waits, and has a newer one behind it in these lanes."""
-        newer = outbox.alias("newer")
-        overtaken = (
-            select(outbox.c.event_id)
-            .where(
-                outbox.c.lane.in_(lanes),
-                pending(outbox),
-                outbox.c.lease_until.is_(None),
-                outbox.c.attempts > 0,
-                exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, pending(newer)),
-            )
-            .order_by(outbox.c.event_id)
-            .with_for_update(skip_locked=True, of=outbox)
-        )
-        ids = self._connection.execute(overtaken).scalars().all()
-        change(self._connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
-
-    def _first_in(self, lanes: Sequence[str]) -> dict[str, int]:
-        """Return the lowest unfinished sequence of each lane, as it is once everything is locked and superseded."""
-        statement = (
-            select(outbox.c.lane, func.min(outbox.c.sequence))
-            .where(outbox.c.lane.in_(lanes), pending(outbox))
-            .group_by(outbox.c.lane)
-        )
-        return dict(self._connection.execute(statement).all())
-
-
-def _candidates(now: datetime, limit: int) -> Select[Any]:
-    """Select what is due, in nobody's hands, and first in its lane but for those it may overtake."""
-    older, newer = outbox.alias("older"), outbox.alias("newer")
-    in_the_way = exists().where(
-        older.c.lane == outbox.c.lane,
-        older.c.sequence < outbox.c.sequence,
-        pending(older),
-        or_(older.c.attempts == 0, older.c.lease_until.is_not(None)),
-    )
-    overtaken = and_(
-        outbox.c.attempts > 0,
-        exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, pending(newer)),
-    )
-    return (
-        select(outbox)
-        .where(
-            pending(outbox),
-            outbox.c.lease_until.is_(None),
-            outbox.c.next_attempt_at <= now,
-            not_(in_the_way),
-            not_(overtaken),
-        )
-        .order_by(outbox.c.next_attempt_at, outbox.c.event_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=outbox)
-    )
+        count = change(self._connection, ids, end)
+        wake(self._connection, ids, now)
+        return count

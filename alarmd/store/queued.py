@@ -2,9 +2,10 @@
 """What the parts of the outbox share: which rows wait, and how many of them are changed at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal_column, or_, update
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal_column, or_, select, update
 
 from alarmd.model.notification import DeliveryState
 from alarmd.store.tables import outbox
@@ -23,6 +24,11 @@ _HELD: ColumnElement[str] = literal_column(f"'{DeliveryState.HELD}'")
 def pending(rows: FromClause) -> ColumnElement[bool]:
     """Return the condition that rows are yet to be delivered."""
     return rows.c.state == _PENDING
+
+
+def waits(rows: FromClause) -> ColumnElement[bool]:
+    """Return the condition that rows are yet to be delivered and in nobody's hands."""
+    return and_(pending(rows), rows.c.lease_until.is_(None))
 
 
 def held_back(rows: FromClause) -> ColumnElement[bool]:
@@ -54,3 +60,23 @@ def change(
         connection.execute(update(outbox).where(outbox.c.event_id.in_(part), *conditions).values(dict(values))).rowcount
         for part in chunks(ids)
     )
+
+
+def wake(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Call back what has stepped aside (`claims`) behind these in their lanes, since they are out of the way."""
+    following = outbox.alias("following")
+    next_of_lane = (
+        select(following.c.event_id)
+        .where(following.c.lane == outbox.c.lane, pending(following), following.c.attempts == 0)
+        .order_by(following.c.sequence)
+        .limit(1)
+        .correlate(outbox)
+        .scalar_subquery()
+    )
+    for part in chunks(ids):
+        ended = select(next_of_lane).where(outbox.c.event_id.in_(part))
+        asleep = select(following.c.event_id).where(
+            following.c.event_id.in_(ended), waits(following), following.c.next_attempt_at > now
+        )
+        found = connection.execute(asleep.with_for_update(skip_locked=True, of=following)).scalars().all()
+        change(connection, found, {"next_attempt_at": now})

@@ -155,6 +155,7 @@ tokens = Table(
 
 _PENDING = text("state = 'pending'")
 _WAITING = text("state = 'pending' AND lease_until IS NULL")
+_PASSING = text("state = 'pending' AND lease_until IS NULL AND not_after IS NOT NULL")
 _HELD = text("state = 'held'")
 _FINISHED = text("finished_at IS NOT NULL")
 _LEASED = text("state = 'pending' AND lease_until IS NOT NULL")
@@ -187,10 +188,11 @@ outbox = Table(
     Column("finished_at", UtcDateTime),
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),
-    # Only what is unfinished is ever searched in a hurry, so these stay as small as the backlog: what waits in nobody's
-    # hands, in the order of being due; what is leased; and the lanes.
-    Index("ix_outbox_due", "next_attempt_at", "event_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    # Only what is unfinished is ever searched in a hurry, so these stay as small as the backlog: what is leased; what
+    # will be too late; the lanes; and the age of it all.
     Index("ix_outbox_leased", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
+    Index("ix_outbox_not_after", "not_after", sqlite_where=_PASSING, postgresql_where=_PASSING),
+    Index("ix_outbox_created_at", "created_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
     # What waits, by those who share a receiver and those who pay: nobody gets more than their turn.
     Index(
         "ix_outbox_queue",

@@ -15,6 +15,8 @@ PLAIN = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 MOMENT = sa.DateTime(timezone=True)
 NOTHING = sa.text("'{}'")
 WAITING = sa.text("state = 'pending' AND lease_until IS NULL")
+PASSING = sa.text("state = 'pending' AND lease_until IS NULL AND not_after IS NOT NULL")
+PENDING = sa.text("state = 'pending'")
 HELD = sa.text("state = 'held'")
 
 
@@ -45,6 +47,9 @@ def upgrade() -> None:
         sqlite_where=WAITING,
         postgresql_where=WAITING,
     )
+    op.drop_index("ix_outbox_due", "outbox")
+    op.create_index("ix_outbox_not_after", "outbox", ["not_after"], sqlite_where=PASSING, postgresql_where=PASSING)
+    op.create_index("ix_outbox_created_at", "outbox", ["created_at"], sqlite_where=PENDING, postgresql_where=PENDING)
     op.create_index("ix_outbox_held", "outbox", ["created_at", "event_id"], sqlite_where=HELD, postgresql_where=HELD)
     op.create_table(
         "disabled_targets",

@@ -66,7 +66,7 @@ def test_what_is_held_back_is_not_handed_out(database: Database, alarm: Alarm) -
         claimed = unit.outbox.claim(now=at(99), owner="n1", lease_s=30, limit=9)
         counts = unit.outbox.depth(), unit.outbox.held(), unit.outbox.oldest()
 
-    assert ([], (0, 1, None)) == (list(claimed), counts)
+    assert ([], (0, 1, None)) == (list(claimed.notifications), counts)
 
 
 def test_what_is_still_true_goes_out_when_the_breaker_closes(database: Database, alarm: Alarm) -> None:
@@ -147,7 +147,7 @@ def test_letting_go_piece_by_piece(database: Database, alarm: Alarm) -> None:
     )
     counts = [release(database, at(50), limit=2).count for _ in range(4)]
     with database.write() as unit:
-        handed_out = [each.target for each in unit.outbox.claim(now=at(50), owner="n1", lease_s=30, limit=9)]
+        handed_out = [each.target for each in unit.outbox.claim(now=at(50), owner="n1", lease_s=30, limit=9).notifications]
 
     assert [2, 2, 1, 0] == counts
     assert targets == sorted(handed_out)
@@ -185,7 +185,7 @@ def test_what_is_dropped_lets_the_next_go(database: Database, alarm: Alarm) -> N
     add(database, a_notification(alarm, 1), a_notification(alarm, 2))
     with database.write() as unit:
         unit.outbox.drop(a_notification(alarm, 1).event_id, at(5))
-        [claimed] = unit.outbox.claim(now=at(5), owner="n1", lease_s=30, limit=9)
+        [claimed] = unit.outbox.claim(now=at(5), owner="n1", lease_s=30, limit=9).notifications
 
     assert 2 == claimed.sequence
 

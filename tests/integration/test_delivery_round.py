@@ -313,7 +313,8 @@ def test_what_waited_too_long_for_a_thread_is_given_back_untried(rounds: _Rounds
         rounds.wait_until("alarm-1_1_0", lambda each: each.state is DeliveryState.DELIVERED)
         rounds.clock.advance(61)
         with rounds.database.write() as unit:
-            taken = unit.outbox.claim(now=rounds.clock.now(), owner="notifier-2", lease_s=60, limit=10)
+            claims = unit.outbox.claim(now=rounds.clock.now(), owner="notifier-2", lease_s=60, limit=10)
+            taken = list(claims.notifications)
         rounds.add(replace(a_notification(alarm_id="last"), next_attempt_at=rounds.clock.now()))
         go.set()
         made.run()

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims: who gets which notifications of the outbox next. Queues take turns, and in each the longest due comes first.
+
+What a claim costs does not depend on how much waits: it walks past queues, not through them, and one whose rows are all
+blocked by their lanes has them step aside, so that the next claim meets others.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain, zip_longest
+from math import inf
+from typing import Any
+
+from sqlalchemy import Connection, exists, select, text, update
+
+from alarmd.model.notification import DeliveryState, Notification
+from alarmd.store.bulk import update_rows
+from alarmd.store.queued import FREE, change, pending, waits, wake
+from alarmd.store.queues import Candidate, Queue, candidates, heads
+from alarmd.store.rows import notification_of
+from alarmd.store.tables import outbox
+
+#: Number of the lock that lets one claim at a time through on PostgreSQL; "outb" in ASCII.
+_CLAIM_LOCK = 0x6F757462
+
+#: How many queues a claim walks past; in steps of twice as many as it may take notifications, and a few.
+_LONGEST_WALK, _SPARE_HOPS = 1_024, 32
+#: More rows than its share are looked at in each queue, since some queues have less than theirs.
+_SPARE_ROWS = 8
+#: For how long a notification steps aside that was met before its turn. It is called back when its turn comes
+#: (`wake`), unless that happens in the same moment.
+_ASIDE_S = 1.0
+#: How many late ones a claim brings to their end.
+_LATE_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """How much a claim may take of whose."""
+
+    #: How many notifications of one origin, and of one project, unless it is said below.
+    per_origin: int | None = None
+    per_project: int | None = None
+    #: Origins and projects that have another number; those with 0 get nothing.
+    of_origin: Mapping[str, int] = field(default_factory=dict)
+    of_project: Mapping[str, int] = field(default_factory=dict)
+    #: Queues that get nothing.
+    closed: frozenset[Queue] = frozenset()
+    #: Whose turn it was last.
+    after: Queue | None = None
+
+    def room_of_origin(self, origin: str) -> float:
+        """Return how many notifications of an origin may be taken."""
+        return self.of_origin.get(origin, inf if self.per_origin is None else self.per_origin)
+
+    def room_of_project(self, project_id: str) -> float:
+        """Return how many notifications of a project may be taken."""
+        return self.of_project.get(project_id, inf if self.per_project is None else self.per_project)
+
+    def room_of(self, queue: Queue) -> float:
+        """Return how many notifications of a queue may be taken, if nothing is taken of others."""
+        if queue in self.closed:
+            return 0
+        return min(self.room_of_origin(queue.origin), self.room_of_project(queue.project_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a claim has brought."""
+
+    notifications: Sequence[Notification]
+    #: Whose turn it was last, for the next claim.
+    after: Queue | None
+    #: Whether another claim may find more at once, though nothing happens until then.
+    goes_on: bool
+
+
+def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, limit: int, rooms: Rooms) -> Claims:
+    """Take up to `limit` due notifications for `lease_s` seconds, the queues by turns."""
+    _one_claim_at_a_time(connection)
+    _free_what_is_due_back(connection, now)
+    _end_what_is_late(connection, now)
+    walk = _walk(connection, now=now, limit=limit, rooms=rooms)
+    chosen, aside, is_cut = _deal(connection, walk.due[:limit], now=now, limit=limit, rooms=rooms)
+    if aside:
+        _step_aside(connection, aside, now)
+    lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
+    after = chosen[-1].queue if chosen and (walk.is_whole or len(chosen) >= limit) else walk.last
+    return Claims(
+        notifications=_take(connection, chosen, lease, now),
+        after=after,
+        goes_on=len(chosen) < limit and (is_cut or not walk.is_whole),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walk:
+    """What a claim has seen of the queues."""
+
+    #: Those that have something for it.
+    due: Sequence[Queue]
+    #: The last one that it came by.
+    last: Queue | None
+    #: Whether these were all.
+    is_whole: bool
+
+
+def _walk(connection: Connection, *, now: datetime, limit: int, rooms: Rooms) -> _Walk:
+    """Go round the queues until there are enough that have something, or all have been seen."""
+    closed = [origin for origin, room in rooms.of_origin.items() if room <= 0]
+    due: list[Queue] = []
+    last = rooms.after
+    has_turned = last is None
+    stride = min(_LONGEST_WALK, 2 * limit + _SPARE_HOPS)
+    hops = 0
+    while hops < _LONGEST_WALK and len(due) < limit:
+        seen = heads(connection, after=last, closed=closed, limit=stride)
+        hops += stride
+        is_end = len(seen) < stride
+        if has_turned and rooms.after is not None:
+            behind = [head for head in seen if head.queue > rooms.after]
+            seen, is_end = seen[: len(seen) - len(behind)], is_end or bool(behind)
+        due += [head.queue for head in seen if head.due <= now and rooms.room_of(head.queue) > 0]
+        last = seen[-1].queue if seen else last
+        if is_end and has_turned:
+            return _Walk(due=due, last=rooms.after, is_whole=True)
+        if is_end:
+            has_turned, last = True, None
+    return _Walk(due=due, last=last, is_whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Purse:
+    """What a claim may still take of whom."""
+
+    rooms: Rooms
+    by_origin: Counter[str] = field(default_factory=Counter)
+    by_project: Counter[str] = field(default_factory=Counter)
+
+    def has_room(self, queue: Queue) -> bool:
+        origins = self.by_origin[queue.origin] < self.rooms.room_of_origin(queue.origin)
+        return origins and self.by_project[queue.project_id] < self.rooms.room_of_project(queue.project_id)
+
+    def take(self, queue: Queue) -> None:
+        self.by_origin[queue.origin] += 1
+        self.by_project[queue.project_id] += 1
+
+
+def _deal(
+    connection: Connection, queues: Sequence[Queue], *, now: datetime, limit: int, rooms: Rooms
+) -> tuple[list[Candidate], list[str], bool]:
+    """Give the queues their turns.
+
+    Returns what is to be handed out, what has to step aside, and whether a queue may hold more that has room.
+    """
+    if not queues:
+        return [], [], False
+    limit_each = min(limit, 2 * -(-limit // len(queues))) + _SPARE_ROWS
+    found = candidates(connection, queues, now=now, limit_each=limit_each)
+    full = [queue for queue in queues if len(found[queue]) == limit_each]
+    # Where a queue shows all that it has, what is not to go is in nobody's way.
+    aside = [one.event_id for queue in full for one in found[queue] if not one.may_go]
+    purse = _Purse(rooms)
+    chosen: list[Candidate] = []
+    hands = [[one for one in found[queue] if one.may_go] for queue in queues]
+    # The first of every queue, then the second of every queue, and so on.
+    for one in chain.from_iterable(zip_longest(*hands)):
+        if len(chosen) == limit:
+            break
+        if one is not None and purse.has_room(one.queue):
+            purse.take(one.queue)
+            chosen.append(one)
+    return chosen, aside, any(purse.has_room(queue) for queue in full)
+
+
+def _take(
+    connection: Connection, chosen: Sequence[Candidate], lease: Mapping[str, Any], now: datetime
+) -> list[Notification]:
+    """Lease what was chosen; what it overtakes in its lane comes to its end. Leaves out what others have in hand."""
+    if not chosen:
+        return []
+    free = (
+        select(outbox.c.event_id)
+        .where(outbox.c.event_id.in_([one.event_id for one in chosen]), waits(outbox))
+        .with_for_update(skip_locked=True)
+    )
+    statement = update(outbox).where(outbox.c.event_id.in_(free)).values(dict(lease)).returning(outbox)
+    rows = {row["event_id"]: row for row in connection.execute(statement).mappings()}
+    overtaking = [one.event_id for one in chosen if one.overtakes and one.event_id in rows]
+    if overtaking:
+        _supersede([rows[event_id]["lane"] for event_id in overtaking], now, connection)
+    return [notification_of(rows[one.event_id]) for one in chosen if one.event_id in rows]
+
+
+def _supersede(lanes: Sequence[str], now: datetime, connection: Connection) -> None:
+    """End what was tried, waits, and has a newer one behind it in these lanes."""
+    newer = outbox.alias("newer")
+    overtaken = (
+        select(outbox.c.event_id)
+        .where(
+            outbox.c.lane.in_(lanes),
+            waits(outbox),
+            outbox.c.attempts > 0,
+            exists().where(newer.c.lane == outbox.c.lane, newer.c.sequence > outbox.c.sequence, pending(newer)),
+        )
+        .order_by(outbox.c.event_id)
+        .with_for_update(skip_locked=True, of=outbox)
+    )
+    ids = connection.execute(overtaken).scalars().all()
+    change(connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
+
+
+def _step_aside(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    free = select(outbox.c.event_id).where(outbox.c.event_id.in_(ids), waits(outbox)).with_for_update(skip_locked=True)
+    later = now + timedelta(seconds=_ASIDE_S)
+    connection.execute(update(outbox).where(outbox.c.event_id.in_(free)).values(next_attempt_at=later))
+
+
+def _one_claim_at_a_time(connection: Connection) -> None:
+    # Which notification is first in its lane is a matter of several rows, which row locks cannot keep still.
+    # SQLite lets one writer in anyway.
+    if connection.dialect.name == "postgresql":
+        # What it knows of a table that fills within a second is out of date: it must not think of reading all of it.
+        statement = "SELECT pg_advisory_xact_lock(:number), set_config('enable_seqscan', 'off', true)"
+        connection.execute(text(statement), {"number": _CLAIM_LOCK})
+
+
+def _free_what_is_due_back(connection: Connection, now: datetime) -> None:
+    expired = (
+        select(outbox.c.event_id)
+        .where(pending(outbox), outbox.c.lease_until.is_not(None), outbox.c.lease_until <= now)
+        .order_by(outbox.c.event_id)
+        .with_for_update(skip_locked=True)
+    )
+    change(connection, connection.execute(expired).scalars().all(), FREE)
+
+
+def _end_what_is_late(connection: Connection, now: datetime) -> None:
+    late = (
+        select(outbox.c.event_id, outbox.c.not_after, outbox.c.attempts, outbox.c.last_error)
+        .where(waits(outbox), outbox.c.not_after.is_not(None), outbox.c.not_after <= now)
+        .order_by(outbox.c.not_after)
+        .limit(_LATE_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(late).all()
+    state = str(DeliveryState.EXPIRED)
+    ends = [
+        {"event_id": row.event_id, "state": state, "last_error": _words(row, now), "finished_at": now} for row in rows
+    ]
+    update_rows(connection, outbox, key="event_id", rows=ends)
+    wake(connection, [row.event_id for row in rows], now)
+
+
+def _words(row: Any, now: datetime) -> str:
+    """Return why a notification was not sent."""
+    late_s = (now - row.not_after).total_seconds()
+    words = f"not sent: it had to be there by {row.not_after.isoformat(timespec='seconds')}, {late_s:.0f} s ago"
+    tries = "1 try" if row.attempts == 1 else f"{row.attempts} tries"
+    return f"{words}; after {tries}: {row.last_error}" if row.attempts else words
