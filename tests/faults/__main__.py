@@ -55,7 +55,7 @@ def main(
     click.echo(f"\n{report.as_table(rows)}\n")
     for row in rows:
         for complaint in row.outcome.findings.complaints:
-            click.echo(f"{row.case.name} ({row.database}): {complaint}")
+            click.echo(f"{row.title} ({row.database}): {complaint}")
     if page is None and not names and not short and not database:
         page = report.PAGE
     if page is not None:
@@ -78,8 +78,8 @@ def _play(plan: Plan) -> list[Row]:
         findings = row.outcome.findings
         verdict = row.left_out or ("good" if row.is_good else f"BAD: {'; '.join(findings.complaints)[:2000]}")
         tell(
-            f"{row.case.name} ({row.database}) in {row.took_s:.0f} s: {row.outcome.injections} injections, "
-            f"{findings.transitions} transitions: {verdict}"
+            f"{row.case.name} ({row.database}) in {row.took_s:.0f} s: {row.title}: "
+            f"{row.outcome.injections} injections, {findings.transitions} transitions: {verdict}"
         )
         rows.append(row)
     return rows

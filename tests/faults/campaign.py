@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.case import Case, Outcome
-from tests.faults.cases import kills
+from tests.faults.cases import kills, receivers
 from tests.faults.oracle import Findings
 from tests.faults.scene import POSTGRESQL, Stage
 from tests.support import servers
 
-CASES: tuple[Case, ...] = (*kills.CASES,)
+CASES: tuple[Case, ...] = (*kills.CASES, *receivers.CASES)
 
 #: How much of a complaint is shown, in characters; the rest stands in the log that is kept.
 _LONG = 1_000
@@ -32,6 +32,11 @@ class Row:
     took_s: float
     #: Why it was not played; empty when it was.
     left_out: str = ""
+
+    @property
+    def title(self) -> str:
+        """What happened."""
+        return self.outcome.title or self.case.title
 
     @property
     def is_good(self) -> bool:
@@ -66,7 +71,7 @@ def play(plan: Plan, *, tell: Callable[[str], None]) -> Iterator[Row]:
         for case, database in plan.parts():
             if database == POSTGRESQL and postgres is None:
                 postgres = stack.enter_context(servers.postgres())
-            yield play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
+            yield from play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
 
 
 def play_one(
@@ -77,26 +82,29 @@ def play_one(
     seed: int,
     postgres: servers.PostgresServer | None,
     tell: Callable[[str], None],
-) -> Row:
-    """Play a case in a folder of its own, which stays if anything is wrong."""
+) -> list[Row]:
+    """Play a case in a folder of its own, which stays if anything is wrong; return a row for each of its outcomes."""
     started_s = time.monotonic()
     missing = _missing(case)
     if missing:
         outcome = Outcome(injections=0, findings=Findings())
-        return Row(case=case, database=database, outcome=outcome, took_s=0.0, left_out=missing)
+        return [Row(case=case, database=database, outcome=outcome, took_s=0.0, left_out=missing)]
     with _folder() as folder:
         stage = Stage(folder=folder, database=database, seed=seed, short=short, postgres=postgres, tell=tell)
         try:
-            outcome = case.play(stage)
+            played = case.play(stage)
         except AssertionError as error:
             # Something that the case waited for has not come about: that is a finding, not an end of the campaign.
-            outcome = Outcome(injections=0, findings=Findings(complaints=[_short(str(error))]))
-        row = Row(case=case, database=database, outcome=outcome, took_s=time.monotonic() - started_s)
-        if not row.is_good:
+            played = Outcome(injections=0, findings=Findings(complaints=[_short(str(error))]))
+        took_s = time.monotonic() - started_s
+        outcomes = [played] if isinstance(played, Outcome) else played
+        rows = [Row(case=case, database=database, outcome=outcome, took_s=took_s) for outcome in outcomes]
+        bad = [row for row in rows if not row.is_good]
+        if bad:
             kept = Path(tempfile.gettempdir()) / f"alarmd-fault-{case.name}-{database}-{os.getpid()}"
             shutil.copytree(folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
-            outcome.findings.complaints.append(f"seed {seed}; log, webhooks, samples and state are in {kept}")
-        return row
+            bad[-1].outcome.findings.complaints.append(f"seed {seed}; log, webhooks, samples and state are in {kept}")
+        return rows
 
 
 def _short(text: str) -> str:

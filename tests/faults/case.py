@@ -18,9 +18,11 @@ class Outcome:
     #: Kills, or whatever else was done to it.
     injections: int
     findings: Findings
+    #: What happened, where several things were played at once.
+    title: str = ""
 
 
-Play: TypeAlias = Callable[[Stage], Outcome]
+Play: TypeAlias = Callable[[Stage], Outcome | Sequence[Outcome]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,14 +34,15 @@ class Load:
         machines: Sequence[str],
         *,
         samples: SampleLog,
-        journal: Journal,
+        journals: list[Journal],
         seed: int,
         patient: bool = True,
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._url = f"{url}/v3/samples"
         self._samples = samples
-        self._journal = journal
+        #: Where webhooks come in; more may be added.
+        self.journals = journals
         self._random = random.Random(seed)
         self._patient = patient
         self._deadline_s = deadline_s
@@ -117,7 +118,7 @@ class Load:
     def _missing(self, watch: Watch) -> bool:
         states = [state if watch.operator == "gt" else _other(state) for state in self._machines[watch.resource_id]]
         owed = Counter(path for state in states for path in watch.paths(state))
-        return any(self._journal.count(path) < count for path, count in owed.items())
+        return any(sum(each.count(path) for each in self.journals) < count for path, count in owed.items())
 
     def _run(self) -> None:
         try:

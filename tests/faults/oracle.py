@@ -25,6 +25,7 @@ _ID = re.compile(r"(?P<alarm>.+)_(?P<sequence>\d+)_(?P<index>\d+)")
 class Evidence:
     """Everything that is known of a case when it is over."""
 
+    #: Those to be judged; others may be known.
     watches: Sequence[Watch]
     #: By the resource.
     samples: Mapping[str, Sequence[Sample]]
@@ -81,8 +82,7 @@ def judge(evidence: Evidence) -> Findings:
         behind = _judge_history(evidence, watch, findings)
         arrivals = _judge_webhooks(evidence, watch, by_alarm[watch.alarm_id], refused[watch.alarm_id], findings)
         _judge_lateness(evidence, watch, behind, arrivals, findings)
-    known = {watch.alarm_id for watch in evidence.watches}
-    for alarm_id in set(by_alarm) - known:
+    for alarm_id in set(by_alarm) - evidence.histories.keys():
         findings.complaints.append(f"webhooks came of an alarm that nobody has made: {alarm_id}")
     _judge_deliveries(evidence, findings)
     return findings
@@ -220,7 +220,10 @@ def _judge_deliveries(evidence: Evidence, findings: Findings) -> None:
             )
     came = {entry.webhook_id for entry in evidence.entries}
     tried = came | {entry.webhook_id for entry in evidence.refused}
+    judged = {watch.alarm_id for watch in evidence.watches}
     for each in evidence.deliveries:
+        if each["alarm_id"] not in judged:
+            continue
         event_id, state, error = each["event_id"], each["state"], each["last_error"] or ""
         allowed = state == "delivered" or (
             state == "superseded" and (event_id in tried or "superseded" in evidence.ends)

@@ -59,8 +59,8 @@ def write_page(rows: Sequence[Row], *, command: str, seed: int, date: str, page:
     facts = [f"Command: `{command}`", f"Seed: {seed}", f"Versions: {_versions()}"]
     if date:
         facts.insert(0, f"Date: {date}")
-    left_out = [f"- {row.case.title}: {row.left_out}" for row in rows if row.left_out]
-    bad = [f"- {row.case.title}: {each}" for row in rows for each in row.outcome.findings.complaints]
+    left_out = [f"- {row.title}: {row.left_out}" for row in rows if row.left_out]
+    bad = [f"- {row.title}: {each}" for row in rows for each in row.outcome.findings.complaints]
     sections = [_INTRODUCTION, "\n".join(f"- {fact}" for fact in facts), as_table(rows)]
     for title, lines in (("Left out:", left_out), ("Wrong:", bad)):
         if lines:
@@ -71,9 +71,9 @@ def write_page(rows: Sequence[Row], *, command: str, seed: int, date: str, page:
 def _cells(row: Row) -> tuple[str, ...]:
     findings = row.outcome.findings
     if row.left_out:
-        return (row.case.title, row.database, "", "", "", "", "", "left out")
+        return (row.title, row.database, "", "", "", "", "", "left out")
     return (
-        row.case.title,
+        row.title,
         row.database,
         f"{row.outcome.injections:,}",
         f"{findings.transitions:,}",

@@ -3,14 +3,15 @@
 
 import json
 import random
+import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.journal import Journal, journal
+from tests.faults.journal import Entry, Journal, journal
 from tests.faults.load import Load
 from tests.faults.oracle import Evidence, Findings, judge
 from tests.faults.records import FaultLog, SampleLog
@@ -100,12 +101,13 @@ class Stage:
                 alarmd.url,
                 machines,
                 samples=samples,
-                journal=kept,
+                journals=[kept],
                 seed=self.seed,
                 patient=patient,
                 deadline_s=deadline_s,
             )
             yield Scene(
+                folder=self.folder,
                 alarmd=alarmd,
                 journal=kept,
                 samples=samples,
@@ -121,6 +123,7 @@ class Stage:
 class Scene:
     """What is there while a case is played."""
 
+    folder: Path
     alarmd: Daemon
     journal: Journal
     samples: SampleLog
@@ -140,6 +143,14 @@ class Scene:
         self.load.watches = [each for each in self.watches if each.resource_id in self.machines]
         return made
 
+    @contextmanager
+    def receiver(self, name: str, *, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Journal]:
+        """Run one more receiver, whose paths have to be its own."""
+        seed = len(self.load.journals)
+        with journal(self.folder / f"webhooks-{name}.jsonl", seed=seed, tls=tls, port=port) as kept:
+            self.load.journals.append(kept)
+            yield kept
+
     def watch_all(self) -> None:
         """Create two alarms on each machine that fire when it is busy, and one that fires when it is idle."""
         for machine in self.machines:
@@ -157,14 +168,19 @@ class Scene:
 
     def findings(self, *, deadline_s: float = 2 * DEADLINE_S) -> Findings:
         """Leave loads as they are, wait until all is told, and judge."""
+        complaint = self.come_to_rest(deadline_s=deadline_s)
+        found = judge(self.evidence())
+        found.complaints[:0] = complaint
+        return found
+
+    def come_to_rest(self, *, deadline_s: float = 2 * DEADLINE_S) -> list[str]:
+        """Leave loads as they are and wait until all is told; return what is to be said if that never happens."""
         self.load.stop_flipping()
         try:
             self.await_quiet(deadline_s=deadline_s)
         except AssertionError as error:
-            found = judge(self.evidence())
-            found.complaints.insert(0, str(error))
-            return found
-        return judge(self.evidence())
+            return [str(error)]
+        return []
 
     def await_quiet(self, *, deadline_s: float = 2 * DEADLINE_S) -> None:
         """Wait until every alarm is in the state that its samples ask for and everything has been told."""
@@ -205,8 +221,8 @@ class Scene:
             watches=list(self.watches),
             samples={watch.resource_id: self.samples.of(watch.resource_id) for watch in self.watches},
             faults=self.faults.faults,
-            entries=self.journal.entries,
-            refused=self.journal.refused,
+            entries=_in_order(each.entries for each in self.load.journals),
+            refused=_in_order(each.refused for each in self.load.journals),
             histories={watch.alarm_id: self.history(watch) for watch in self.watches},
             states=self.states(),
             deliveries=[each for each in self.deliveries() if each["state"] != "pending"],
@@ -215,3 +231,7 @@ class Scene:
             exact=self.patient,
             end_s=time.monotonic(),
         )
+
+
+def _in_order(journals: Iterable[list[Entry]]) -> list[Entry]:
+    return sorted((entry for entries in journals for entry in entries), key=lambda entry: entry.at_s)
