@@ -22,6 +22,8 @@ _DETAILS = {
     "dict_type": "Value should be an object",
     "model_type": "Value should be an object",
 }
+#: How pydantic marks the place of a key of an object.
+_KEY = "[key]"
 #: What pydantic begins its sentences with.
 _SUBJECT = re.compile("^(Input|String|List) should")
 
@@ -45,6 +47,9 @@ def complaint(error: ValidationError, *, argument: str = "data") -> InvalidInput
         return InvalidInput(problem["msg"])
     if problem["type"] == "extra_forbidden":
         return InvalidInput(f"Unknown attribute for argument {'.'.join([argument, *place[:-1]])}: {shown(place[-1])}")
+    if place[-1:] == [_KEY]:
+        # The key itself stands before this mark; what is told is whose key it is.
+        place = place[:-2]
     field = place[-1] if place else argument.rpartition(".")[2]
     value = None if problem["type"] == "missing" else problem["input"]
     return invalid(field, value, _detail(problem))

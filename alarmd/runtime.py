@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ class Runtime:
             normalise_constraints=normalise_constraints,
             actions=actions,
             policy=self.policy,
+            least_repeat_s=max(1, ceil(self.settings.evaluator.tick_s)),
         )
         return AlarmService(
             database=database,

@@ -3,18 +3,21 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from alarmd.alarms import AlarmDraft
+from alarmd.alarms import LONGEST_REPEAT_S, AlarmDraft
 from alarmd.api.json_body import refuse_unstorable
 from alarmd.api.wire import read_moment
 from alarmd.complaints import complaint, invalid
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity, State
+from alarmd.model.direction import Direction
 
 _RULE = "_rule"
+
+_Value = TypeVar("_Value")
 
 
 def _moment(value: Any) -> datetime | None:
@@ -37,6 +40,11 @@ def _flag(value: Any) -> Any:
 
 #: Null means "not given", and text is taken too.
 _Flag = Annotated[bool | None, BeforeValidator(_flag)]
+#: What people sort alarms by.
+Labels = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=255)]],
+    Field(max_length=32),
+]
 _ReadOnly = Annotated[str | None, BeforeValidator(_text_or_null)]
 
 
@@ -58,6 +66,17 @@ class AlarmBody(BaseModel):
     insufficient_data_actions: list[str] | None = None
     repeat_actions: _Flag = None
     time_constraints: list[dict[str, Any]] | None = None
+    #: These four are alarmd's own. Left out of a PUT they stay as they are; null takes them away.
+    labels: Labels | None = None
+    directions: dict[State, Direction] | None = Field(
+        default=None, description="where the actions of a state lead; by default what the rule's comparison says"
+    )
+    repeat_interval: int | None = Field(
+        default=None, ge=1, le=LONGEST_REPEAT_S, description="seconds between repeats; evaluator.tick_s at the least"
+    )
+    signing_secret: str | None = Field(
+        default=None, max_length=255, description="name of the project's secret that webhooks are signed with"
+    )
     project_id: str | None = None
     user_id: str | None = None
     #: These two are refused as null: Aodh does so, and a null state would reset the alarm.
@@ -97,6 +116,10 @@ def read_draft(data: Any, *, rule_types: frozenset[str]) -> AlarmDraft:
         insufficient_data_actions=_frozen(body.insufficient_data_actions),
         repeat_actions=body.repeat_actions,
         time_constraints=_frozen(body.time_constraints),
+        labels=_or_none_at_all(body.labels, {}, is_given="labels" in given),
+        directions=_or_none_at_all(body.directions, {}, is_given="directions" in given),
+        repeat_interval_s=_or_none_at_all(body.repeat_interval, 0, is_given="repeat_interval" in given),
+        signing_secret=_or_none_at_all(body.signing_secret, "", is_given="signing_secret" in given),
         project_id=body.project_id,
         user_id=body.user_id,
         state=body.state if "state" in given else None,
@@ -127,6 +150,11 @@ def _rule_of(type_: str, rules: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(rule, Mapping):
         raise invalid(own, rule, "Value should be an object")
     return rule
+
+
+def _or_none_at_all(value: _Value | None, empty: _Value, *, is_given: bool) -> _Value | None:
+    """Return an attribute that stays as it is unless it is given; null is as much as empty."""
+    return empty if is_given and value is None else value
 
 
 def _frozen(items: list[Any] | None) -> tuple[Any, ...] | None:

@@ -18,7 +18,7 @@ from alarmd.api.simple_query import alarm_listing, history_listing
 from alarmd.api.wire import wire_time
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Alarm, State
-from alarmd.model.history import AlarmChange
+from alarmd.model.history import AlarmChange, additions_of
 from alarmd.policy import Action
 
 blueprint = Blueprint("alarms", __name__)
@@ -112,8 +112,9 @@ def alarm_view(alarm: Alarm) -> dict[str, Any]:
         state_reason=alarm.state_reason,
         severity=alarm.severity,
         evaluate_timestamp=wire_time(alarm.evaluate_timestamp) if alarm.evaluate_timestamp else None,
+        **additions_of(alarm),
     )
-    return view.model_dump() | {f"{alarm.type}_rule": dict(alarm.rule)}
+    return view.model_dump(exclude_unset=True) | {f"{alarm.type}_rule": dict(alarm.rule)}
 
 
 def change_view(change: AlarmChange) -> dict[str, Any]:

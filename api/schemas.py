@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from alarmd.model.alarm import Severity, State
+from alarmd.model.direction import Direction
 from alarmd.model.history import ChangeType
 from alarmd.model.notification import DeliveryState
 from alarmd.model.samples import Kind
@@ -63,6 +64,11 @@ class AlarmView(BaseModel):
     state_reason: str
     severity: Severity
     evaluate_timestamp: str | None
+    #: alarmd's own; there only where they are set.
+    labels: dict[str, str] | None = None
+    directions: dict[State, Direction] | None = None
+    repeat_interval: int | None = None
+    signing_secret: str | None = None
 
 
 class ComplexQueryBody(_Shape):

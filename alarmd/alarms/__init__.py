@@ -2,10 +2,11 @@
 """What may be asked of alarms, by whom, and what follows from it. Knows no HTTP.
 
 `service` is the way in; `drafting` turns what a client wants into an alarm, with the rules for its actions in
-`actions`; `reach` says what a caller can see and name, `queries` what a search may find; `deliveries`, `quotas`
-and `results` serve the operator.
+`actions` and for what Aodh does not know in `additions`; `reach` says what a caller can see and name, `queries` what a
+search may find; `silences` keeps actions back for a while; `deliveries`, `quotas` and `results` serve the operator.
 """
 
+from alarmd.alarms.additions import LONGEST_REPEAT_S
 from alarmd.alarms.deliveries import DeliveryService
 from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.quotas import QuotaService
@@ -14,6 +15,7 @@ from alarmd.alarms.service import AlarmService
 from alarmd.alarms.trusts import NoTrusts, TrustKeeper
 
 __all__ = [
+    "LONGEST_REPEAT_S",
     "AlarmDraft",
     "AlarmService",
     "DeliveryService",

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 from alarmd.alarms.actions import ActionRules
+from alarmd.alarms.additions import additions
 from alarmd.alarms.reach import refuse_others
 from alarmd.complaints import invalid
 from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, AlarmId, Severity, State
 from alarmd.model.caller import Caller
+from alarmd.model.direction import Direction
 from alarmd.model.rule import CompoundRuleType, RuleType
 from alarmd.model.shard import shard_of
 from alarmd.policy import Policy, is_admin
@@ -42,6 +44,11 @@ class AlarmDraft:
     insufficient_data_actions: tuple[str, ...] | None = None
     repeat_actions: bool | None = None
     time_constraints: tuple[Mapping[str, Any], ...] | None = None
+    #: These four stay as they are where a change does not give them; empty, or 0, takes them away.
+    labels: Mapping[str, str] | None = None
+    directions: Mapping[State, Direction] | None = None
+    repeat_interval_s: int | None = None
+    signing_secret: str | None = None
     project_id: str | None = None
     user_id: str | None = None
     state: State | None = None
@@ -62,6 +69,8 @@ class Drafting:
     normalise_constraints: NormaliseConstraints
     actions: ActionRules
     policy: Policy
+    #: The shortest that repeats may be apart, in seconds: nothing is looked at more often.
+    least_repeat_s: int = 1
 
     def new(self, draft: AlarmDraft, caller: Caller, now: datetime) -> Alarm:
         """Return a new alarm."""
@@ -82,8 +91,9 @@ class Drafting:
     def changed(self, before: Alarm, draft: AlarmDraft, caller: Caller, now: datetime) -> Alarm:
         """Return an alarm as it is once a draft has replaced its definition.
 
-        What the draft leaves out goes back to its default, the state too. Two things stay: `evaluate_timestamp`, and
-        the state when the draft merely echoes one that has changed meanwhile, which its `state_timestamp` tells.
+        What the draft leaves out goes back to its default, the state too. Three things stay: `evaluate_timestamp`,
+        what only alarmd's own clients know (see `additions`), and the state when the draft merely echoes one that has
+        changed meanwhile, which its `state_timestamp` tells.
         """
         state = State.INSUFFICIENT_DATA if draft.state is None else draft.state
         if draft.state is not None and draft.state_timestamp not in {None, before.state_timestamp}:
@@ -151,6 +161,14 @@ class Drafting:
             repeat_actions=bool(draft.repeat_actions),
             time_constraints=self.normalise_constraints(draft.time_constraints or ()),
             shard=shard_of(reads),
+            **additions(
+                labels=draft.labels,
+                directions=draft.directions,
+                repeat_interval_s=draft.repeat_interval_s,
+                signing_secret=draft.signing_secret,
+                before=before,
+                least_repeat_s=self.least_repeat_s,
+            ),
             **kept,
         )
 

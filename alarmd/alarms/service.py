@@ -23,7 +23,7 @@ from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import AlarmdError, Outdated
 from alarmd.model.alarm import SET_BY_API_REASON, Alarm, Severity, State
 from alarmd.model.caller import Caller
-from alarmd.model.history import AlarmChange, ChangeType, detail_of
+from alarmd.model.history import AlarmChange, ChangeType, changes_between, detail_of
 from alarmd.policy import Action, Policy, is_admin, require
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database, UnitOfWork
@@ -227,12 +227,10 @@ class AlarmService:
 
     def _store(self, unit: UnitOfWork, before: Alarm, alarm: Alarm, caller: Caller, now: datetime) -> Alarm:
         """Write what a draft has changed, with its history; return the alarm from before when that is nothing."""
-        old, new = detail_of(before), detail_of(alarm)
-        changed = {
-            key: value
-            for key, value in new.items()
-            if old[key] != value and key not in {"timestamp", "state_timestamp"}
-        }
+        changed = changes_between(before, alarm)
+        if unit.disabled_targets.clear(before.alarm_id):
+            # Whoever writes an alarm means all of its actions, even one whose receiver was gone.
+            changed["disabled_actions"] = []
         is_same_unseen = (alarm.evaluate_timestamp, alarm.trust_id) == (before.evaluate_timestamp, before.trust_id)
         if not changed and is_same_unseen:
             return before

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """History: who changed what about an alarm, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from alarmd.model.alarm import Alarm, AlarmId, Severity, State
+from alarmd.model.alarm import Alarm, AlarmId, Severity
 
 
 class ChangeType(StrEnum):
@@ -47,9 +47,34 @@ _DETAIL = (
 )
 
 
+#: What Aodh knows nothing of, by its name on the wire; shown where it is set.
+_ADDITIONS = {
+    "labels": "labels",
+    "directions": "directions",
+    "repeat_interval": "repeat_interval_s",
+    "signing_secret": "signing_secret",
+}
+
+
+def additions_of(alarm: Alarm) -> dict[str, Any]:
+    """Return what an alarm says beyond Aodh's attributes, as clients know it: plain JSON, only what is set."""
+    return {name: _plain(value) for name, key in _ADDITIONS.items() if (value := getattr(alarm, key))}
+
+
 def detail_of(alarm: Alarm) -> dict[str, Any]:
     """Return an alarm as its history shows it: plain JSON, moments in UTC without a zone."""
-    return {key: _plain(getattr(alarm, key)) for key in _DETAIL}
+    return {key: _plain(getattr(alarm, key)) for key in _DETAIL} | additions_of(alarm)
+
+
+def changes_between(before: Alarm, after: Alarm) -> dict[str, Any]:
+    """Return what the history says of a new definition: what has another value now; null is what is set no more."""
+    return dict(_changes(detail_of(before), detail_of(after)))
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key in dict.fromkeys([*new, *old]):
+        if key not in {"timestamp", "state_timestamp"} and old.get(key) != new.get(key):
+            yield key, new.get(key)
 
 
 def _plain(value: Any) -> Any:
@@ -57,10 +82,10 @@ def _plain(value: Any) -> Any:
         case datetime():
             return value.replace(tzinfo=None).isoformat()
         case Mapping():
-            return dict(value)
+            return {str(key): _plain(part) if isinstance(part, StrEnum) else part for key, part in value.items()}
         case tuple():
             return [_plain(item) for item in value]
-        case State() | Severity():
+        case StrEnum():
             return str(value)
         case _:
             return value

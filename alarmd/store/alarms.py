@@ -84,9 +84,10 @@ SEARCHABLE_ALARMS = Searchable(
         "insufficient_data_actions": Kind.DOCUMENT,
         "rule": Kind.DOCUMENT,
         "time_constraints": Kind.DOCUMENT,
+        "labels": Kind.DOCUMENT,
     },
     hidden={
-        *("labels", "directions", "repeat_interval_s", "signing_secret"),
+        *("directions", "repeat_interval_s", "signing_secret"),
         *("confined", "trust_id", "shard", "revision", "state_version", "sequence"),
     },
     owner=alarms.c.project_id,

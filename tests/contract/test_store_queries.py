@@ -69,6 +69,7 @@ def some_alarms() -> list[Alarm]:
             project_id=f"p{number % 2}",
             user_id=f"u{number % 5}",
             ok_actions=("http://h/ok",) * (number % 3),
+            labels={"team": NAMES[number % len(NAMES)]} if number % 4 else {},
             alarm_actions=(),
             timestamp=MOMENTS[number % 4],
             state_timestamp=MOMENTS[number // 2 % 4],
@@ -293,7 +294,7 @@ def test_pages_of_simple_histories_add_up(stocked: Database, sort: Any, limit: i
 
 
 @READING
-@given(sort=sorts(sorted(set(SEARCHABLE_ALARMS.kinds) - {"rule", "ok_actions", "time_constraints"})))
+@given(sort=sorts(sorted(set(SEARCHABLE_ALARMS.kinds) - {"rule", "labels", "ok_actions", "time_constraints"})))
 def test_orders_are_those_of_the_wire(stocked: Database, sort: Any) -> None:
     """Lists go by what the wire shows: text by its characters, false before true, severities by meaning, none first."""
     levels = ["low", "moderate", "critical"]

@@ -27,8 +27,8 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def alarm_item(alarm: Alarm) -> dict[str, Any]:
-    """Return an alarm as it is shown, and its rule under the name that queries know."""
-    return alarm_view(alarm) | {"rule": dict(alarm.rule)}
+    """Return an alarm as queries know it: as it is shown, its rule under one name, and labels that may be none."""
+    return alarm_view(alarm) | {"rule": dict(alarm.rule), "labels": dict(alarm.labels)}
 
 
 def change_item(change: AlarmChange) -> dict[str, Any]:
