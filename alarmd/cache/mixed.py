@@ -67,6 +67,10 @@ def shards_of(mask: Mask) -> frozenset[Shard]:
 
 def parts_of(batch: Batch) -> Iterator[Part]:
     """Yield what of a batch goes into which partition: a part a shard, or all of it into the mixed one."""
+    if not batch.resources:
+        # A roll call is for everybody.
+        yield Part(partition=MIXED, shards=ALL_SHARDS, batch=batch)
+        return
     shards = {shard_of(resource.project_id) for resource in batch.resources}
     if len(shards) > _MOST_PARTS:
         yield Part(partition=MIXED, shards=mask_of(shards), batch=batch)
@@ -126,7 +130,7 @@ class Excerpts:
         """Return an entry as it is for who wants these shards; None when nothing in it is."""
         if partition != MIXED:
             return Entry(shards=shards_of(Mask(1 << partition)), position=Position(position), batch=batch)
-        if wanted != ALL_SHARDS:
+        if wanted != ALL_SHARDS and batch.resources:
             excerpt = self._excerpt(batch.resources, wanted)
             if not excerpt.resources:
                 return None

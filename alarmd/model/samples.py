@@ -99,6 +99,23 @@ class Batch:
             yield shard, replace(self, resources=resources, values=self.values[picked], expected=len(picked))
 
 
+def roll_call(source: str, batches: Iterable[Batch], *, started_s: float) -> Batch:
+    """Return what says that a source was read, and how many of its resources were missing: a batch without any.
+
+    It is for all shards, so that who follows one of them can tell a resource that has left from a source that is
+    silent. Its moment is no later than any of the poll's samples.
+    """
+    polled = list(batches)
+    return Batch(
+        source=source,
+        timestamp_s=min([started_s, *(batch.timestamp_s for batch in polled)]),
+        metrics=(),
+        resources=(),
+        values=np.zeros((0, 0)),
+        expected=sum(batch.expected - len(batch.resources) for batch in polled),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One value: how a pusher thinks of it."""

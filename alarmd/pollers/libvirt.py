@@ -130,7 +130,7 @@ class LibvirtSource:
         monitor = self._read_monitor(until_s=until_s)
         domains = [self._directory[uuid] for uuid in host.domains if uuid in self._directory]
         batches = self._batches(domains, host, monitor, missed=len(host.domains) - len(domains))
-        return [batch for batch in batches if batch.resources]
+        return [batch for batch in batches if batch.resources or batch.expected]
 
     def close(self) -> None:
         self._host.close(wait_s=_CLOSE_WAIT_S)

@@ -12,7 +12,7 @@ from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import AlarmdError, LogUnavailable
-from alarmd.model.samples import Batch
+from alarmd.model.samples import Batch, roll_call
 from alarmd.model.shard import all_shards
 from alarmd.model.trace import new_traceparent
 from alarmd.pollers.source import Source
@@ -85,7 +85,7 @@ class PollRound:
         self._source.close()
 
     def _turn(self) -> None:
-        started_s = self._clock.monotonic_s()
+        started_s, polled_at_s = self._clock.monotonic_s(), self._clock.time_s()
         try:
             if not self._has_resumed:
                 self._has_resumed = True
@@ -97,8 +97,9 @@ class PollRound:
             self._complain("poll_failed", error)
             batches = []
         else:
-            partial = any(batch.expected > len(batch.resources) for batch in batches)
-            POLLS.labels(self.source, "partial" if partial else "ok").inc()
+            call = roll_call(self.source, batches, started_s=polled_at_s)
+            POLLS.labels(self.source, "partial" if call.expected else "ok").inc()
+            batches = [*(batch for batch in batches if batch.resources), call]
             self._settle("poll_failed", "poll_recovered")
         POLL_SECONDS.labels(self.source).observe(self._clock.monotonic_s() - started_s)
         if batches:
@@ -144,7 +145,8 @@ class PollRound:
             if not entries:
                 return
             for entry in entries:
-                if entry.batch.source == self.source and entry.batch.timestamp_s >= since_s:
+                is_own = entry.batch.source == self.source and entry.batch.timestamp_s >= since_s
+                if is_own and entry.batch.resources:
                     yield entry.batch
 
     def _complain(self, event: str, error: Exception) -> None:

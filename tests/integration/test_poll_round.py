@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -92,8 +94,12 @@ def a_round(source: StaticSource, log: Failing, doorbell: LocalDoorbell, clock: 
 
 
 def moments(log: Failing) -> list[float]:
+    return [batch.timestamp_s for batch in logged(log) if batch.resources]
+
+
+def logged(log: Failing) -> list[Batch]:
     entries, _ = log.read(log.start_of(all_shards(), since_s=0), limit=1000)
-    return [entry.batch.timestamp_s for entry in entries]
+    return [entry.batch for entry in entries]
 
 
 def batches(clock: ManualClock, *offsets_s: float, source: str = "static") -> list[Batch]:
@@ -198,7 +204,34 @@ def test_a_poll_begins_a_trace(log: Failing, doorbell: LocalDoorbell, clock: Man
     rounds.run()
     rounds.run()
     entries, _ = log.read(log.start_of(all_shards(), since_s=0), limit=10)
-    traces = [trace_id_of(read_traceparent(entry.batch.traceparent)) for entry in entries]
+    polled = [entry.batch for entry in entries if entry.batch.resources]
+    traces = [trace_id_of(read_traceparent(batch.traceparent)) for batch in polled]
 
     assert len(traces) == 4
     assert traces[0] == traces[1] != traces[2] == traces[3]
+
+
+def test_every_poll_ends_with_a_roll_call(log: Failing, doorbell: LocalDoorbell, clock: ManualClock) -> None:
+    """A batch without resources says when the source was read and how many resources were missing."""
+    moment_s = clock.time_s()
+    whole, partial = batches(clock, 1, 2)
+    nobody = {"resources": (), "metrics": (), "values": np.zeros((0, 0)), "expected": 0}
+    empty = replace(whole, timestamp_s=whole.timestamp_s + 2, **nobody)
+    rounds = a_round(
+        StaticSource([whole, replace(partial, expected=partial.expected + 3), empty]), log, doorbell, clock
+    )
+    for _ in range(3):
+        rounds.run()
+        clock.advance(1)
+    calls = [(batch.timestamp_s - moment_s, batch.expected) for batch in logged(log) if not batch.resources]
+
+    assert [(0, 0), (1, 3), (2, 0)] == calls
+
+
+def test_a_source_that_fails_calls_no_roll(log: Failing, doorbell: LocalDoorbell, clock: ManualClock) -> None:
+    """Of a source that could not be read nobody knows who has left."""
+    source = Moody(batches(clock, 1))
+    source.error = SourceUnavailable("gone", source="static")
+    a_round(source, log, doorbell, clock).run()
+
+    assert logged(log) == []

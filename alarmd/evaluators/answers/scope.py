@@ -71,11 +71,18 @@ class Scope:
                 return
 
     def only(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield what batches hold of the projects and metrics that the rule reads; nothing of those without any."""
+        """Yield what batches hold of the projects and metrics that the rule reads; nothing of those without any.
+
+        Roll calls come too.
+        """
         projects = {one.project_id for one in self.selectors}
         resources = _Picker[Resource](lambda one: one.project_id in projects)
         metrics = _Picker[Metric](self._reads)
         for batch in batches:
+            if not batch.resources:
+                # A roll call, which tells who has left.
+                yield batch
+                continue
             rows, picked_resources = resources.pick(batch.resources)
             columns, picked_metrics = metrics.pick(batch.metrics)
             if picked_resources and picked_metrics:
