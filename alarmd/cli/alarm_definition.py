@@ -72,7 +72,8 @@ def create_alarm(client: Client, output: Output, *, dry_run: bool, **options: An
 def update_alarm(client: Client, output: Output, *, alarm_ref: str, dry_run: bool, **options: Any) -> None:
     """Change an alarm; what is not named stays as it is.
 
-    A list of actions or time constraints is replaced by what is given; an empty one empties it. Nothing that somebody
+    A list of actions or time constraints is replaced by what is given; an empty one empties it. Labels and directions
+    are added to those that are there; --unset takes them away. Nothing that somebody
     else changes meanwhile is lost: the change is then made again on what is there.
 
     \b
@@ -80,6 +81,8 @@ def update_alarm(client: Client, output: Output, *, alarm_ref: str, dry_run: boo
       alarmd alarm update cpu_high --threshold 90 --evaluation-periods 3
       alarmd alarm update cpu_high --enabled false
       alarmd alarm update cpu_high --alarm-action ''
+      alarmd alarm update cpu_high --label team=web --direction ok=in
+      alarmd alarm update cpu_high --unset labels.team
       alarmd alarm update cpu_high --file cpu_high.yaml --dry-run
       alarmd alarm update cpu_high --type event --event-type 'compute.*'
     """

@@ -6,6 +6,7 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
+from alarmd.cli.alarm_additions import ADDITIONS, lay_additions, unset_additions
 from alarmd.cli.alarm_rules import TYPES, missing_of, rule_of, without
 from alarmd.cli.documents import object_in
 from alarmd.cli.notation import constraint_of
@@ -48,8 +49,10 @@ def body_of(options: Mapping[str, Any], *, into: Mapping[str, Any]) -> dict[str,
             body[key] = [action for action in options[key] if action]
     if options["time_constraints"]:
         body["time_constraints"] = [constraint_of(text) for text in options["time_constraints"] if text]
+    unset = unset_additions(body, options["unset"])
+    lay_additions(body, options)
     rule = body.get(f"{type_}_rule")
-    rule = without(rule if isinstance(rule, Mapping) else {}, options["unset"])
+    rule = without(rule if isinstance(rule, Mapping) else {}, unset)
     body[f"{type_}_rule"] = rule_of(str(type_), options, into=rule)
     return body
 
@@ -104,6 +107,7 @@ _COMMON = [
         metavar="name=…;start=CRON;duration=S",
         help="Evaluate at these times only; also ;timezone=ZONE and ;description=TEXT. Repeatable.",
     ),
+    *ADDITIONS,
     in_section(_ALARM, "--project-id", help="Owning project (administrators)."),
     in_section(_ALARM, "--user-id", help="Owning user (administrators)."),
 ]

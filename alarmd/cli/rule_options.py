@@ -126,7 +126,8 @@ RULES = [
         "unset",
         multiple=True,
         metavar="ATTRIBUTE",
-        help="Take an attribute out of the rule, so that its default counts again; repeatable.",
+        help="Take an attribute out of the rule, so that its default counts again; also labels, labels.KEY, "
+        "directions, directions.STATE, repeat-interval and signing-secret of the alarm. Repeatable.",
     ),
     in_section(_GNOCCHI, "--aggregation-method", help="How Gnocchi is to aggregate, e.g. mean or rate:mean."),
     in_section(

@@ -250,3 +250,56 @@ def test_help_groups_options_and_shows_examples() -> None:
 
     assert all(title in shown for title in ("Examples:", "The alarm:", "Its rule:", "From a file:", "Options:"))
     assert shown.index("--time-constraint") < shown.index("Its rule:") < shown.index("--pool-id")
+
+
+_RULE = ("--name", "n", "-m", "cpu_util", "--threshold", "80")
+
+
+def test_what_aodh_does_not_know_is_spelt_in_options() -> None:
+    """Labels and directions in pairs, the interval in seconds, the secret by its name."""
+    sent = body(
+        *_RULE,
+        *("--label", "team=web", "--label", "tier=1;zone=", "--direction", "ok=in", "--direction", "alarm=out"),
+        *("--direction", "insufficient-data=neutral", "--repeat-interval", "300", "--signing-secret", "blue"),
+    )
+
+    assert {"team": "web", "tier": "1", "zone": ""} == sent["labels"]
+    assert {"ok": "in", "alarm": "out", "insufficient data": "neutral"} == sent["directions"]
+    assert (300, "blue") == (sent["repeat_interval"], sent["signing_secret"])
+
+
+def test_options_are_laid_over_the_labels_of_a_file() -> None:
+    """What they do not name stays; --unset takes a part away, or says that all is gone."""
+    file = yaml.safe_dump(
+        {"name": "n", "labels": {"a": "1", "b": "2"}, "directions": {"ok": "in"}, "repeat_interval": 60}
+        | {"type": "threshold", "threshold_rule": {"meter_name": "m", "threshold": 1, "period": 10}}
+    )
+    sent = body(
+        *("-F", "-", "--label", "c=3", "--unset", "labels.a", "--unset", "directions", "--unset", "repeat-interval"),
+        *("--unset", "period"),
+        stdin=file,
+    )
+
+    assert {"b": "2", "c": "3"} == sent["labels"]
+    assert (None, None) == (sent["directions"], sent["repeat_interval"])
+    assert {"meter_name": "m", "threshold": 1} == sent["threshold_rule"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("--label", "team"), "KEY=VALUE"),
+        (("--direction", "alarm=up"), "one of ok, alarm, insufficient data"),
+        (("--direction", "never=in"), "one of ok, alarm, insufficient data"),
+        (("--repeat-interval", "0"), "1<=x<=86400"),
+        (("--unset", "labels.team"), "no 'team' in labels"),
+        (("--unset", "label.team"), "no 'team' in labels"),
+        (("--unset", "nonsense"), "no attribute nonsense"),
+    ],
+)
+def test_what_aodh_does_not_know_is_checked_as_well(arguments: tuple[str, ...], names: str) -> None:
+    """Wrong usage, with what would be right."""
+    result = typed(*_RULE, *arguments)
+
+    assert 2 == result.exit_code
+    assert names in result.output
