@@ -4,8 +4,6 @@
 import json
 import ssl
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -21,6 +19,7 @@ from alarmd.errors import TargetRefused
 from alarmd.model.notification import Notification
 from alarmd.model.trace import next_traceparent
 from alarmd.notifiers.resolver import Resolver
+from alarmd.notifiers.retry import asked_pause_s
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.steps import UNWATCHED, Steps
@@ -127,7 +126,7 @@ class HttpScheme:
             "webhook-timestamp": str(timestamp_s),
             **further,
         }
-        signature = self._signer.sign(notification.event_id, timestamp_s, body)
+        signature = self._signer.sign(notification, timestamp_s, body)
         if signature:
             headers["webhook-signature"] = signature
         request = requests.PreparedRequest()
@@ -161,18 +160,8 @@ class HttpScheme:
         )
 
     def _retry_after_of(self, answer: requests.Response) -> float | None:
-        asked = answer.headers.get("Retry-After", "").strip()
-        if asked.isascii() and asked.isdigit():
-            wait_s = float(asked[:12])
-        else:
-            try:
-                moment = parsedate_to_datetime(asked)
-            except ValueError:
-                return None
-            # A date without a zone is taken as what HTTP demands.
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            wait_s = (moment - self._clock.now()).total_seconds()
-        return min(max(wait_s, 0.0), self._max_retry_after_s)
+        asked_s = asked_pause_s(answer.headers.get("Retry-After", ""), self._clock.now())
+        return None if asked_s is None else min(asked_s, self._max_retry_after_s)
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}

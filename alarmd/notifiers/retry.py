@@ -2,7 +2,8 @@
 """What becomes of a notification after a try: a pure decision. It never waits and never writes."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from zlib import crc32
 
 from alarmd.model.notification import DeliveryState, Notification, Settlement
@@ -65,6 +66,20 @@ class RetryPolicy:
         pause_s = max(pause_s, attempt.retry_after_s or 0.0)
         # No pause is longer than all tries together; a plugin's `retry_after_s` may be anything.
         return timedelta(seconds=min(pause_s * (1 + self.jitter * _roll(notification)), self.give_up_after_s))
+
+
+def asked_pause_s(retry_after: str, now: datetime) -> float | None:
+    """Return how long a receiver asks to wait: seconds or a date, as HTTP has them; None for anything else."""
+    asked = retry_after.strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:12])
+    try:
+        moment = parsedate_to_datetime(asked)
+    except (ValueError, OverflowError):
+        return None
+    # A date without a zone is taken as what HTTP demands.
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)
 
 
 def _roll(notification: Notification) -> float:

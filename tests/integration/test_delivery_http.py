@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from alarmd.notifiers.http import HttpOptions, HttpScheme
 from alarmd.notifiers.resolver import Lookup, Resolver
 from alarmd.notifiers.scheme import Reason
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.target_policy import TargetPolicy
+from alarmd.notifiers.sockets import TimedSocket
+from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
 from alarmd.notifiers.targets import IPAddress
 from tests.support.notifications import a_notification
 from tests.support.receivers import (
@@ -32,6 +33,7 @@ from tests.support.receivers import (
     drips,
     hangs,
     make_certificate,
+    make_expired_certificate,
     receiver,
     resets,
 )
@@ -235,6 +237,11 @@ def test_redirects_are_not_followed(make_scheme: _Schemes, status: int) -> None:
         ("", None),
         ("-5", None),
         ("1.5", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("01 Jan 2026 00:00 +99999999999999999999", None),
+        ("Mon, 32 Jan 2026 00:00:00 GMT", None),
+        ("\xb2", None),
+        ("9" * 5000, 3600),
     ],
 )
 def test_retry_after_is_heeded_within_bounds(make_scheme: _Schemes, value: str, expected_s: float | None) -> None:
@@ -245,7 +252,7 @@ def test_retry_after_is_heeded_within_bounds(make_scheme: _Schemes, value: str, 
         "a quarter of an hour ago": datetime.now(UTC) - quarter,
     }
     value = format_datetime(dates[value], usegmt=True) if value in dates else value
-    raw = f"HTTP/1.1 503 X\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode()
+    raw = f"HTTP/1.1 503 X\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
     with receiver(answers(raw)) as listening:
         attempt = make_scheme().deliver(a_notification(target=listening.url()))
 
@@ -467,6 +474,54 @@ class TestAddresses:
 
         assert attempt.ok
 
+    def test_who_is_reached_is_checked_and_not_only_who_was_asked_for(
+        self, make_scheme: _Schemes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody else at the other end, as behind a rule of the kernel's, is sent nothing."""
+        monkeypatch.setattr(TimedSocket, "getpeername", lambda _: ("169.254.169.254", 80))
+        with receiver() as listening:
+            attempt = make_scheme().deliver(a_notification(target=listening.url()))
+
+        assert (Reason.REFUSED, False) == (attempt.reason, attempt.retryable)
+        assert "169.254.169.254" in attempt.detail
+        assert listening.received == []
+
+    def test_an_address_that_leads_to_this_machine_is_not_a_way_around(self, make_scheme: _Schemes) -> None:
+        """Where 0.0.0.0 is allowed and loopback is not, connecting to 0.0.0.0 is refused: it ends at 127.0.0.1."""
+        policy = TargetPolicy(TargetRules(allow_networks=[ip_network("0.0.0.0/32")]))
+        with receiver() as listening:
+            attempt = make_scheme(policy=policy).deliver(a_notification(target=listening.url(host="0.0.0.0")))
+
+        assert (Reason.REFUSED, False) == (attempt.reason, attempt.retryable)
+        assert "127.0.0.1 is a loopback address" in attempt.detail
+        assert listening.received == []
+
+    def test_what_one_project_may_the_others_may_not(self, make_scheme: _Schemes) -> None:
+        """A connection that was opened for a project which may be there is never used for one that may not."""
+        own = TargetRules(allow_networks=[ip_network("127.0.0.1")])
+        scheme = make_scheme(policy=TargetPolicy(projects={"p1": own}))
+        with receiver() as listening:
+            reasons = [
+                scheme.deliver(a_notification(target=listening.url(), project_id=project_id)).reason
+                for project_id in ("p1", "p2", "p1")
+            ]
+            ours = [one.connection for one in listening.received]
+
+        assert [Reason.OK, Reason.REFUSED, Reason.OK] == reasons
+        assert [1, 1] == ours
+
+    def test_a_host_that_the_operator_allows_may_be_anywhere(self, make_scheme: _Schemes) -> None:
+        """A name is allowed with its addresses, and no other name for the same address with it."""
+        policy = TargetPolicy(TargetRules(allow_hosts=["*.scalers.example"]))
+        scheme = make_scheme(policy=policy, lookup=lambda _: (ip_address("127.0.0.1"),))
+        with receiver() as listening:
+            reasons = [
+                scheme.deliver(a_notification(target=listening.url(host=host))).reason
+                for host in ("a.scalers.example", "scalers.example", "evil.example")
+            ]
+
+        assert [Reason.OK, Reason.REFUSED, Reason.REFUSED] == reasons
+
     def test_a_stored_target_is_checked_again_before_each_try(self, make_scheme: _Schemes) -> None:
         """What the operator has forbidden since the alarm was written is not sent any more."""
         with receiver() as listening:
@@ -547,6 +602,65 @@ class TestTls:
 
         assert (Reason.TIMEOUT, True) == (attempt.reason, attempt.retryable)
         assert time.monotonic() - started_s < 3
+
+    @pytest.mark.parametrize("path", ["/", "/?aodh-alarm-ssl-verify=0", "/?aodh-alarm-ssl-verify=1"])
+    def test_a_certificate_that_has_expired_is_final(self, make_scheme: _Schemes, tmp_path: Path, path: str) -> None:
+        """Its authority is trusted, its date is past, and nothing in the URL makes up for that."""
+        old = make_expired_certificate(tmp_path, name="scaler.example")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(old)
+        with receiver(tls=context) as listening:
+            scheme = make_scheme(ca_file=old, lookup=self._here)
+            attempt = scheme.deliver(a_notification(target=listening.url(path, host="scaler.example")))
+
+        assert (Reason.TLS, False) == (attempt.reason, attempt.retryable)
+        assert "expired" in attempt.detail
+        assert listening.received == []
+
+    @pytest.mark.parametrize(
+        ("excepted", "host", "is_taken"),
+        [
+            ({"unverified_hosts": ["scaler.example"]}, "scaler.example", True),
+            ({"unverified_hosts": ["*.example"]}, "scaler.example", True),
+            ({"unverified_hosts": ["scaler.example"]}, "other.example", False),
+            ({"unverified_hosts": ["*"]}, "127.0.0.1", False),
+            ({"unverified_networks": ["127.0.0.0/8"]}, "other.example", True),
+            ({"unverified_networks": ["127.0.0.0/8"]}, "127.0.0.1", True),
+            ({"unverified_networks": ["10.0.0.0/8"]}, "scaler.example", False),
+        ],
+    )
+    def test_only_the_operator_can_leave_a_certificate_unchecked(
+        self,
+        make_scheme: _Schemes,
+        context: ssl.SSLContext,
+        excepted: dict[str, list[str]],
+        host: str,
+        is_taken: bool,
+    ) -> None:
+        """By the name in the URL or by the address at the other end; all others are checked as ever."""
+        with receiver(tls=context) as listening:
+            scheme = make_scheme(lookup=self._here, **excepted)
+            attempt = scheme.deliver(a_notification(target=listening.url(host=host)))
+
+        assert (Reason.OK if is_taken else Reason.TLS) is attempt.reason
+
+    @pytest.mark.parametrize("shows", [True, False])
+    def test_alarmd_shows_the_certificate_that_it_was_given(
+        self, make_scheme: _Schemes, tmp_path: Path, certificate: Path, shows: bool
+    ) -> None:
+        """A receiver that asks for one takes the notification with it, and not without."""
+        own = make_certificate(tmp_path, name="alarmd")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(own)
+        shown = {"client_cert_file": own} if shows else {}
+        with receiver(tls=context) as listening:
+            scheme = make_scheme(ca_file=certificate, lookup=self._here, **shown)
+            attempt = scheme.deliver(a_notification(target=listening.url(host="scaler.example")))
+
+        assert shows is attempt.ok
+        assert shows is bool(listening.received)
 
     def test_a_handshake_that_never_ends_is_cut(self, make_scheme: _Schemes) -> None:
         """Somebody who accepts and says nothing is left at the deadline."""

@@ -183,3 +183,35 @@ def make_certificate(folder: Path, *, name: str = "localhost") -> Path:
     subprocess.run(command, check=True, capture_output=True)
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
     return both
+
+
+_AUTHORITY = """
+[ca]
+default_ca = own
+[own]
+database = {folder}/index.txt
+serial = {folder}/serial
+new_certs_dir = {folder}
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+"""
+
+
+def make_expired_certificate(folder: Path, *, name: str = "localhost") -> Path:
+    """Write a self-signed certificate that was good for a day in 2020, with its key, into one PEM file."""
+    key, request, certificate, both = (folder / f"{name}-old.{end}" for end in ("key", "csr", "crt", "pem"))
+    (folder / "index.txt").write_text("")
+    (folder / "serial").write_text("01\n")
+    (folder / "ca.cnf").write_text(_AUTHORITY.format(folder=folder))
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    ask = ["openssl", "req", "-new", *kind, *subject, "-keyout", str(key), "-out", str(request)]
+    dates = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"]
+    files = ["-config", str(folder / "ca.cnf"), "-keyfile", str(key), "-in", str(request), "-out", str(certificate)]
+    for command in (ask, ["openssl", "ca", "-batch", "-notext", "-selfsign", *dates, *files]):
+        subprocess.run(command, check=True, capture_output=True)
+    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    return both
