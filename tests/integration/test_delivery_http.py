@@ -633,7 +633,7 @@ class TestTls:
         self,
         make_scheme: _Schemes,
         context: ssl.SSLContext,
-        excepted: dict[str, list[str]],
+        excepted: dict[str, Any],
         host: str,
         is_taken: bool,
     ) -> None:
@@ -654,7 +654,7 @@ class TestTls:
         context.load_cert_chain(certificate)
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(own)
-        shown = {"client_cert_file": own} if shows else {}
+        shown: dict[str, Any] = {"client_cert_file": own} if shows else {}
         with receiver(tls=context) as listening:
             scheme = make_scheme(ca_file=certificate, lookup=self._here, **shown)
             attempt = scheme.deliver(a_notification(target=listening.url(host="scaler.example")))
