@@ -41,7 +41,11 @@ class Ranks:
 
     def some(self, units: Index) -> "tuple[Ranks, Index]":
         """Return the same for some of the units, and which members these have."""
-        sizes = np.diff(self.starts, append=self.members)[units]
+        if self.is_single:
+            return Ranks(np.arange(len(units)), len(units)), units
+        begins, ends = self.starts[units], self.starts.take(units + 1, mode="clip")
+        ends[units == len(self.starts) - 1] = self.members
+        sizes = ends - begins
         starts = np.cumsum(sizes) - sizes
         total = int(sizes.sum())
-        return Ranks(starts, total), np.repeat(self.starts[units] - starts, sizes) + np.arange(total)
+        return Ranks(starts, total), np.repeat(begins - starts, sizes) + np.arange(total)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from alarmd.cache.rings import Numbers, Rings
 from alarmd.evaluators.kernel.findings import Findings
 from alarmd.evaluators.kernel.ranks import Ranks
+from alarmd.evaluators.kernel.room import Room
 from alarmd.evaluators.kernel.statistics import Flags, Index, Quantity
 from alarmd.evaluators.kernel.sweep import Extent, Subjects, order_of, read
 from alarmd.model.samples import Kind
@@ -76,6 +77,8 @@ class Strip:
     def __init__(self, extent: Extent, kind_of: Callable[[int], Kind] | None) -> None:
         self._extent = extent
         self._kind_of = kind_of
+        #: For what is found in a look; the one before is of no use any more then.
+        self._room = Room()
         self.slots: Index = np.zeros(0, np.intp)
         self._series: Numbers = np.zeros(0, np.int32)
         self._starts: Index = np.zeros(0, np.intp)
@@ -140,7 +143,7 @@ class Strip:
         self._shift = shift
         if not is_due.any():
             return None
-        return self._read(rings, moment, None if is_due.all() else is_due)
+        return self._read(rings, moment, None if is_due.all() else is_due, self._room)
 
     def read_over(self, periods: int) -> None:
         """Read so many periods from now on."""
@@ -158,7 +161,7 @@ class Strip:
         end = self._starts[position + 1] if position + 1 < len(self) else len(self._series)
         return [int(number) for number in self._series[self._starts[position] : end]]
 
-    def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None) -> Pass:
+    def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None, room: Room | None = None) -> Pass:
         series, starts, kinds = self._series, self._starts, self._kinds
         watermark_ms, shift, keeps, rank = self.watermark_ms, self._shift, self._keeps, None
         order = self._in_memory(rings)
@@ -183,7 +186,7 @@ class Strip:
             is_counter=kinds == _KINDS[Kind.CUMULATIVE],
             is_kept=np.repeat(keeps, sizes) if keeps.any() else None,
         )
-        tables = read(rings, subjects, self._extent, self.wanted)
+        tables = read(rings, subjects, self._extent, self.wanted, room)
         if moment.is_aligned:
             watermark_ms = np.minimum(watermark_ms, moment.now_ms)
         return Pass(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
 from alarmd.evaluators.kernel import walk
+from alarmd.evaluators.kernel.room import Room
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index, Quantity
 from alarmd.model.rule import Differences
 
@@ -73,14 +74,20 @@ def order_of(rings: Rings, series: Numbers) -> Index | None:
     return None if (place[1:] > place[:-1]).all() else np.argsort(place, kind="stable")
 
 
-def read(rings: Rings, subjects: Subjects, extent: Extent, wanted: frozenset[Quantity]) -> Tables:
-    """Return quantities of all subjects, and the samples of those that are kept."""
+def read(
+    rings: Rings, subjects: Subjects, extent: Extent, wanted: frozenset[Quantity], room: Room | None = None
+) -> Tables:
+    """Return quantities of all subjects, and the samples of those that are kept.
+
+    With a room, what is returned is good until that is used again.
+    """
     shape = (extent.periods, len(subjects.series))
     names = [Quantity.COUNT, *(wanted - {Quantity.COUNT})]
     if subjects.order is None:
         cells = np.empty((len(names), *shape))
     else:
-        cells = np.empty((shape[1], len(names), shape[0])).transpose(1, 2, 0)
+        # They are written in the order of memory, here and there, but read in their own.
+        cells = (room or Room()).table(shape[1], len(names), shape[0]).transpose(1, 2, 0)
     banks, rows = rings.whereabouts(subjects.series)
     newest_ms = rings.newest_ms[subjects.series]
     order = np.arange(len(banks)) if subjects.order is None else subjects.order
