@@ -62,9 +62,14 @@ class Bell:
 
 
 def settle(asker: Asker) -> None:
-    """Return once all that is being asked has come back, or its server has had time enough."""
-    hands = [future for desk in asker._desks.values() for future in desk._hands]
-    assert not wait(hands, DEADLINE_S).not_done
+    """Return once all that is due has been asked, and has come back."""
+    asker._ask_due()
+    desks = asker._desks.values()
+    while any(desk._queue.qsize() or desk._hands for desk in desks):
+        # A hand that is about to leave takes nothing more, so there may be work for others afterwards.
+        for desk in desks:
+            desk.see_to_hands()
+        assert not wait([future for desk in desks for future in desk._hands], DEADLINE_S).not_done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from alarmd.model.rule import (
     WindowRule,
 )
 from tests.support.aodh_schedule import is_open_in_aodh
+from tests.support.reference_asked import ReferenceAnswer, said_of_answer
 from tests.support.reference_judgement import ALARM, NOTHING, OK, TREND_ALARM, TREND_OK, UNKNOWN, next_of, said_of
 from tests.support.reference_reading import ReferenceSeries, values_of
 
@@ -46,6 +47,8 @@ class Moment:
     member_memory_s: float = 600.0
     #: States of other alarms; those that are not there do not exist.
     states: Mapping[str, State] = field(default_factory=dict)
+    #: What other people's servers answered last, by what they were asked; what nobody has answered is not there.
+    answers: Mapping[Any, ReferenceAnswer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,9 @@ class _Said:
     """What a rule says of its values."""
 
     said: str
+    wanted: int
     outside: int = 0
-    latest: float | None = None
+    latest: Any = None
     #: Whether anything could be said of it at all.
     is_evaluated: bool = True
 
@@ -80,46 +84,59 @@ def _said_of_rule(rule: WindowRule, state: State, series: list[ReferenceSeries],
     )
     values, latest = read.values, read.values[0]
     watched_s = moment.now_s - moment.watching_since_s
+    wanted = judgement.evaluation_periods
     if judgement.missing is not MissingData.MISSING:
         if watched_s <= period_s * (judgement.reach_periods + rule.reading.is_aligned) + moment.lateness_s:
             # What nobody would have seen may have been either.
             judgement = replace(judgement, missing=MissingData.IGNORE)
         said, outside = said_of(values, judgement, state)
-        return _Said(said=said, outside=outside, latest=latest)
+        # Where nothing has come, and nothing is taken for it, there is nothing to go by.
+        is_evaluated = judgement.missing is not MissingData.IGNORE or set(values[:wanted]) != {None}
+        return _Said(said=said, wanted=wanted, outside=outside, latest=latest, is_evaluated=is_evaluated)
     if not read.known or None in values[: judgement.evaluation_periods]:
         periods = judgement.evaluation_periods + rule.reading.is_aligned
         is_evaluated = watched_s > period_s * periods + moment.lateness_s
-        return _Said(said=UNKNOWN, latest=latest, is_evaluated=is_evaluated)
+        return _Said(said=UNKNOWN, wanted=wanted, latest=latest, is_evaluated=is_evaluated)
     said, outside = said_of(values, judgement, state)
-    return _Said(said=said, outside=outside, latest=latest)
+    return _Said(said=said, wanted=wanted, outside=outside, latest=latest)
+
+
+def _said_of(rule: Any, state: State, series: list[ReferenceSeries], moment: Moment) -> _Said:
+    if isinstance(rule, WindowRule):
+        return _said_of_rule(rule, state, series, moment)
+    answer = moment.answers.get(rule.question)
+    if answer is None or moment.now_s > answer.counts_until_s:
+        return _Said(said=NOTHING, wanted=0, is_evaluated=False)
+    return _Said(**said_of_answer(rule, answer))
 
 
 def evaluate(
-    rule: WindowRule,
+    rule: Any,
     state: State,
     series: list[ReferenceSeries],
     moment: Moment,
     *,
     constraints: Sequence[Mapping[str, Any]] = (),
+    is_due: bool = False,
 ) -> ReferenceVerdict:
-    """Return what should become of an alarm that does not repeat its actions."""
+    """Return what should become of an alarm that is no composite; `is_due` says that its actions are to be repeated."""
     if not is_open_in_aodh(constraints, datetime.fromtimestamp(moment.now_s, UTC)):
         return ReferenceVerdict(state)
-    found = _said_of_rule(rule, state, series, moment)
+    found = _said_of(rule, state, series, moment)
     if not found.is_evaluated:
         return ReferenceVerdict(state)
     new = next_of(found.said, state)
     counted = new if found.said in {ALARM, OK, UNKNOWN} else None
-    if new is state:
+    if new is state and not is_due:
         return ReferenceVerdict(state, counted=counted)
-    wanted = rule.judgement.evaluation_periods
-    count = wanted if found.said == UNKNOWN else (wanted - found.outside if new is State.OK else found.outside)
-    disposition = {State.OK: "inside", State.ALARM: "outside", State.INSUFFICIENT_DATA: "unknown"}[new]
-    reason = (
-        f"{wanted} datapoints are unknown"
-        if found.said == UNKNOWN
-        else f"Transition to {new} due to {count} samples {disposition} threshold, most recent: {found.latest}"
-    )
+    wanted, outside = found.wanted, 0 if found.said == UNKNOWN else found.outside
+    count, disposition = (wanted - outside, "inside") if new is State.OK else (outside, "outside")
+    verb = "Remaining as" if new is state else "Transition to"
+    reason = f"{verb} {new} due to {count} samples {disposition} threshold, most recent: {found.latest}"
+    if found.said == UNKNOWN and new is not state:
+        count, disposition = wanted, "unknown"
+        # Of series that a server does not have, Aodh tells no number.
+        reason = "datapoints are unknown" if not isinstance(rule, WindowRule) else f"{wanted} datapoints are unknown"
     data = {"type": "threshold", "disposition": disposition, "count": count, "most_recent": found.latest}
     return ReferenceVerdict(new, reason, data, counted)
 
@@ -131,15 +148,18 @@ def evaluate_composite(
     moment: Moment,
     *,
     constraints: Sequence[Mapping[str, Any]] = (),
+    is_due: bool = False,
 ) -> ReferenceVerdict:
-    """Return what should become of a composite alarm that does not repeat its actions."""
+    """Return what should become of a composite alarm; `is_due` says that its actions are to be repeated."""
     if not is_open_in_aodh(constraints, datetime.fromtimestamp(moment.now_s, UTC)):
         return ReferenceVerdict(state)
-    leaves = [_leaf_value(leaf, state, series, moment, turned=turned) for leaf, turned in _leaves(rule.root)]
-    values = iter(leaves)
-    value = _value_of(rule.root, values)
+    found = [_leaf_value(leaf, state, series, moment, turned=turned) for leaf, turned in _leaves(rule.root)]
+    leaves = [value for value, _ in found]
+    value = _value_of(rule.root, iter(leaves))
     new, counted = (state, None) if value == NOTHING else (_STATES[value], _STATES[value])
-    if new is state:
+    # Nothing is repeated while nothing is known, or while it is not known whether it still is so.
+    is_sure = value != NOTHING or all(is_evaluated for _, is_evaluated in found)
+    if new is state and not (is_due and is_sure and new is not State.INSUFFICIENT_DATA):
         return ReferenceVerdict(state, counted=counted)
     # A leaf that is negated speaks for the opposite of what it is.
     speaking = [
@@ -153,9 +173,10 @@ def evaluate_composite(
         State.INSUFFICIENT_DATA: "state evaluated to unknown.",
     }[new]
     named = ", ".join(sorted(name for name, _ in speaking))
+    verb = "remaining as" if new is state else "transition to"
     return ReferenceVerdict(
         new,
-        f"Composite rule alarm with composition form: {rule.form} transition to {new}, due to rules: {named} {tail}",
+        f"Composite rule alarm with composition form: {rule.form} {verb} {new}, due to rules: {named} {tail}",
         {"type": "composite", "composition_form": rule.form, "causative_rules": dict(speaking)},
         counted,
     )
@@ -174,19 +195,21 @@ def _leaves(node: Node, *, turned: bool = False) -> Iterator[tuple[Leaf, bool]]:
         yield from _leaves(below, turned=turned != node.is_negated)
 
 
-def _leaf_value(leaf: Leaf, composite: State, series: list[ReferenceSeries], moment: Moment, *, turned: bool) -> str:
-    """Return what a leaf counts for: alarm, ok, unknown, or nothing yet."""
+def _leaf_value(
+    leaf: Leaf, composite: State, series: list[ReferenceSeries], moment: Moment, *, turned: bool
+) -> tuple[str, bool]:
+    """Return what a leaf counts for, alarm, ok, unknown, or nothing yet; and whether anything could be said of it."""
     if isinstance(leaf.rule, AlarmReference):
         known = moment.states.get(leaf.rule.alarm_id, State.INSUFFICIENT_DATA)
-        return {State.OK: OK, State.ALARM: ALARM, State.INSUFFICIENT_DATA: UNKNOWN}[known]
+        return {State.OK: OK, State.ALARM: ALARM, State.INSUFFICIENT_DATA: UNKNOWN}[known], True
     # What the leaf would be in if it alone kept the composite where it is.
     own = {State.ALARM: State.OK, State.OK: State.ALARM}.get(composite, composite) if turned else composite
-    found = _said_of_rule(leaf.rule, own, series, moment)
+    found = _said_of(leaf.rule, own, series, moment)
     if not found.is_evaluated:
-        return NOTHING
+        return NOTHING, False
     if found.said in {TREND_ALARM, TREND_OK}:
-        return ALARM if next_of(found.said, own) is State.ALARM else OK
-    return found.said
+        return ALARM if next_of(found.said, own) is State.ALARM else OK, True
+    return found.said, True
 
 
 def _value_of(node: Node, leaves: Iterator[str]) -> str:

@@ -85,9 +85,6 @@ class Site:
 
     def decide(self) -> dict[AlarmId, Transition]:
         """Return what is to be said, once all has been answered that was asked."""
-        self.asker._ask_due()
-        for desk in self.asker._desks.values():
-            desk.see_to_hands()
         settle(self.asker)
         now = self.clock.now()
         return {one.alarm_id: one for one in self.plan.decide(now=now, watching_since=START - timedelta(days=1))}

@@ -2,10 +2,11 @@
 """The plan against the reference evaluator: rules with everything that they may say, alone and in composites."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
+from alarmd.clock import ManualClock
+from alarmd.evaluators.asking.asker import Asker
+from alarmd.evaluators.asking.asking import Answer, NoAnswer
+from alarmd.evaluators.families.prometheus.server import PromQuery, Series, SeriesAnswered
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import AlarmId, State
@@ -21,32 +26,63 @@ from alarmd.model.rule import (
     Branch,
     Comparison,
     CompositeRule,
-    Differences,
     Judgement,
     Leaf,
-    Measure,
-    MissingData,
     Node,
-    Percentile,
     Reading,
     Selector,
     Statistic,
     WindowRule,
 )
-from alarmd.model.samples import Kind, Metric
 from tests.support.alarms import an_alarm
-from tests.support.reference import Moment, evaluate, evaluate_composite
+from tests.support.aodh_schedule import is_open_in_aodh
+from tests.support.asking import settle
+from tests.support.random_rules import (
+    ANSWERS,
+    ARRIVALS,
+    ASKED_RULES,
+    COMPOSITES,
+    METRICS,
+    TERMS,
+    WINDOW_RULES,
+    AnyRule,
+    Terms,
+)
+from tests.support.reference import Moment, ReferenceVerdict, evaluate, evaluate_composite
+from tests.support.reference_asked import ReferenceAnswer
 from tests.support.reference_reading import ReferenceSeries
 from tests.support.samples import a_batch, a_resource
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+#: Some seconds before time constraints close, and half a minute more before they open again.
+START = datetime(2026, 1, 1, 0, 0, 25, tzinfo=UTC)
 START_MS = round(START.timestamp() * 1000)
 LATENESS_S = 4.0
+REPEAT_MS = 7_000
 
-#: A gauge and a counter, in the order of their names.
-METRICS = (Metric(name="cpu_util"), Metric(name="packets", kind=Kind.CUMULATIVE))
 
-AnyRule = WindowRule | CompositeRule
+@dataclass(kw_only=True)
+class Prometheus:
+    """A server of the test's own: says of each query what it has been told to, and remembers what it has said."""
+
+    say: dict[str, Sequence[Sequence[float]] | None] = field(default_factory=dict)
+    said: dict[PromQuery, ReferenceAnswer] = field(default_factory=dict)
+    interval_s: float = 3.0
+    timeout_s: float = 1.0
+    concurrency: int = 2
+
+    def ask(self, question: PromQuery, *, now: datetime) -> Answer:
+        """Say it, or fail."""
+        series = self.say.get(question.query[0], ())
+        if series is None:
+            raise NoAnswer("Prometheus is not there.")
+        values = tuple(tuple(one) for one in series)
+        # It may fail to answer twice in between.
+        until_s = now.timestamp() + 3 * self.interval_s + self.timeout_s
+        self.said[question] = ReferenceAnswer(counts_until_s=until_s, series=values)
+        return Answer(at=now, values=SeriesAnswered(series=tuple(Series(labels={}, values=one) for one in values)))
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 @dataclass
@@ -54,23 +90,50 @@ class Pair:
     """A plan and what the reference knows, fed alike."""
 
     rules: Mapping[str, AnyRule]
+    terms: Mapping[str, Terms] = field(default_factory=dict)
     window: Window = field(default_factory=lambda: Window(WindowLimits(length_s=600, lateness_s=LATENESS_S)))
+    clock: ManualClock = field(default_factory=lambda: ManualClock(START))
+    prometheus: Prometheus = field(default_factory=Prometheus)
     series: dict[tuple[str, str], ReferenceSeries] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
+    entered_ms: dict[str, int] = field(default_factory=dict)
+    #: When the actions of alarms that repeat them are due again.
+    due_ms: dict[str, int] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        options = PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=60, count_results=True)
-        self.plan = Plan(self.window, options)
-        self.states = dict.fromkeys(self.rules, State.INSUFFICIENT_DATA)
+        options = PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=REPEAT_MS / 1000, count_results=True)
+        self.asker = Asker({"prometheus": self.prometheus}, clock=self.clock, spread=lambda: 0.0)
+        self.plan = Plan(self.window, options, self.asker)
+        self.states = {alarm_id: self.terms.get(alarm_id, Terms()).state for alarm_id in self.rules}
+        self.entered_ms = dict.fromkeys(self.rules, START_MS)
         for alarm_id in self.rules:
             self.put(alarm_id)
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self.plan.close()
+        self.asker.close()
 
     def put(self, alarm_id: str) -> None:
         """Load an alarm anew, as an evaluator does that takes it over."""
         self.plan.remove(AlarmId(alarm_id))
-        alarm = an_alarm(alarm_id=AlarmId(alarm_id), state=self.states[alarm_id])
-        self.plan.put(alarm, self.rules[alarm_id], now=START)
+        others = [question for one, rule in self.rules.items() if one != alarm_id for question in _questions(rule)]
+        for question in {*_questions(self.rules[alarm_id])} - {*others}:
+            # Nobody else wanted to know, so what was said has been forgotten.
+            self.prometheus.said.pop(question, None)
+        terms, entered_ms = self.terms.get(alarm_id, Terms()), self.entered_ms[alarm_id]
+        alarm = an_alarm(
+            alarm_id=AlarmId(alarm_id),
+            state=self.states[alarm_id],
+            state_timestamp=START + timedelta(milliseconds=entered_ms - START_MS),
+            repeat_actions=terms.is_repeating,
+            time_constraints=terms.constraints,
+        )
+        self.plan.put(alarm, self.rules[alarm_id], now=self.clock.now())
+        if terms.is_repeating:
+            passed = (self._now_ms() - entered_ms) // REPEAT_MS
+            self.due_ms[alarm_id] = entered_ms + (passed + 1) * REPEAT_MS
 
     def sample(self, at_ms: int, value: float, resource_id: str) -> None:
         """Take a sample of each metric; a counter that falls has started anew."""
@@ -84,35 +147,32 @@ class Pair:
 
     def decide(self, now: datetime, since: datetime, step: int) -> list[str]:
         """Let both decide, compare, and enter what they found; return what kinds of changes there were."""
+        self.clock.advance((now - self.clock.now()).total_seconds())
         for unheard in self.plan.unheard_of():
             self.plan.note(unheard, self.states.get(unheard))
+        settle(self.asker)
+        decided = {str(one.alarm_id): one for one in self.plan.decide(now=now, watching_since=since)}
         moment = Moment(
             now_s=now.timestamp(),
             watching_since_s=since.timestamp(),
             lateness_s=LATENESS_S,
             states=dict(self.states),
+            answers=dict(self.prometheus.said),
         )
-        decided = {str(one.alarm_id): one for one in self.plan.decide(now=now, watching_since=since)}
-        series = list(self.series.values())
         kinds = []
         for alarm_id, rule in self.rules.items():
             state = moment.states[alarm_id]
-            expected = (
-                evaluate_composite(rule, state, series, moment)
-                if isinstance(rule, CompositeRule)
-                else evaluate(rule, state, series, moment)
-            )
+            expected = self._expected(alarm_id, moment)
             if expected.counted:
                 self.counts.setdefault(alarm_id, Counter())[expected.counted.replace(" ", "_")] += 1
             found = decided.get(alarm_id)
-            with _naming((rule, state, moment)):
+            with _naming((rule, self.terms.get(alarm_id), state, moment)):
                 assert expected.state == (found.current if found else state)
                 assert expected.reason == (found.reason if found else None)
                 assert expected.reason_data == (dict(found.reason_data) if found else None)
             if found:
                 kinds.append(f"{type(rule).__name__} {found.previous} to {found.current}")
-                self.states[alarm_id] = expected.state
-                self.plan.enter(AlarmId(alarm_id), state=found.current, state_version=step, at=now)
+                self._enter(alarm_id, expected.state, step)
         return kinds
 
     def counted(self) -> dict[str, Counter[str]]:
@@ -120,6 +180,62 @@ class Pair:
         counted = self.plan.take_counts()
         rows = zip(counted.alarm_ids, counted.counts.tolist(), strict=True)
         return {alarm_id: Counter(dict(zip(COUNTS, row, strict=True))) for alarm_id, row in rows}
+
+    def _now_ms(self) -> int:
+        return round(self.clock.time_s() * 1000)
+
+    def _expected(self, alarm_id: str, moment: Moment) -> ReferenceVerdict:
+        rule, terms = self.rules[alarm_id], self.terms.get(alarm_id, Terms())
+        given: Any = {"constraints": terms.constraints, "is_due": self._is_due(alarm_id, terms)}
+        state, series = moment.states[alarm_id], list(self.series.values())
+        if isinstance(rule, CompositeRule):
+            return evaluate_composite(rule, state, series, moment, **given)
+        return evaluate(rule, state, series, moment, **given)
+
+    def _is_due(self, alarm_id: str, terms: Terms) -> bool:
+        """Whether actions are to be repeated; what fell due while the alarm was closed is left out."""
+        if not terms.is_repeating:
+            return False
+        opened_ms = _opened_ms(terms.constraints, self._now_ms())
+        while self.due_ms[alarm_id] < opened_ms:
+            self.due_ms[alarm_id] += REPEAT_MS
+        return self.due_ms[alarm_id] <= self._now_ms()
+
+    def _enter(self, alarm_id: str, state: State, step: int) -> None:
+        if state is not self.states[alarm_id]:
+            self.entered_ms[alarm_id] = self._now_ms()
+        self.states[alarm_id] = state
+        # However late one repeat is, the others keep their rhythm.
+        entered_ms = self.entered_ms[alarm_id]
+        self.due_ms[alarm_id] = entered_ms + ((self._now_ms() - entered_ms) // REPEAT_MS + 1) * REPEAT_MS
+        self.plan.enter(AlarmId(alarm_id), state=state, state_version=step, at=self.clock.now())
+
+
+def _questions(rule: AnyRule) -> Iterator[PromQuery]:
+    """Yield what a rule asks, its leaves included."""
+    waiting: list[Node] = [rule.root if isinstance(rule, CompositeRule) else Leaf(rule=rule, wire={})]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Branch):
+            waiting += node.nodes
+        elif not isinstance(node.rule, WindowRule | AlarmReference):
+            yield node.rule.question
+
+
+def _opened_ms(constraints: tuple[dict[str, Any], ...], now_ms: int) -> int:
+    """Return since when an alarm has been open; it opens just after a whole minute, and closes on others."""
+    minute_ms = now_ms // 60_000 * 60_000
+    while constraints and minute_ms > START_MS:
+        if not _is_open(constraints[0]["start"], constraints[0]["duration"], minute_ms):
+            return minute_ms + 1
+        minute_ms -= 60_000
+    return START_MS
+
+
+@cache
+def _is_open(start: str, duration_s: int, at_ms: int) -> bool:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return is_open_in_aodh([{"start": start, "duration": duration_s, "timezone": ""}], at)
 
 
 @contextmanager
@@ -131,103 +247,11 @@ def _naming(what: object) -> Iterator[None]:
         raise
 
 
-@st.composite
-def judgements(draw: st.DrawFn) -> Judgement:
-    """Draw a judgement over few periods, with any of the optional attributes."""
-    periods = draw(st.integers(1, 3))
-    comparison = draw(st.sampled_from(Comparison))
-    threshold = float(draw(st.integers(1, 3)))
-    step = {Comparison.GT: -1.0, Comparison.GE: -1.0, Comparison.LT: 1.0, Comparison.LE: 1.0}.get(comparison)
-    return Judgement(
-        comparison=comparison,
-        threshold=threshold,
-        evaluation_periods=periods,
-        datapoints_to_alarm=draw(st.none() | st.integers(1, periods)),
-        missing=draw(st.sampled_from(MissingData)),
-        recovery_threshold=threshold + step * draw(st.integers(0, 2)) if step and draw(st.booleans()) else None,
-        hold_periods=draw(st.sampled_from([0, 0, 0, 1, 2])),
-        keep_periods=draw(st.sampled_from([0, 0, 1, 3])),
-    )
-
-
-#: Those of which fractions are exact, so that the order of sums does not show.
-MEASURES: list[Measure] = [
-    *(Statistic.AVG, Statistic.MIN, Statistic.MAX, Statistic.SUM, Statistic.COUNT, Statistic.LAST),
-    *(Percentile(50.0), Percentile(75.0)),
-]
-SELECTORS = st.builds(
-    Selector,
-    metric=st.sampled_from([metric.name for metric in METRICS]),
-    project_id=st.just(""),
-    resource_id=st.sampled_from([None, None, "vm-1", "vm-2"]),
-)
-_COMMON: dict[str, st.SearchStrategy[Any]] = {
-    "selector": SELECTORS,
-    "period_s": st.sampled_from([1, 2, 5]),
-    "exclude_outliers": st.sampled_from([False, False, True]),
-    "minimum_coverage": st.sampled_from([0.0, 0.0, 0.6, 1.0]),
-}
-READINGS = st.one_of(
-    st.builds(Reading, over_time=st.sampled_from(MEASURES), **_COMMON),
-    st.builds(Reading, over_time=st.sampled_from(MEASURES), over_members=st.sampled_from(MEASURES), **_COMMON),
-    st.builds(
-        Reading,
-        over_time=st.sampled_from([Statistic.RATE, Statistic.SUM]),
-        over_members=st.sampled_from(MEASURES),
-        differences=st.just(Differences.RESET_SAFE),
-        **_COMMON,
-    ),
-    st.builds(
-        Reading,
-        over_time=st.sampled_from(MEASURES),
-        over_members=st.none() | st.sampled_from(MEASURES),
-        differences=st.sampled_from(Differences),
-        scale=st.sampled_from([1.0, 2.0]),
-        is_aligned=st.just(True),
-        complete_only=st.booleans(),
-        difference_of_results=st.booleans(),
-        **_COMMON,
-    ),
-)
-WINDOW_RULES = st.builds(
-    WindowRule, reading=READINGS, judgement=judgements(), look_back_periods=st.sampled_from([None, None, 0, 1])
-)
-_WIRE = st.integers(0, 99).map(lambda number: {"type": "threshold", "number": number})
-LEAVES: st.SearchStrategy[Node] = st.builds(
-    Leaf,
-    rule=WINDOW_RULES | st.builds(AlarmReference, alarm_id=st.sampled_from(["0", "1", "2", "gone"])),
-    wire=_WIRE,
-)
-
-
-@st.composite
-def branches(draw: st.DrawFn, nodes: st.SearchStrategy[Node]) -> Node:
-    """Draw a node over some others."""
-    below = draw(st.lists(nodes, min_size=1, max_size=4))
-    return Branch(nodes=tuple(below), at_least=draw(st.integers(1, len(below))), is_negated=draw(st.booleans()))
-
-
-COMPOSITES = st.builds(
-    CompositeRule, root=st.recursive(LEAVES, branches, max_leaves=6), form=st.sampled_from(["(rule1 or rule2)", "f"])
-)
-#: How much time passes, in eighths of seconds so that rates are exact, how late the sample is, whose it is, how large,
-#: and how often so: values that last are not rare.
-ARRIVALS = st.lists(
-    st.tuples(
-        st.sampled_from([0, 125, 750, 1000, 1000, 2500, 9000]),
-        st.sampled_from([0, 0, 0, 250, 2000, 6000]),
-        st.sampled_from(["vm-1", "vm-1", "vm-2"]),
-        st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0]),
-        st.integers(1, 6),
-    ),
-    max_size=15,
-)
-
-
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    rules=st.lists(WINDOW_RULES | COMPOSITES, min_size=1, max_size=6),
+    alarms=st.lists(st.tuples(WINDOW_RULES | ASKED_RULES | COMPOSITES, TERMS), min_size=1, max_size=6),
     arrivals=ARRIVALS,
+    answers=st.lists(ANSWERS, max_size=6),
     every=st.integers(1, 3),
     pause_ms=st.sampled_from([0, 0, 3000, 20_000]),
     watching_s=st.sampled_from([-86_400.0, 0.0, 10.0]),
@@ -235,30 +259,40 @@ ARRIVALS = st.lists(
 )
 def test_the_plan_agrees_with_the_reference(
     *,
-    rules: list[AnyRule],
+    alarms: list[tuple[AnyRule, Terms]],
     arrivals: list[tuple[int, int, str, float, int]],
+    answers: list[tuple[str, list[list[float]] | None]],
     every: int,
     pause_ms: int,
     watching_s: float,
     churn: list[int],
 ) -> None:
     """Whatever arrives, and whichever alarms go and come back, every state, word and count is that of the reference."""
-    pair = Pair({str(number): rule for number, rule in enumerate(rules)})
+    pair = Pair(
+        {str(number): rule for number, (rule, _) in enumerate(alarms)},
+        {str(number): terms for number, (_, terms) in enumerate(alarms)},
+    )
     clock_ms = step = 0
-    for pass_ms, back_ms, resource_id, value, times in arrivals:
-        for _ in range(times):
-            clock_ms += pass_ms
-            step += 1
-            pair.sample(clock_ms - back_ms, value, resource_id)
-            if step % every:
-                continue
-            for number in churn[step % 5 : step % 5 + 2]:
-                pair.put(str(number % len(rules)))
-            now = START + timedelta(milliseconds=clock_ms + pause_ms)
-            for kind in pair.decide(now, START + timedelta(seconds=watching_s), step):
-                event(kind)
+    try:
+        for pass_ms, back_ms, resource_id, value, times in arrivals:
+            if answers:
+                query, series = answers[step % len(answers)]
+                pair.prometheus.say[query] = series
+            for _ in range(times):
+                clock_ms += pass_ms
+                step += 1
+                pair.sample(clock_ms - back_ms, value, resource_id)
+                if step % every:
+                    continue
+                for number in churn[step % 5 : step % 5 + 2]:
+                    pair.put(str(number % len(alarms)))
+                now = START + timedelta(milliseconds=clock_ms + pause_ms)
+                for kind in pair.decide(now, START + timedelta(seconds=watching_s), step):
+                    event(kind)
 
-    assert pair.counts == pair.counted()
+        assert pair.counts == pair.counted()
+    finally:
+        pair.close()
 
 
 BUSY = WindowRule(
