@@ -18,8 +18,10 @@ from typing import Any
 
 from alarmd import plugins
 from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, ResultService, TrustKeeper
+from alarmd.alarms import assembly as asked
 from alarmd.alarms.actions import ActionRules
-from alarmd.alarms.quotas import QuotaDefaults
+from alarmd.alarms.secrets import SecretService
+from alarmd.alarms.silences import SilenceService
 from alarmd.cache.log import LogLimits, LogPlugin, SampleLog
 from alarmd.clock import Clock, SystemClock
 from alarmd.cluster.doorbell import Doorbell
@@ -27,6 +29,7 @@ from alarmd.cluster.local_doorbell import LocalDoorbell
 from alarmd.cluster.membership import Membership
 from alarmd.cluster.solo import SoloMembership
 from alarmd.errors import AlarmdError, SettingsError
+from alarmd.evaluators import assembly as evaluators
 from alarmd.evaluators import servers
 from alarmd.evaluators.answers.explaining import Explanations
 from alarmd.evaluators.answers.previews import Previews
@@ -34,29 +37,28 @@ from alarmd.evaluators.answers.surroundings import Surroundings, plan_options, w
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
-from alarmd.evaluators.schedules.schedule import normalise_constraints
+from alarmd.evaluators.safety import Release
+from alarmd.evaluators.schedules.schedule import Schedule, normalise_constraints
 from alarmd.evaluators.tick import Evaluation, TakingOver
 from alarmd.importing import AodhSource, Conversion, ImportRun
-from alarmd.notifiers.retry import RetryPolicy
+from alarmd.notifiers import assembly
+from alarmd.notifiers.probe import Outcome
+from alarmd.notifiers.probe import run as run_probe
 from alarmd.notifiers.round import DeliveryRound
-from alarmd.notifiers.scheme import Scheme, SchemePlugin, target_check
-from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
+from alarmd.notifiers.scheme import Scheme, target_check
+from alarmd.notifiers.secret_book import SecretBook
+from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.notifiers.unserved import UnservedScheme
 from alarmd.plugins import parse_options
 from alarmd.policy import Policy, TablePolicy
 from alarmd.pollers.round import PollRound
 from alarmd.pollers.source import SourcePlugin
 from alarmd.settings import Role, Settings, SourceSettings
-from alarmd.settings.schema import NotifierSettings
-from alarmd.settings.target_rules import ProjectTargets
 from alarmd.store.database import Database, parse_url
 from alarmd.telemetry import Exposition
 
 #: How long after its last snapshot a process is taken for stuck or gone.
 _SILENCE_S = 15.0
-#: How much longer than two attempts a notification is leased: the time it may wait for a free thread.
-_LEASE_SPARE_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +79,7 @@ class Runtime:
         self._log_plugin()
         if "poller" in self.settings.roles:  # another role's host need not have a source's libraries
             self._check_sources()
-        for name in self.settings.notifier.schemes:
-            self._scheme_plugin(name)
-        for name in plugins.names("alarmd.notifiers"):
-            self._scheme_options(name, self._scheme_plugin(name))
-        Signer(self.settings.notifier.signing_secrets)
+        assembly.check_schemes(self.settings)
         if self.settings.cluster.doorbell == "redis" and self.settings.cluster.doorbell_url is None:
             raise SettingsError('cluster.doorbell = "redis" needs cluster.doorbell_url, e.g. "redis://host:6379/0".')
         if self.settings.api.requests_per_second_per_project:
@@ -163,12 +161,7 @@ class Runtime:
     @cached_property
     def target_policy(self) -> TargetPolicy:
         """Where notifications may go."""
-        notifier = self.settings.notifier
-        return TargetPolicy(
-            _target_rules(notifier),
-            projects={project_id: _target_rules(said) for project_id, said in notifier.projects.items()},
-            allow_loopback=self.settings.api.is_loopback,
-        )
+        return assembly.target_policy(self.settings)
 
     # --- a role each ---------------------------------------------------------------------------------------------
 
@@ -184,7 +177,7 @@ class Runtime:
 
     def alarm_service(self, *, database: Database, doorbell: Doorbell) -> AlarmService:
         """Return what decides about alarms."""
-        schemes = {name: self._scheme_plugin(name) for name in plugins.names("alarmd.notifiers")}
+        schemes = assembly.scheme_plugins()
         actions = ActionRules(
             schemes=frozenset(schemes),
             check_target=target_check(schemes, policy=self.target_policy),
@@ -220,13 +213,11 @@ class Runtime:
 
     def quota_service(self, *, database: Database) -> QuotaService:
         """Return what knows and holds quotas."""
-        api = self.settings.api
-        defaults = QuotaDefaults(project_alarms=api.project_alarm_quota, user_alarms=api.user_alarm_quota)
-        return QuotaService(database=database, policy=self.policy, defaults=defaults)
+        return QuotaService(database=database, policy=self.policy, defaults=asked.quota_defaults(self.settings))
 
     def import_run(self, source: AodhSource, *, database: Database, **how: Any) -> ImportRun:
         """Return what brings the alarms of an Aodh over; `how` are more fields of `ImportRun`."""
-        schemes = {name: self._scheme_plugin(name) for name in plugins.names("alarmd.notifiers")}
+        schemes = assembly.scheme_plugins()
         conversion = Conversion(
             rule_types=self.families,
             normalise_constraints=normalise_constraints,
@@ -246,6 +237,21 @@ class Runtime:
         """Return what shows how often evaluations led to which state."""
         is_enabled = self.settings.evaluator.count_results
         return ResultService(database=database, policy=self.policy, is_enabled=is_enabled)
+
+    def secret_service(self, *, database: Database) -> SecretService:
+        """Return what makes, shows and ends signing secrets."""
+        return SecretService(database=database, policy=self.policy, clock=self.clock)
+
+    def silence_service(self, *, database: Database) -> SilenceService:
+        """Return what begins, shows and ends silences."""
+        return SilenceService(
+            database=database,
+            policy=self.policy,
+            normalise_constraints=normalise_constraints,
+            read_hours=Schedule.of,
+            limits=asked.silence_limits(self.settings),
+            clock=self.clock,
+        )
 
     def delivery_service(self, *, database: Database, doorbell: Doorbell) -> DeliveryService:
         """Return what shows deliveries."""
@@ -294,9 +300,10 @@ class Runtime:
         log: SampleLog,
         doorbell: Doorbell,
         membership: Membership,
+        owner: str,
         taking_over: TakingOver = nullcontext,
     ) -> Evaluation:
-        """Return what evaluates the alarms of a worker's shards."""
+        """Return what evaluates the alarms of a worker's shards; no other worker anywhere has this owner's name."""
         return Evaluation(
             database=database,
             log=log,
@@ -309,7 +316,13 @@ class Runtime:
             count_interval_s=self.settings.evaluator.count_interval_s,
             asker=Asker(servers.servers(self.settings, clock=self.clock), clock=self.clock),
             taking_over=taking_over,
+            gate=evaluators.gate_limits(self.settings),
+            watch=evaluators.watch(self.settings, owner=owner, database=database, clock=self.clock),
         )
+
+    def release(self, *, database: Database, doorbell: Doorbell) -> Release:
+        """Return what lets go of actions that were held back."""
+        return Release(database=database, doorbell=doorbell, clock=self.clock)
 
     def previews(self, *, database: Database, log: SampleLog) -> Previews:
         """Return what says what rules would have done."""
@@ -324,37 +337,26 @@ class Runtime:
 
     def event_evaluation(self, *, database: Database, doorbell: Doorbell) -> EventEvaluation:
         """Return what holds events against alarms, in whichever process they arrive."""
-        return EventEvaluation(database=database, doorbell=doorbell, clock=self.clock)
+        gate = evaluators.gate_limits(self.settings)
+        return EventEvaluation(database=database, doorbell=doorbell, clock=self.clock, gate=gate)
 
-    def schemes(self) -> dict[str, Scheme]:
-        """Return a notifier for each URL scheme. Raises `SettingsError`."""
-        signer = Signer(self.settings.notifier.signing_secrets)
-        built = {}
-        for name in plugins.names("alarmd.notifiers"):
-            plugin = self._scheme_plugin(name)
-            options = self._scheme_options(name, plugin)
-            built[name] = plugin.build(options=options, clock=self.clock, policy=self.target_policy, signer=signer)
-        return built
+    def schemes(self, *, secrets: SecretBook | None = None) -> dict[str, Scheme]:
+        """Return a notifier for each URL scheme; without secrets of projects, the installation's sign.
 
-    def delivery_round(self, *, database: Database, schemes: Mapping[str, Scheme], owner: str) -> DeliveryRound:
-        """Return what drains the outbox, in the name of an owner."""
-        notifier = self.settings.notifier
-        longest_s = max((scheme.deadline_s for scheme in schemes.values()), default=0.0)
-        return DeliveryRound(
-            database=database,
-            schemes=schemes,
-            policy=RetryPolicy(
-                first_delay_s=notifier.retry_first_delay_s,
-                factor=notifier.retry_factor,
-                max_delay_s=notifier.retry_max_delay_s,
-                give_up_after_s=notifier.retry_give_up_after_s,
-                jitter=notifier.retry_jitter,
-            ),
-            clock=self.clock,
-            owner=owner,
-            workers=notifier.threads,
-            lease_s=2 * longest_s + _LEASE_SPARE_S,
-            batch=8 * notifier.threads,
+        Raises `SettingsError`.
+        """
+        return assembly.build_schemes(self.settings, clock=self.clock, secrets=secrets)
+
+    def probe(self, target: str, *, project_id: str, secret: str | None) -> Outcome:
+        """Send a probe once and return how that went (`probe.run`)."""
+        return run_probe(self.settings, target, project_id=project_id, secret=secret, clock=self.clock)
+
+    def delivery_round(
+        self, *, database: Database, schemes: Mapping[str, Scheme], secrets: SecretBook, owner: str
+    ) -> DeliveryRound:
+        """Return what drains the outbox, in the name of an owner; the schemes are those that sign from the secrets."""
+        return assembly.build_round(
+            self.settings, database=database, schemes=schemes, secrets=secrets, clock=self.clock, owner=owner
         )
 
     # --- plugins -------------------------------------------------------------------------------------------------
@@ -370,31 +372,6 @@ class Runtime:
     @staticmethod
     def _source_name(source: SourceSettings) -> str:
         return source.name or source.type
-
-    @staticmethod
-    def _scheme_plugin(name: str) -> SchemePlugin:
-        plugin: SchemePlugin = plugins.load("alarmd.notifiers", name)
-        return plugin
-
-    def _scheme_options(self, name: str, plugin: SchemePlugin) -> Any:
-        notifier = self.settings.notifier
-        shared = {
-            "connect_timeout_s": notifier.connect_timeout_s,
-            "read_timeout_s": notifier.timeout_s,
-            "deadline_s": notifier.timeout_s,
-            "keystone": self.settings.keystone,
-        }
-        known = {key: value for key, value in shared.items() if key in plugin.options.model_fields}
-        return parse_options(plugin.options, known | notifier.schemes.get(name, {}), where=f"notifier.schemes.{name}")
-
-
-def _target_rules(said: NotifierSettings | ProjectTargets) -> TargetRules:
-    return TargetRules(
-        allow_networks=said.allow_networks,
-        allow_hosts=said.allow_hosts,
-        deny_networks=said.deny_networks,
-        deny_hosts=said.deny_hosts,
-    )
 
 
 def _need(module: str, *, extra: str, setting: str) -> None:

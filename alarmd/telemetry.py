@@ -131,6 +131,19 @@ EVENTS = Counter(
 
 # --- notifiers ---------------------------------------------------------------------------------------------------
 OUTBOX_DEPTH = _gauge("alarmd_outbox_depth", "Notifications that wait for delivery.")
+OUTBOX_HELD = _gauge("alarmd_outbox_held", "Notifications that the breaker holds back.")
+CIRCUITS_OPEN = Gauge(
+    "alarmd_circuits_open",
+    "Circuits that are open: of whole receivers, or of what a project has for one (receiver, project).",
+    ["kind"],
+    registry=REGISTRY,
+)
+CIRCUIT_CHANGES = Counter(
+    "alarmd_circuit_changes_total", "How often circuits opened and closed.", ["change"], registry=REGISTRY
+)
+OUTBOX_OLDEST_SECONDS = _gauge(
+    "alarmd_outbox_oldest_seconds", "How long the notification that has waited longest for delivery has waited."
+)
 NOTIFICATIONS = Counter(
     "alarmd_notifications_total",
     "Tries at delivering a notification, by what became of it and why.",
@@ -143,6 +156,12 @@ DELIVERY_SECONDS = Histogram(
 DELIVERY_LAG_SECONDS = Histogram(
     "alarmd_delivery_lag_seconds",
     "From the change of state to the receiver's answer, for notifications that were delivered.",
+    buckets=_SLOW_S,
+    registry=REGISTRY,
+)
+SAMPLE_TO_NOTIFY_SECONDS = Histogram(
+    "alarmd_sample_to_notify_seconds",
+    "From when the newest sample behind a notification was taken to the receiver's answer.",
     buckets=_SLOW_S,
     registry=REGISTRY,
 )

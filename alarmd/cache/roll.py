@@ -6,8 +6,9 @@ calls the roll: a batch without resources, which says that the source was read a
 call none, so of what they push nobody knows whether it is missing or gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -119,6 +120,25 @@ class Roll:
             sources=int(np.count_nonzero(calls)),
             silent_sources=int(np.count_nonzero(is_silent)),
         )
+
+    def hosts_with(self, groups: Sequence[Collection[int]], *, share: float) -> tuple[int, int]:
+        """Return of how many sources groups of series hold a share of the machines, and how many sources there are.
+
+        Groups that are spread over several sources do not count, nor do sources that call no roll.
+        """
+        series = np.fromiter(chain.from_iterable(groups), np.int32)
+        if not len(series):
+            return 0, 0
+        sizes = np.array([len(group) for group in groups])
+        starts = np.cumsum(sizes) - sizes
+        source = self.sources_of(series)
+        is_alone = np.minimum.reduceat(source, starts) == np.maximum.reduceat(source, starts)
+        machines = np.unique(self._machines_at(series)[np.repeat(is_alone, sizes) & (source != _NOBODY)])
+        known = self._source_of[self._source_of != _NOBODY]
+        of_source = np.bincount(known, minlength=len(self._heard_ms))
+        found = np.bincount(self._source_of[machines], minlength=len(self._heard_ms))
+        calls = (self._heard_ms != _NEVER_MS) & (of_source > 0)
+        return int(np.count_nonzero(calls & (found > 0) & (found >= share * of_source))), int(np.count_nonzero(calls))
 
     def expire(self, *, oldest_ms: int) -> bool:
         """Forget who has not been heard of since a moment; return whether numbers of machines are free again."""

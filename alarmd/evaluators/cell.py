@@ -144,7 +144,9 @@ class Cell:
             rows = slice(start, min(start + _ROWS_AT_ONCE, len(self.roster)))
             is_alarm = self.roster.column("state")[rows] == _ALARM if shape.depends_on_state else None
             judged = _judge(shape, self.roster.column, rows, sight, is_alarm)
-            turns = self.roster.turns(rows, judged.outcome, judged.evaluated, now_ms=now_ms, admit=admit)
+            turns = self.roster.turns(
+                rows, judged.outcome, judged.evaluated, now_ms=now_ms, admit=admit if fresh.share else None
+            )
             units = [self.unit(turn.row) for turn in turns]
             for turn, unit, evidence in zip(turns, units, sight.evidence(units), strict=True):
                 latest = float(sight.points.values[0][unit])

@@ -217,13 +217,17 @@ class Composites:
         truth = self._truth()
         root = truth[self.roster.column("root")[rows]]
         outcome = _OUTCOME_OF[root]
+
+        def admit(careful: NDArray[np.intp]) -> NDArray[np.bool_]:
+            return self._admit(careful, truth, insight.are_fresh, fresh)
+
         turns = self.roster.turns(
             rows,
             outcome,
             self._evaluated(root),
             now_ms=now_ms,
             counts=is_first,
-            admit=lambda careful: self._admit(careful, truth, insight.are_fresh, fresh),
+            admit=admit if fresh.share else None,
         )
         seen = insight.evidence([leaf for turn in turns for leaf in self.leaves(turn.row)])
         return [self._found(turn, seen) for turn in turns]

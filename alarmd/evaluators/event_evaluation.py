@@ -25,10 +25,12 @@ from alarmd.model.event import Event
 from alarmd.model.transition import Transition
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database, UnitOfWork
+from alarmd.store.gate import GateLimits
 from alarmd.store.transitions import AppliedTransition, announce, apply
 
 _logger = structlog.get_logger()
 
+_NO_LIMITS = GateLimits()
 #: Hits stored in one transaction. All of a push, unless that would make the transaction too long.
 _HITS_AT_ONCE = 10_000
 #: Stands for any moment among texts. No text that is pushed holds it.
@@ -82,7 +84,8 @@ class _Hit:
 class EventEvaluation:
     """Holds events against alarms. Safe to use from several threads, and in several processes at once."""
 
-    def __init__(self, *, database: Database, doorbell: Doorbell, clock: Clock) -> None:
+    def __init__(self, *, database: Database, doorbell: Doorbell, clock: Clock, gate: GateLimits = _NO_LIMITS) -> None:
+        self._gate = gate
         self._database = database
         self._doorbell = doorbell
         self._clock = clock
@@ -99,11 +102,11 @@ class EventEvaluation:
         is_heard = False
         for part in _in_parts(hits):
             with self._database.write() as unit:
-                stored = _store(unit, part, incoming, self._clock.now())
+                stored = _store(unit, part, incoming, self._gate, self._clock.now())
                 turned = [transition.alarm_id for transition, _ in stored if not transition.is_repeat]
                 is_heard |= announce(unit, turned)
             for transition, applied in stored:
-                tell(transition, sequence=applied.sequence)
+                tell(transition, applied)
                 transitions += not transition.is_repeat
                 repeats += transition.is_repeat
                 notifications += applied.notifications
@@ -206,7 +209,7 @@ def _in_parts(hits: Sequence[_Hit]) -> Iterator[list[_Hit]]:
 
 
 def _store(
-    unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, now: datetime
+    unit: UnitOfWork, part: Sequence[_Hit], incoming: _Incoming, gate: GateLimits, now: datetime
 ) -> list[tuple[Transition, AppliedTransition]]:
     """Make true what follows from hits, alarm by alarm in the order of the events; return what took effect."""
     stored: list[tuple[Transition, AppliedTransition]] = []
@@ -214,7 +217,7 @@ def _store(
     seen_again: set[AlarmId] = set()
     while waiting:
         wanted = {alarm_id: hit.transition(now, incoming.traceparent) for alarm_id, hit in waiting.items()}
-        outcome = apply(unit, list(wanted.values()))
+        outcome = apply(unit, list(wanted.values()), limits=gate)
         following: dict[AlarmId, _Hit | None] = {}
         for one in outcome.applied:
             stored.append((wanted[one.alarm_id], one))

@@ -54,13 +54,8 @@ class OpenRules:
 Lack = TooFew | OpenRules | str
 
 
-def leads_in(alarm: Alarm, *, share: float) -> int:
-    """Return the states of an alarm that need fresh evidence, as bits by their codes; none where that is switched off.
-
-    Silence is no evidence, so an alarm that says it scales in for want of data never does.
-    """
-    if not share:
-        return 0
+def leads_in(alarm: Alarm) -> int:
+    """Return the states of an alarm whose actions make a group smaller, as bits by their codes."""
     return sum(1 << STATE_CODES[state] for state in State if alarm.direction_of(state) is Direction.IN)
 
 
@@ -68,7 +63,7 @@ class FreshEvidence:
     """Decides in each pass who may scale in, and knows who waits. Not safe for use by several threads."""
 
     def __init__(self, share: float) -> None:
-        #: Of the members, so many must have reported.
+        #: Of the members, so many must have reported; 0: nobody need wait.
         self.share = share
         #: Who waits as of this pass, and what for.
         self.waiting: dict[AlarmId, Lack] = {}

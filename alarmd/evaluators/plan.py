@@ -6,7 +6,7 @@ Rules over the window are cells of columns (`window_rules`), rules whose values 
 kinds (`timetable`). A pass costs no Python step an alarm, only one for each change it finds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import floor, inf
@@ -22,6 +22,7 @@ from alarmd.evaluators.composites import Composites, Insight, PlacedLeaf
 from alarmd.evaluators.family import TickedRule
 from alarmd.evaluators.fresh_evidence import FreshEvidence, Lack, leads_in
 from alarmd.evaluators.kernel.newest import NOTHING, Newest
+from alarmd.evaluators.projects import Projects
 from alarmd.evaluators.roster import COUNTS, Found, Roster
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.evaluators.schedules.timetable import Timetable
@@ -68,6 +69,7 @@ class Plan:
         self._places: dict[AlarmId, tuple[Cell | AskedRules | Composites, int]] = {}
         self._timetable = Timetable()
         self._fresh = FreshEvidence(options.scale_in_coverage)
+        self._projects = Projects()
         #: What was counted of alarms that have been taken out since.
         self._left: dict[AlarmId, dict[str, int]] = {}
 
@@ -94,10 +96,11 @@ class Plan:
             "state_version": alarm.state_version,
             "repeat_ms": self._next_repeat_ms(alarm, now) if alarm.repeat_actions else inf,
             "repeat_interval_s": self._repeat_interval_s(alarm),
-            "leads_in": leads_in(alarm, share=self._fresh.share),
+            "leads_in": leads_in(alarm),
             **self._left.pop(alarm.alarm_id, {}),
         }
         self._place(alarm.alarm_id, rule, values)
+        self._projects.join(alarm.alarm_id, alarm.project_id)
         if schedule is not None and not self._timetable.join(alarm.alarm_id, schedule, now=now):
             holder, row = self._places[alarm.alarm_id]
             holder.roster.close(row)
@@ -109,6 +112,7 @@ class Plan:
             return
         holder, row = place
         self._timetable.leave(alarm_id)
+        self._projects.leave(alarm_id)
         counts = holder.roster.counts(row)
         if counts:
             self._left[alarm_id] = counts
@@ -154,6 +158,25 @@ class Plan:
     def waiting(self) -> Mapping[AlarmId, Lack]:
         """Who wanted to scale in, as of the last pass, and waits for fresh evidence; and what is lacking."""
         return self._fresh.waiting
+
+    @property
+    def project_sizes(self) -> Mapping[str, int]:
+        """How many alarms each project has here."""
+        return self._projects.sizes
+
+    def project_of(self, alarm_id: AlarmId) -> str:
+        """Return the project of an alarm that is here."""
+        return self._projects.of(alarm_id)
+
+    def scales_in(self, alarm_id: AlarmId, state: State) -> bool:
+        """Whether the actions of a state make a group smaller, of an alarm that is here."""
+        holder, row = self._places[alarm_id]
+        return bool(int(holder.roster.column("leads_in")[row]) >> STATE_CODES[state] & 1)
+
+    def series_of(self, alarm_id: AlarmId) -> Collection[int]:
+        """Return the series that an alarm reads, those aside that leaves of composites do."""
+        holder, row = self._places[alarm_id]
+        return self._window_rules.series_of(holder, row) if isinstance(holder, Cell) else ()
 
     def enter(self, alarm_id: AlarmId, *, state: State, state_version: int, at: datetime) -> None:
         """Note that a transition, or a repeat, has been stored. Alarms forgotten meanwhile are passed over."""

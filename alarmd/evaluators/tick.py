@@ -18,14 +18,18 @@ from alarmd.cluster.membership import Membership
 from alarmd.errors import InvalidInput, LogUnavailable
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.family import RuleFamily
+from alarmd.evaluators.fresh_evidence import Waiting
 from alarmd.evaluators.plan import Plan, PlanOptions
+from alarmd.evaluators.safety import Watch
 from alarmd.evaluators.tally import Tally
 from alarmd.evaluators.telling import tell
+from alarmd.evaluators.upheaval import Upheaval
 from alarmd.model.alarm import Alarm, AlarmId
 from alarmd.model.shard import Shard
 from alarmd.model.transition import Transition
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database
+from alarmd.store.gate import GateLimits
 from alarmd.store.transitions import Applied, apply
 
 _logger = structlog.get_logger()
@@ -42,6 +46,8 @@ _LONGEST_CHAIN = 16
 #: Series that have gone silent are forgotten this often.
 _EXPIRE_EVERY_S = 60.0
 
+
+_NO_LIMITS = GateLimits()
 
 #: What surrounds the reading of everything that a worker's shards hold.
 TakingOver: TypeAlias = Callable[[], AbstractContextManager[None]]
@@ -77,7 +83,13 @@ class Evaluation:
         count_interval_s: float = 10.0,
         asker: Asker | None = None,
         taking_over: TakingOver = nullcontext,
+        gate: GateLimits = _NO_LIMITS,
+        watch: Watch | None = None,
     ) -> None:
+        self._gate = gate
+        #: Who looks for what is too much at once; without one, nobody does.
+        self._watch = watch
+        self._waiting = Waiting()
         self._database = database
         self._log = log
         self._doorbell = doorbell
@@ -109,8 +121,13 @@ class Evaluation:
                 now, samples = self._follow()
         else:
             now, samples = self._follow()
-        report = self._store(self._plan.decide(now=now, watching_since=self._watching_since), samples)
+        transitions = self._plan.decide(now=now, watching_since=self._watching_since)
+        if self._watch is not None:
+            # Before anything is stored: the first actions of a storm are to be held back, too.
+            self._watch.look(self._upheaval, transitions, now=now)
+        report = self._store(transitions, samples)
         report = self._store_followers(report, now)
+        self._waiting.tell(self._plan.waiting)
         telemetry.SERIES.set(len(self._window.directory))
         telemetry.ALARMS.set(len(self._plan))
         if self._plan_options.count_results:
@@ -130,6 +147,7 @@ class Evaluation:
     def _forget(self) -> None:
         self._window = Window(self._window_limits)
         self._plan = Plan(self._window, self._plan_options, self._asker)
+        self._upheaval = Upheaval(self._plan, self._window, self._plan_options)
         self._samples_cursor: Cursor | None = None
         self._definitions_cursor: dict[Shard, int] = {}
         #: Since when every sample would have been seen; silence before that says nothing.
@@ -275,7 +293,7 @@ class Evaluation:
         for start in range(0, len(transitions), _TRANSITIONS_AT_ONCE):
             part = transitions[start : start + _TRANSITIONS_AT_ONCE]
             with self._database.write() as unit:
-                outcome = apply(unit, part)
+                outcome = apply(unit, part, limits=self._gate)
             self._enter(part, outcome)
             applied += len(outcome.applied)
             stale += len(outcome.stale)
@@ -297,5 +315,5 @@ class Evaluation:
         for one in outcome.applied:
             transition = by_id[one.alarm_id]
             self._plan.enter(one.alarm_id, state=transition.current, state_version=one.state_version, at=transition.at)
-            tell(transition, sequence=one.sequence)
+            tell(transition, one)
         self._read_again(outcome.stale, self._clock.now())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules over the window: of alarms and of leaves of composites, in cells over layers of units."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -134,6 +134,11 @@ class WindowRules:
             units = [cell.unit(self._leaves[slot][1]) for slot in of_cell]
             found.update(zip(of_cell, self._evidence(cell.seat, units), strict=True))
         return found
+
+    def series_of(self, cell: Cell, row: int) -> Collection[int]:
+        """Return the series that the alarm in a row reads."""
+        layer, key, _ = cell.seat
+        return layer.unit(cell.unit(row), key.method, key.periods).members
 
     def newest(self, cell: Cell, row: int) -> Newest:
         """Return the newest sample that the alarm in a row reads."""

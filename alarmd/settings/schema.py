@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alarmd.settings.safety import SafetySettings, Share
 from alarmd.settings.section import HttpUrl, Seconds, SecondsOrZero, Section, words
 from alarmd.settings.servers import OctaviaSettings, PrometheusSettings
 from alarmd.settings.target_rules import HostPatterns, Networks, ProjectTargets
@@ -77,6 +78,9 @@ class ApiSettings(Section):
     max_composite_leaves: PositiveInt = 100
     project_alarm_quota: Annotated[int, Field(ge=-1)] = -1
     user_alarm_quota: Annotated[int, Field(ge=-1)] = -1
+    # Read by every tick that has something to tell, so there is always a bound.
+    project_silence_quota: PositiveInt = 100
+    max_silence_s: Seconds = 30 * 86400.0
     proxy_headers: bool = False
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(words)] = ()
 
@@ -118,6 +122,7 @@ class StoreSettings(Section):
     url: SecretStr | None = None
     url_file: Path | None = None
     history_retention_s: Seconds = 30 * 86400.0
+    silence_retention_s: Seconds = 30 * 86400.0
 
 
 class LogSettings(Section):
@@ -168,6 +173,7 @@ class EvaluatorSettings(Section):
     workers: PositiveInt = 1
     repeat_interval_s: Seconds = 60.0
     member_memory_s: SecondsOrZero = 600.0
+    scale_in_coverage: Share = 0.9
     count_results: bool = False
     count_interval_s: Seconds = 10.0
     membership_url: SecretStr | None = None
@@ -179,6 +185,8 @@ class NotifierSettings(Section):
 
     workers: PositiveInt = 1
     threads: PositiveInt = 32
+    threads_per_receiver: NonNegativeInt = 0
+    threads_per_project: NonNegativeInt = 0
     secret: SecretStr | None = None
     secret_file: Path | None = None
     secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(words)] = ()
@@ -195,6 +203,12 @@ class NotifierSettings(Section):
     retry_max_delay_s: Seconds = 60.0
     retry_give_up_after_s: SecondsOrZero = 3600.0
     retry_jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
+    circuit_failures: NonNegativeInt = 5
+    circuit_first_pause_s: Seconds = 1.0
+    circuit_max_pause_s: Seconds = 30.0
+    expire_out_s: SecondsOrZero = 0.0
+    expire_in_s: SecondsOrZero = 300.0
+    expire_neutral_s: SecondsOrZero = 0.0
     schemes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     outbox_retention_s: Seconds = 7 * 86400.0
 
@@ -273,6 +287,7 @@ class Settings(BaseSettings):
     poller: PollerSettings = PollerSettings()
     evaluator: EvaluatorSettings = EvaluatorSettings()
     notifier: NotifierSettings = NotifierSettings()
+    safety: SafetySettings = SafetySettings()
     logging: LoggingSettings = LoggingSettings()
     cluster: ClusterSettings = ClusterSettings()
     keystone: KeystoneSettings = KeystoneSettings()

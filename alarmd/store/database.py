@@ -14,6 +14,7 @@ from alarmd.clock import SystemClock
 from alarmd.errors import SettingsError
 from alarmd.store import sqlite
 from alarmd.store.alarms import AlarmRepository
+from alarmd.store.breaker import BreakerRepository
 from alarmd.store.counters import CounterRepository
 from alarmd.store.disabled import DisabledTargetRepository
 from alarmd.store.failures import translated
@@ -23,6 +24,7 @@ from alarmd.store.json import from_json, to_json
 from alarmd.store.outbox import OutboxRepository
 from alarmd.store.quotas import QuotaRepository
 from alarmd.store.references import ReferenceRepository
+from alarmd.store.secrets import SecretRepository
 from alarmd.store.silences import SilenceRepository
 from alarmd.store.tokens import TokenRepository
 
@@ -46,11 +48,13 @@ class UnitOfWork:
         self.references = ReferenceRepository(connection)
         self.history = HistoryRepository(connection)
         self.outbox = OutboxRepository(connection)
+        self.breaker = BreakerRepository(connection)
         self.disabled_targets = DisabledTargetRepository(connection)
         self.quotas = QuotaRepository(connection)
         self.counters = CounterRepository(connection)
         self.silences = SilenceRepository(connection)
         self.tokens = TokenRepository(connection)
+        self.secrets = SecretRepository(connection)
         self.imports = ImportRepository(connection)
 
 

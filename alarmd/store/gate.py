@@ -14,6 +14,7 @@ from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.silence import OpenHours, ReadHours
 from alarmd.model.transition import Transition
+from alarmd.store.breaker import BreakerRepository, HoldingBack
 from alarmd.store.disabled import DisabledTargetRepository, Disabling
 from alarmd.store.silences import SilenceRepository
 from alarmd.store.silencing import Silencing, silenced
@@ -55,6 +56,7 @@ class Gate:
         limits: GateLimits,
         silences: SilenceRepository,
         disabled_targets: DisabledTargetRepository,
+        breaker: BreakerRepository,
         transitions: Sequence[Transition],
     ) -> "Gate":
         """Return the gate for some transitions as the operator and the database have it now."""
@@ -63,9 +65,10 @@ class Gate:
         moments = [transition.at for transition in transitions]
         silencing = Silencing(silences, since=min(moments), until=max(moments), read_hours=limits.read_hours)
         disabling = Disabling(disabled_targets)
+        holding_back = HoldingBack(breaker, now=max(moments))
         remarks: dict[AlarmId, dict[str, Any]] = {}
         return cls(
-            checks=(_disabled(disabling, remarks), _expiry(limits), _silence(silencing, remarks)),
+            checks=(_disabled(disabling, remarks), _expiry(limits), _silence(silencing, remarks), holding_back.judge),
             readers=(disabling.learn, silencing.learn),
             remarks=remarks,
         )

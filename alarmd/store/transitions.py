@@ -61,7 +61,7 @@ def apply(unit: UnitOfWork, transitions: Sequence[Transition], *, limits: GateLi
     Everything becomes visible, or nothing, when the unit of work is committed. Of several transitions of one alarm the
     first counts and the others are stale. What becomes of their notifications is for the gate to say, within `limits`.
     """
-    gate = Gate.of(limits, unit.silences, unit.disabled_targets, transitions)
+    gate = Gate.of(limits, unit.silences, unit.disabled_targets, unit.breaker, transitions)
     result = Applied(applied=[], stale=[])
     wanted: dict[AlarmId, Transition] = {}
     for transition in transitions:

@@ -215,8 +215,9 @@ def test_every_poll_ends_with_a_roll_call(log: Failing, doorbell: LocalDoorbell,
     """A batch without resources says when the source was read and how many resources were missing."""
     moment_s = clock.time_s()
     whole, partial = batches(clock, 1, 2)
-    nobody = {"resources": (), "metrics": (), "values": np.zeros((0, 0)), "expected": 0}
-    empty = replace(whole, timestamp_s=whole.timestamp_s + 2, **nobody)
+    empty = replace(
+        whole, resources=(), metrics=(), values=np.zeros((0, 0)), expected=0, timestamp_s=partial.timestamp_s
+    )
     rounds = a_round(
         StaticSource([whole, replace(partial, expected=partial.expected + 3), empty]), log, doorbell, clock
     )

@@ -78,5 +78,6 @@ def plan_options(settings: Settings, *, count_results: bool = False) -> PlanOpti
         lateness_s=settings.window.lateness_s,
         repeat_interval_s=settings.evaluator.repeat_interval_s,
         member_memory_s=settings.evaluator.member_memory_s,
+        scale_in_coverage=settings.evaluator.scale_in_coverage,
         count_results=count_results,
     )

@@ -97,7 +97,7 @@ class AskedRules:
             return is_fresh
 
         outcomes, known = self._rows.outcomes[asked], self._rows.known[asked]
-        turns = self.roster.turns(rows, outcomes, known, now_ms=now_ms, admit=admit)
+        turns = self.roster.turns(rows, outcomes, known, now_ms=now_ms, admit=admit if fresh.share else None)
         found = []
         for turn in turns:
             finding = self._rows.finding(int(self.roster.column("asked")[turn.row])) or Finding(outcome=turn.outcome)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The breaker at rest: which evaluators say that scale-in is to be held back, and until when."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from alarmd.model.alarm import Alarm
+from alarmd.model.breaker import Trip
+from alarmd.model.direction import Direction
+from alarmd.model.notification import DeliveryState, Notification
+from alarmd.store.columns import storable
+from alarmd.store.tables import breaker
+
+
+class BreakerRepository:
+    """Reads and writes the breaker within one unit of work."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def hold(self, trip: Trip) -> None:
+        """Have scale-in held back; takes the place of what the same evaluator has said before."""
+        values = {"reason": storable(trip.reason), "since": trip.since, "until": trip.until}
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(breaker).values(owner=trip.owner, **values)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=[breaker.c.owner], set_=values))
+
+    def let_go(self, owner: str) -> None:
+        """Take back what an evaluator has said, if it has said anything."""
+        self._connection.execute(delete(breaker).where(breaker.c.owner == owner))
+
+    def forget(self, before: datetime) -> int:
+        """Drop what ended before a moment: of evaluators that died; return how many."""
+        return self._connection.execute(delete(breaker).where(breaker.c.until < before)).rowcount
+
+    def in_force(self, now: datetime) -> list[Trip]:
+        """Return who says now that scale-in is to be held back, oldest first."""
+        statement = select(breaker).where(breaker.c.until > now).order_by(breaker.c.since, breaker.c.owner)
+        return [Trip(**row) for row in self._connection.execute(statement).mappings()]
+
+
+class HoldingBack:
+    """Whether scale-in is held back, as of one unit of work; read when it is first asked for."""
+
+    def __init__(self, trips: BreakerRepository, *, now: datetime) -> None:
+        self._trips = trips
+        self._now = now
+        self._in_force: list[Trip] | None = None
+
+    def judge(self, _alarm: Alarm, notification: Notification) -> Notification:
+        """Return a notification, held back if it makes a group smaller and the breaker is open."""
+        waits = notification.state is DeliveryState.PENDING and notification.direction is Direction.IN
+        if not waits:
+            return notification
+        if self._in_force is None:
+            self._in_force = self._trips.in_force(self._now)
+        if not self._in_force:
+            return notification
+        return replace(notification, state=DeliveryState.HELD, last_error=f"held back: {self._in_force[0].reason}")
