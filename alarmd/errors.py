@@ -12,6 +12,7 @@
     ├── Forbidden               the caller lacks the role, or a quota is used up
     ├── Outdated                the thing has changed since the caller read it
     ├── Conflict                other things depend on the thing as it is
+    ├── SecretMissing           a notification names a signing secret that is not there
     ├── TooMany                 the caller asks more often than it may
     └── Unavailable             something outside does not answer; trying again later may help
         ├── SourceUnavailable   a hypervisor or exporter
@@ -70,6 +71,10 @@ class Outdated(AlarmdError):
 
 class Conflict(AlarmdError):
     """Other things depend on it."""
+
+
+class SecretMissing(AlarmdError):
+    """There is no such secret to sign with."""
 
 
 class TooMany(AlarmdError):

@@ -36,6 +36,14 @@ class Action(StrEnum):
     GET_SERIES = "alarmd:get_series"
     GET_DELIVERIES = "alarmd:get_deliveries"
     RETRY_DELIVERY = "alarmd:retry_delivery"
+    GET_SILENCES = "alarmd:get_silences"
+    CREATE_SILENCE = "alarmd:create_silence"
+    END_SILENCE = "alarmd:end_silence"
+    DROP_DELIVERY = "alarmd:drop_delivery"
+    GET_SECRETS = "alarmd:get_secrets"
+    CREATE_SECRET = "alarmd:create_secret"  # noqa: S105  # the name of a rule
+    ROTATE_SECRET = "alarmd:rotate_secret"  # noqa: S105  # the name of a rule
+    DELETE_SECRET = "alarmd:delete_secret"  # noqa: S105  # the name of a rule
 
 
 class Policy(Protocol):
@@ -69,6 +77,14 @@ _ROLES: Mapping[Action, str] = {
     Action.GET_SERIES: "reader",
     Action.GET_DELIVERIES: "reader",
     Action.RETRY_DELIVERY: "member",
+    Action.GET_SILENCES: "reader",
+    Action.CREATE_SILENCE: "member",
+    Action.END_SILENCE: "member",
+    Action.DROP_DELIVERY: "member",
+    Action.GET_SECRETS: "reader",
+    Action.CREATE_SECRET: "member",
+    Action.ROTATE_SECRET: "member",
+    Action.DELETE_SECRET: "member",
 }
 
 

@@ -16,7 +16,9 @@ from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.queries import find_alarms, find_changes
 from alarmd.alarms.quotas import QuotaService
 from alarmd.alarms.reach import refuse_others, visible_alarm
+from alarmd.alarms.reasons import told_now
 from alarmd.alarms.references import ReferenceRules
+from alarmd.alarms.secrets import check_signing_secret
 from alarmd.alarms.trusts import TrustKeeper
 from alarmd.clock import Clock
 from alarmd.cluster.doorbell import Bell, Doorbell
@@ -72,6 +74,7 @@ class AlarmService:
             alarm = replace(alarm, trust_id=self._trusts.create(caller))
         try:
             with self._database.write() as unit:
+                check_signing_secret(unit, alarm, now)
                 alarm = unit.alarms.add(alarm)
                 self._references.keep(unit, alarm, caller)
                 self._quotas.hold(unit, alarm)
@@ -91,6 +94,7 @@ class AlarmService:
         self._drafting.actions.check_targets(alarm)
         with self._database.read() as unit:
             self._references.check(unit, alarm, caller)
+            check_signing_secret(unit, alarm, alarm.timestamp)
         return alarm
 
     def get(self, alarm_id: str, caller: Caller, *, action: Action = Action.GET_ALARM) -> Alarm:
@@ -98,7 +102,7 @@ class AlarmService:
         with self._database.read() as unit:
             alarm = visible_alarm(unit, self._policy, alarm_id, caller)
         require(self._policy, action, caller, project_id=alarm.project_id)
-        return alarm
+        return told_now(self._drafting.rule_types, alarm)
 
     def find(self, query: AlarmQuery, caller: Caller, *, all_projects: bool = False) -> list[Alarm]:
         """Return alarms of the caller's project; an admin may ask for another project, or for all.
@@ -113,7 +117,8 @@ class AlarmService:
         if query.project_id is None and not everywhere:
             query = replace(query, project_id=caller.project_id)
         with self._database.read() as unit:
-            return unit.alarms.find(query)
+            found = unit.alarms.find(query)
+        return [told_now(self._drafting.rule_types, alarm) for alarm in found]
 
     def replace(
         self, alarm_id: str, draft: AlarmDraft, caller: Caller, *, versions: frozenset[str] | None = None
@@ -132,6 +137,7 @@ class AlarmService:
             with self._database.write() as unit:
                 before = self._changeable(unit, alarm_id, caller, Action.CHANGE_ALARM, versions)
                 alarm = self._drafting.changed(before, draft, caller, now)
+                check_signing_secret(unit, alarm, now, before=before)
                 alarm = replace(alarm, trust_id=_trust_of(alarm, before, new_trust, caller))
                 alarm = self._store(unit, before, alarm, caller, now)
         except AlarmdError:
@@ -191,7 +197,8 @@ class AlarmService:
 
     def query(self, search: Search, caller: Caller) -> list[Alarm]:
         """Return the alarms that a search asks for (see `find_alarms`)."""
-        return find_alarms(self._database, self._policy, search, caller)
+        found = find_alarms(self._database, self._policy, search, caller)
+        return [told_now(self._drafting.rule_types, alarm) for alarm in found]
 
     def query_history(self, search: Search, caller: Caller) -> list[AlarmChange]:
         """Return the changes that a search asks for (see `find_changes`)."""

@@ -12,12 +12,13 @@ from typing import TypeAlias
 import structlog
 
 from alarmd.clock import Clock
-from alarmd.errors import SettingsError, StoreUnavailable
+from alarmd.errors import SecretMissing, SettingsError, StoreUnavailable
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.scheme import Attempt, Reason, Scheme, scheme_of
+from alarmd.notifiers.secret_book import SecretBook
 from alarmd.store.database import Database
-from alarmd.telemetry import DELIVERY_LAG_SECONDS, DELIVERY_SECONDS, NOTIFICATIONS
+from alarmd.telemetry import DELIVERY_LAG_SECONDS, DELIVERY_SECONDS, NOTIFICATIONS, SAMPLE_TO_NOTIFY_SECONDS
 
 _log = structlog.get_logger()
 
@@ -81,6 +82,7 @@ class DeliveryRound:
         workers: int,
         lease_s: float,
         batch: int,
+        secrets: SecretBook | None = None,
     ) -> None:
         """Take everything that is needed.
 
@@ -93,6 +95,7 @@ class DeliveryRound:
             workers: How many attempts run at once.
             lease_s: For how long claims hold. At least twice the longest deadline of a scheme.
             batch: How many claimed notifications may wait for a free thread, at most.
+            secrets: Learns what the claimed are signed with, where the schemes sign from it.
 
         Raises `SettingsError` when the lease is too short for the schemes.
         """
@@ -110,6 +113,7 @@ class DeliveryRound:
         self._workers = workers
         self._lease_s = lease_s
         self._batch = batch
+        self._secrets = secrets or SecretBook()
         self._work: SimpleQueue[_Claimed | None] = SimpleQueue()
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._starting = Lock()
@@ -252,6 +256,7 @@ class DeliveryRound:
             if room:
                 claims = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room)
                 claimed = list(claims.notifications)
+                self._secrets.learn(unit, claimed, now=now, now_s=self._clock.monotonic_s())
         self._held += len(claimed)
         if room:
             self._dry_at = now if len(claimed) < room else None
@@ -282,6 +287,8 @@ class DeliveryRound:
         NOTIFICATIONS.labels(outcome=_OUTCOMES[settlement.state], reason=attempt.reason).inc()
         if attempt.ok:
             DELIVERY_LAG_SECONDS.observe((now - notification.created_at).total_seconds())
+            if notification.sampled_at is not None:
+                SAMPLE_TO_NOTIFY_SECONDS.observe((now - notification.sampled_at).total_seconds())
         _tell(notification, settlement)
         return settlement
 
@@ -291,6 +298,8 @@ class DeliveryRound:
             return Attempt(reason=Reason.INVALID, retryable=False, detail=f"no notifier serves the scheme {name!r}")
         try:
             return scheme.deliver(notification)
+        except SecretMissing as error:
+            return Attempt(reason=Reason.UNSIGNED, retryable=False, detail=error.message)
         except Exception as error:  # noqa: BLE001  # one of the three loops: a broken delivery harms itself alone
             frame = extract_tb(error.__traceback__)[-1]
             # Neither the message nor the variables: both may hold the target, which is a secret.

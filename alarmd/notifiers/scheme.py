@@ -37,6 +37,8 @@ class Reason(StrEnum):
     TRUST = "trust"
     #: The target policy forbids the address.
     REFUSED = "refused"
+    #: The secret that it is to be signed with is not there.
+    UNSIGNED = "unsigned"
     #: The notification cannot be sent by this scheme at all.
     INVALID = "invalid"
     #: The scheme itself failed, which is a fault of alarmd or of a plugin.

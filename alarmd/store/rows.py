@@ -10,6 +10,7 @@ from alarmd.model.alarm import Alarm, AlarmId, Severity, State
 from alarmd.model.direction import Direction
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, EventId, Notification, origin_of
+from alarmd.model.secret import SigningSecret
 from alarmd.model.shard import Shard
 from alarmd.model.silence import Silence, SilenceId
 from alarmd.model.token import Token
@@ -230,6 +231,30 @@ def silence_of(row: RowMapping) -> Silence:
         time_constraints=tuple(row["time_constraints"]),
         created_at=row["created_at"],
         ended_by=row["ended_by"],
+    )
+
+
+def secret_values(secret: SigningSecret) -> dict[str, Any]:
+    """Return a signing secret as column values."""
+    return {
+        "secret_id": secret.secret_id,
+        "project_id": secret.project_id,
+        "name": secret.name,
+        "value": secret.value,
+        "created_at": secret.created_at,
+        "expires_at": secret.expires_at,
+    }
+
+
+def secret_of(row: RowMapping) -> SigningSecret:
+    """Return the signing secret of a row."""
+    return SigningSecret(
+        secret_id=row["secret_id"],
+        project_id=row["project_id"],
+        name=row["name"],
+        value=row["value"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
     )
 
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 import structlog
 
 from alarmd.cluster.doorbell import Bell
-from alarmd.telemetry import OUTBOX_DEPTH
+from alarmd.notifiers.secret_book import SecretBook
+from alarmd.telemetry import OUTBOX_DEPTH, OUTBOX_HELD, OUTBOX_OLDEST_SECONDS
 from alarmd.workers.pace import Pace
 from alarmd.workers.service import RoleService
 from alarmd.workers.state_dir import instance_of
@@ -36,7 +37,8 @@ class NotifierService(RoleService):
         self.closing.callback(self._database.close)
         doorbell = runtime.doorbell()
         self.closing.callback(doorbell.close)
-        schemes = runtime.schemes()
+        secrets = SecretBook()
+        schemes = runtime.schemes(secrets=secrets)
         for scheme in schemes.values():
             self.closing.callback(scheme.close)
         # A name that lasts: whoever had it before is dead, so its claims need not run out first.
@@ -45,7 +47,7 @@ class NotifierService(RoleService):
             taken_back = unit.outbox.release_all(owner=owner)
         if taken_back:
             logger.info("claims_taken_back", count=taken_back)
-        self._rounds = runtime.delivery_round(database=self._database, schemes=schemes, owner=owner)
+        self._rounds = runtime.delivery_round(database=self._database, schemes=schemes, secrets=secrets, owner=owner)
         self.closing.callback(self._rounds.close)
         listener = doorbell.listen(Bell.OUTBOX)
         self.closing.callback(listener.close)
@@ -77,10 +79,15 @@ class NotifierService(RoleService):
     def _measure(self) -> None:
         with self._database.read() as unit:
             OUTBOX_DEPTH.set(unit.outbox.depth())
+            OUTBOX_HELD.set(unit.outbox.held())
+            oldest = unit.outbox.oldest()
+        waits_s = 0.0 if oldest is None else (self.clock.now() - oldest).total_seconds()
+        OUTBOX_OLDEST_SECONDS.set(max(0.0, waits_s))
 
     def _prune(self) -> float | None:
         """Drop what is past its time; ask for the next turn soon while there is more."""
         before = self.clock.now() - timedelta(seconds=self.runtime.settings.notifier.outbox_retention_s)
         with self._database.write() as unit:
             gone = unit.outbox.prune(before, limit=_PRUNE_ROWS)
+            unit.secrets.remove_expired(before)
         return _MORE_S if gone >= _PRUNE_ROWS else None

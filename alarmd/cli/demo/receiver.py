@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from alarmd.clock import Clock
-from alarmd.notifiers.signing import Signer
+from alarmd.model.secret import key_of
+from alarmd.notifiers.signing import signature_of
 
 #: How far the time of an attempt may be off, as Standard Webhooks recommends.
 _TOLERANCE_S = 300
@@ -34,7 +35,7 @@ class Receiver:
     """Accepts webhooks that are signed with the shared secret, each id once; a context manager."""
 
     def __init__(self, *, secret: str, clock: Clock) -> None:
-        self._signer = Signer([secret])
+        self._key = key_of(secret)
         self._clock = clock
         self._seen: set[str] = set()
         #: Accepted webhooks in the order of their arrival.
@@ -64,7 +65,7 @@ class Receiver:
         timestamp = headers.get("webhook-timestamp", "")
         now_s = self._clock.time_s()
         timely = timestamp.isdecimal() and abs(int(timestamp) - now_s) <= _TOLERANCE_S
-        expected = self._signer.sign(event_id, int(timestamp), raw) if timely else ""
+        expected = signature_of([self._key], event_id, int(timestamp), raw) if timely else ""
         signatures = headers.get("webhook-signature", "").split(" ")
         if not timely or not any(hmac.compare_digest(expected, signature) for signature in signatures):
             self.refused += 1

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 import requests
 
-from alarmd.notifiers.signing import Signer
+from alarmd.model.secret import key_of
+from alarmd.notifiers.signing import signature_of
 from examples import receiver
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
@@ -22,7 +23,7 @@ def signed_headers(*, secret: str = SECRET, body: bytes = BODY, timestamp_s: int
     return {
         "webhook-id": "a1_1_0",
         "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": Signer([secret]).sign("a1_1_0", timestamp_s, body),
+        "webhook-signature": signature_of([key_of(secret)], "a1_1_0", timestamp_s, body),
     }
 
 

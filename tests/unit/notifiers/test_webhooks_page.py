@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from alarmd.model.secret import key_of
 from alarmd.notifiers.http import HttpOptions
 from alarmd.notifiers.retry import RetryPolicy
-from alarmd.notifiers.signing import Signer
+from alarmd.notifiers.signing import signature_of
 from tests.support.notifications import BUSY, CREATED_AT, a_notification
 
 PAGE = (Path(__file__).parents[3] / "docs/webhooks.md").read_text()
@@ -34,7 +35,7 @@ def test_the_code_on_the_page_knows_genuine_webhooks(read_webhook: Callable[...,
     headers = {
         "webhook-id": "a_1_0",
         "webhook-timestamp": str(now_s),
-        "webhook-signature": Signer([SECRET]).sign("a_1_0", now_s, b'{"current": "alarm"}'),
+        "webhook-signature": signature_of([key_of(SECRET)], "a_1_0", now_s, b'{"current": "alarm"}'),
     }
 
     assert read_webhook(SECRET, headers, b'{"current": "alarm"}') == {"current": "alarm"}
