@@ -6,6 +6,8 @@ from typing import Any
 
 from alarmd import plugins
 from alarmd.clock import Clock
+from alarmd.notifiers.circuit import CircuitPolicy
+from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Scheme, SchemePlugin
@@ -81,7 +83,16 @@ def build_round(
         ),
         clock=clock,
         owner=owner,
-        workers=notifier.threads,
+        shares=Shares.of(
+            notifier.threads,
+            per_receiver=notifier.threads_per_receiver,
+            per_project=notifier.threads_per_project,
+        ),
+        circuits=CircuitPolicy(
+            failures=notifier.circuit_failures,
+            first_pause_s=notifier.circuit_first_pause_s,
+            max_pause_s=notifier.circuit_max_pause_s,
+        ),
         lease_s=2 * longest_s + _LEASE_SPARE_S,
         batch=8 * notifier.threads,
         secrets=secrets,

@@ -50,6 +50,9 @@ class RetryPolicy:
                 state = DeliveryState.PENDING
                 # The last try falls on the last moment, so that a pause never cuts off the rest of the time.
                 next_attempt_at = min(now + self._pause(attempt, notification), give_up_at)
+                if notification.not_after is not None:
+                    # From then on the outbox ends it.
+                    next_attempt_at = min(next_attempt_at, notification.not_after)
         return Settlement(
             event_id=notification.event_id,
             state=state,

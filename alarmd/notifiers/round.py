@@ -6,19 +6,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from traceback import extract_tb
 from typing import TypeAlias
 
 import structlog
 
 from alarmd.clock import Clock
-from alarmd.errors import SecretMissing, SettingsError, StoreUnavailable
-from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
+from alarmd.errors import SettingsError, StoreUnavailable
+from alarmd.model.notification import EventId, Notification, Settlement
+from alarmd.notifiers.circuit import CircuitPolicy
+from alarmd.notifiers.fairness import Fairness, Shares, queue_of
+from alarmd.notifiers.lineup import Lineup
 from alarmd.notifiers.retry import RetryPolicy
-from alarmd.notifiers.scheme import Attempt, Reason, Scheme, scheme_of
+from alarmd.notifiers.scheme import Scheme
 from alarmd.notifiers.secret_book import SecretBook
+from alarmd.notifiers.tries import Result, Tries
+from alarmd.store.claims import Claims
 from alarmd.store.database import Database
-from alarmd.telemetry import DELIVERY_LAG_SECONDS, DELIVERY_SECONDS, NOTIFICATIONS, SAMPLE_TO_NOTIFY_SECONDS
+from alarmd.store.queues import Queue
+from alarmd.telemetry import NOTIFICATIONS
 
 _log = structlog.get_logger()
 
@@ -26,13 +31,8 @@ _log = structlog.get_logger()
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 #: How soon the sleeper should look again although the round goes on by itself, or could not look.
 _LOOK_AGAIN_S = 0.5
-#: Metric label of a settlement's state.
-_OUTCOMES = {
-    DeliveryState.DELIVERED: "delivered",
-    DeliveryState.PENDING: "postponed",
-    DeliveryState.BURIED: "buried",
-    DeliveryState.SUPERSEDED: "superseded",
-}
+#: How soon the round looks on where a look at very many queues has found nothing yet.
+_LOOK_ON_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +40,18 @@ class _Claimed:
     """A notification in our hands."""
 
     notification: Notification
+    queue: Queue
     #: When the lease runs out, on the monotonic clock.
     lease_ends_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Untried:
-    """A notification that was claimed and not tried after all."""
+class _Ended:
+    """What has become of a claimed notification."""
 
-    event_id: EventId
+    claimed: _Claimed
+    #: None when it was not tried after all.
+    result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class _Kick:
     looked: Event = field(default_factory=Event)
 
 
-_Message: TypeAlias = Settlement | _Untried | _Kick
+_Message: TypeAlias = _Ended | _Kick
 
 
 class DeliveryRound:
@@ -66,7 +69,8 @@ class DeliveryRound:
 
     One thread, the pump, talks to the database: each of its turns writes back all attempts that have ended and claims
     as much as there is room for, in one transaction, so the busier it is the larger the transactions become. The
-    attempts themselves run on `workers` threads; one that hangs holds its own thread and nothing else.
+    attempts themselves run on threads of their own; one that hangs holds its own thread and nothing else. No receiver
+    and no project has more threads than its share, and a receiver that does not answer is left alone for a while.
 
     Threads are started by the first `run`, so a round may be made before a fork and used after it.
     """
@@ -79,9 +83,10 @@ class DeliveryRound:
         policy: RetryPolicy,
         clock: Clock,
         owner: str,
-        workers: int,
+        shares: Shares,
         lease_s: float,
         batch: int,
+        circuits: CircuitPolicy | None = None,
         secrets: SecretBook | None = None,
     ) -> None:
         """Take everything that is needed.
@@ -92,9 +97,10 @@ class DeliveryRound:
             policy: Decides what becomes of a notification after a try.
             clock: Tells the time.
             owner: Whose the claims are; never the same for two rounds that live at one time.
-            workers: How many attempts run at once.
+            shares: How many attempts run at once, and how many of them may be anybody's.
             lease_s: For how long claims hold. At least twice the longest deadline of a scheme.
             batch: How many claimed notifications may wait for a free thread, at most.
+            circuits: When receivers that do not answer are left alone.
             secrets: Learns what the claimed are signed with, where the schemes sign from it.
 
         Raises `SettingsError` when the lease is too short for the schemes.
@@ -106,15 +112,14 @@ class DeliveryRound:
                 f"more, not {lease_s:g} s: else a second notifier would send what the first is still sending."
             )
         self._database = database
-        self._schemes = dict(schemes)
-        self._policy = policy
+        self._tries = Tries(schemes=schemes, policy=policy, clock=clock)
         self._clock = clock
         self._owner = owner
-        self._workers = workers
+        self._shares = shares
         self._lease_s = lease_s
-        self._batch = batch
+        self._fairness = Fairness(shares, circuits=circuits or CircuitPolicy(), batch=batch)
+        self._lineup: Lineup[_Claimed] = Lineup(per_origin=shares.per_origin, per_project=shares.per_project)
         self._secrets = secrets or SecretBook()
-        self._work: SimpleQueue[_Claimed | None] = SimpleQueue()
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._starting = Lock()
         self._pump: Thread | None = None
@@ -152,7 +157,9 @@ class DeliveryRound:
                 due = unit.outbox.next_due()
         except StoreUnavailable:
             return look_again_at
-        is_looked_after = self._held >= self._workers or (self._dry_at is not None and due and due <= self._dry_at)
+        is_looked_after = self._held >= self._shares.threads or (
+            self._dry_at is not None and due and due <= self._dry_at
+        )
         if due is not None and is_looked_after:
             # Every hand is full, or it waits for another one of its alarm that is being sent. Either way the pump
             # claims it as soon as it can; asking sooner would only keep the database busy.
@@ -183,7 +190,7 @@ class DeliveryRound:
             if self._pump is None:
                 self._pump = Thread(target=self._run_pump, name="delivery-pump", daemon=True)
                 self._pump.start()
-                for number in range(self._workers):
+                for number in range(self._shares.threads):
                     Thread(target=self._run_worker, name=f"delivery-{number}", daemon=True).start()
 
     # --- the pump ------------------------------------------------------------------------------------------------
@@ -209,8 +216,7 @@ class DeliveryRound:
                     pause_s = _FIRST_PAUSE_S
         finally:
             self._ended.set()
-            for _ in range(self._workers):
-                self._work.put(None)
+            self._lineup.close()
 
     def _is_done(self, backlog: "_Backlog") -> bool:
         if self._abandoned.is_set():
@@ -218,98 +224,76 @@ class DeliveryRound:
         return self._draining.is_set() and not (self._held or backlog.settled or backlog.untried)
 
     def _gather(self, backlog: "_Backlog") -> None:
-        """Take every message that is there, and wait for one unless an earlier turn still has to be made up for."""
-        block = not backlog.is_overdue
+        """Take every message that is there, and wait for one unless there is something to do without."""
+        wait_s = backlog.wait_s
         while True:
             try:
-                message = self._messages.get(block=block)
+                message = self._messages.get(timeout=wait_s) if wait_s != 0 else self._messages.get_nowait()
             except Empty:
                 return
-            block = False
+            wait_s = 0
             match message:
-                case Settlement():
-                    backlog.settled.append(message)
-                    self._held -= 1
-                case _Untried():
-                    backlog.untried.append(message.event_id)
+                case _Ended():
+                    backlog.take(message)
+                    attempt = message.result.attempt if message.result else None
+                    self._fairness.end(message.claimed.queue, attempt, self._clock.monotonic_s())
                     self._held -= 1
                 case _Kick():
                     backlog.kicks.append(message)
 
     def _turn(self, backlog: "_Backlog") -> None:
         """Write back what has ended and claim what there is room for, all in one transaction."""
-        # As many may wait for a free thread as ended during the last turn: quick receivers keep every thread busy,
-        # and behind slow ones next to nothing is held back from other notifiers.
-        spare = min(len(backlog.settled), self._batch)
-        room = 0 if self._draining.is_set() else max(0, self._workers + spare - self._held)
-        now = self._clock.now()
-        lease_ends_s = self._clock.monotonic_s() + self._lease_s
-        claimed: list[Notification] = []
+        now, now_s = self._clock.now(), self._clock.monotonic_s()
+        room, rooms = self._fairness.rooms(now_s, after=backlog.after)
+        self._withdraw(backlog, now_s)
+        if self._draining.is_set():
+            room = 0
+        claims = Claims(notifications=(), after=backlog.after)
         with self._database.write() as unit:
-            # First: it locks alarms, which everybody locks before rows of the outbox.
-            if gone := [one for one in backlog.settled if one.disables_target]:
-                unit.disabled_targets.disable(gone)
             if backlog.settled:
                 unit.outbox.settle(backlog.settled, owner=self._owner)
             if backlog.untried:
                 unit.outbox.release(backlog.untried, owner=self._owner)
             if room:
-                claims = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room)
-                claimed = list(claims.notifications)
-                self._secrets.learn(unit, claimed, now=now, now_s=self._clock.monotonic_s())
+                claims = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room, rooms=rooms)
+                self._secrets.learn(unit, claims.notifications, now=now, now_s=now_s)
+        claimed = [
+            _Claimed(notification=one, queue=queue_of(one), lease_ends_s=now_s + self._lease_s)
+            for one in claims.notifications
+        ]
         self._held += len(claimed)
+        self._fairness.take(one.queue for one in claimed)
+        self._lineup.put(claimed)
         if room:
-            self._dry_at = now if len(claimed) < room else None
-        for notification in claimed:
-            self._work.put(_Claimed(notification=notification, lease_ends_s=lease_ends_s))
-        backlog.settled.clear()
-        backlog.untried.clear()
-        backlog.is_overdue = False
+            self._dry_at = now if len(claimed) < room and not claims.goes_on else None
+        _count(claims)
+        backlog.clear(claims)
+
+    def _withdraw(self, backlog: "_Backlog", now_s: float) -> None:
+        """Take back what no thread should get: of receivers that are left alone; on the way out, everything."""
+        is_over = self._draining.is_set()
+        origins = {origin for origin, may_ask in self._fairness.circuits.origins(now_s).items() if not may_ask}
+        queues = {queue for queue, may_ask in self._fairness.circuits.queues(now_s).items() if not may_ask}
+        if not (is_over or origins or queues):
+            return
+        for one in self._lineup.withdraw(lambda queue: is_over or queue.origin in origins or queue in queues):
+            backlog.take(_Ended(claimed=one))
+            self._fairness.end(one.queue, None, now_s)
+            self._held -= 1
 
     # --- the workers ---------------------------------------------------------------------------------------------
 
     def _run_worker(self) -> None:
-        while (claimed := self._work.get()) is not None:
-            self._messages.put(self._handle(claimed))
+        while (claimed := self._lineup.take()) is not None:
+            ended = self._handle(claimed)
+            self._lineup.back(claimed)
+            self._messages.put(ended)
 
-    def _handle(self, claimed: _Claimed) -> Settlement | _Untried:
-        notification = claimed.notification
-        started_s = self._clock.monotonic_s()
-        scheme = self._schemes.get(scheme_of(notification.target))
-        deadline_s = scheme.deadline_s if scheme else 0.0
-        if self._draining.is_set() or started_s + deadline_s > claimed.lease_ends_s:
-            # It waited too long for a free thread: an attempt could outlive the lease.
-            return _Untried(event_id=notification.event_id)
-        attempt = self._attempt(scheme, notification)
-        now = self._clock.now()
-        settlement = self._policy.decide(attempt, notification, now)
-        DELIVERY_SECONDS.observe(self._clock.monotonic_s() - started_s)
-        NOTIFICATIONS.labels(outcome=_OUTCOMES[settlement.state], reason=attempt.reason).inc()
-        if attempt.ok:
-            DELIVERY_LAG_SECONDS.observe((now - notification.created_at).total_seconds())
-            if notification.sampled_at is not None:
-                SAMPLE_TO_NOTIFY_SECONDS.observe((now - notification.sampled_at).total_seconds())
-        _tell(notification, settlement)
-        return settlement
-
-    def _attempt(self, scheme: Scheme | None, notification: Notification) -> Attempt:
-        if scheme is None:
-            name = scheme_of(notification.target)
-            return Attempt(reason=Reason.INVALID, retryable=False, detail=f"no notifier serves the scheme {name!r}")
-        try:
-            return scheme.deliver(notification)
-        except SecretMissing as error:
-            return Attempt(reason=Reason.UNSIGNED, retryable=False, detail=error.message)
-        except Exception as error:  # noqa: BLE001  # one of the three loops: a broken delivery harms itself alone
-            frame = extract_tb(error.__traceback__)[-1]
-            # Neither the message nor the variables: both may hold the target, which is a secret.
-            _log.error(
-                "delivery_crashed",
-                event_id=notification.event_id,
-                error=type(error).__name__,
-                place=f"{frame.filename}:{frame.lineno}",
-            )
-            return Attempt(reason=Reason.CRASHED, retryable=True, detail=type(error).__name__)
+    def _handle(self, claimed: _Claimed) -> _Ended:
+        if self._draining.is_set():
+            return _Ended(claimed=claimed)
+        made = self._tries.make(claimed.notification, until_s=claimed.lease_ends_s)
+        return _Ended(claimed=claimed, result=made)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -321,6 +305,31 @@ class _Backlog:
     kicks: list[_Kick] = field(default_factory=list)
     #: The last turn did not come about, so the next must not wait for a message.
     is_overdue: bool = False
+    #: Whose turn it was in the last claim; whether that left something over, and had found anything.
+    after: Queue | None = None
+    goes_on: bool = False
+    has_found: bool = False
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long the next turn waits for a message; None for as long as it takes."""
+        if self.is_overdue or (self.goes_on and self.has_found):
+            return 0
+        return _LOOK_ON_S if self.goes_on else None
+
+    def take(self, ended: _Ended) -> None:
+        """Take in what has become of a notification."""
+        if ended.result is None:
+            self.untried.append(ended.claimed.notification.event_id)
+        else:
+            self.settled.append(ended.result.settlement)
+
+    def clear(self, claims: Claims) -> None:
+        """Note that a turn has come about."""
+        self.settled.clear()
+        self.untried.clear()
+        self.is_overdue = False
+        self.after, self.goes_on, self.has_found = claims.after, claims.goes_on, bool(claims.notifications)
 
     def answer_kicks(self) -> None:
         """Tell those who asked for work to be looked for that it has been, as well as could be."""
@@ -329,20 +338,7 @@ class _Backlog:
         self.kicks.clear()
 
 
-def _tell(notification: Notification, settlement: Settlement) -> None:
-    """Log an attempt: at a volume that fits what it means, and each new error once."""
-    fields = {
-        "event_id": notification.event_id,
-        "alarm_id": notification.alarm_id,
-        "attempts": notification.attempts + 1,
-        "status": settlement.last_status,
-    }
-    match settlement.state:
-        case DeliveryState.DELIVERED:
-            _log.debug("notification_delivered", **fields)
-        case DeliveryState.PENDING:
-            tell = _log.debug if settlement.last_error == notification.last_error else _log.warning
-            until = settlement.next_attempt_at.isoformat()
-            tell("notification_postponed", **fields, error=settlement.last_error, until=until)
-        case _:
-            _log.warning("notification_buried", **fields, error=settlement.last_error)
+def _count(claims: Claims) -> None:
+    for outcome, count in (("superseded", claims.superseded), ("expired", claims.expired)):
+        if count:
+            NOTIFICATIONS.labels(outcome=outcome, reason="").inc(count)

@@ -43,11 +43,10 @@ class Rooms:
     #: How many notifications of one origin, and of one project, unless it is said below.
     per_origin: int | None = None
     per_project: int | None = None
-    #: Origins and projects that have another number; those with 0 get nothing.
+    #: Origins and projects that have another number, and queues that have one of their own; those with 0 get nothing.
     of_origin: Mapping[str, int] = field(default_factory=dict)
     of_project: Mapping[str, int] = field(default_factory=dict)
-    #: Queues that get nothing.
-    closed: frozenset[Queue] = frozenset()
+    of_queue: Mapping[Queue, int] = field(default_factory=dict)
     #: Whose turn it was last.
     after: Queue | None = None
 
@@ -61,9 +60,8 @@ class Rooms:
 
     def room_of(self, queue: Queue) -> float:
         """Return how many notifications of a queue may be taken, if nothing is taken of others."""
-        if queue in self.closed:
-            return 0
-        return min(self.room_of_origin(queue.origin), self.room_of_project(queue.project_id))
+        shared = min(self.room_of_origin(queue.origin), self.room_of_project(queue.project_id))
+        return min(shared, self.of_queue.get(queue, inf))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,24 +72,30 @@ class Claims:
     #: Whose turn it was last, for the next claim.
     after: Queue | None
     #: Whether another claim may find more at once, though nothing happens until then.
-    goes_on: bool
+    goes_on: bool = False
+    #: How many it has brought to their end, since a newer one goes instead or since they are late.
+    superseded: int = 0
+    expired: int = 0
 
 
 def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, limit: int, rooms: Rooms) -> Claims:
     """Take up to `limit` due notifications for `lease_s` seconds, the queues by turns."""
     _one_claim_at_a_time(connection)
     _free_what_is_due_back(connection, now)
-    _end_what_is_late(connection, now)
+    expired = _end_what_is_late(connection, now)
     walk = _walk(connection, now=now, limit=limit, rooms=rooms)
     chosen, aside, is_cut = _deal(connection, walk.due[:limit], now=now, limit=limit, rooms=rooms)
     if aside:
         _step_aside(connection, aside, now)
     lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
     after = chosen[-1].queue if chosen and (walk.is_whole or len(chosen) >= limit) else walk.last
+    notifications, superseded = _take(connection, chosen, lease, now)
     return Claims(
-        notifications=_take(connection, chosen, lease, now),
+        notifications=notifications,
         after=after,
         goes_on=len(chosen) < limit and (is_cut or not walk.is_whole),
+        superseded=superseded,
+        expired=expired,
     )
 
 
@@ -138,14 +142,20 @@ class _Purse:
     rooms: Rooms
     by_origin: Counter[str] = field(default_factory=Counter)
     by_project: Counter[str] = field(default_factory=Counter)
+    by_queue: Counter[Queue] = field(default_factory=Counter)
 
     def has_room(self, queue: Queue) -> bool:
-        origins = self.by_origin[queue.origin] < self.rooms.room_of_origin(queue.origin)
-        return origins and self.by_project[queue.project_id] < self.rooms.room_of_project(queue.project_id)
+        rooms = self.rooms
+        return (
+            self.by_origin[queue.origin] < rooms.room_of_origin(queue.origin)
+            and self.by_project[queue.project_id] < rooms.room_of_project(queue.project_id)
+            and self.by_queue[queue] < rooms.of_queue.get(queue, inf)
+        )
 
     def take(self, queue: Queue) -> None:
         self.by_origin[queue.origin] += 1
         self.by_project[queue.project_id] += 1
+        self.by_queue[queue] += 1
 
 
 def _deal(
@@ -177,10 +187,10 @@ def _deal(
 
 def _take(
     connection: Connection, chosen: Sequence[Candidate], lease: Mapping[str, Any], now: datetime
-) -> list[Notification]:
-    """Lease what was chosen; what it overtakes in its lane comes to its end. Leaves out what others have in hand."""
+) -> tuple[list[Notification], int]:
+    """Lease what was chosen, but for what others have in hand; and end what it overtakes, return how many."""
     if not chosen:
-        return []
+        return [], 0
     free = (
         select(outbox.c.event_id)
         .where(outbox.c.event_id.in_([one.event_id for one in chosen]), waits(outbox))
@@ -188,13 +198,12 @@ def _take(
     )
     statement = update(outbox).where(outbox.c.event_id.in_(free)).values(dict(lease)).returning(outbox)
     rows = {row["event_id"]: row for row in connection.execute(statement).mappings()}
-    overtaking = [one.event_id for one in chosen if one.overtakes and one.event_id in rows]
-    if overtaking:
-        _supersede([rows[event_id]["lane"] for event_id in overtaking], now, connection)
-    return [notification_of(rows[one.event_id]) for one in chosen if one.event_id in rows]
+    lanes = [rows[one.event_id]["lane"] for one in chosen if one.overtakes and one.event_id in rows]
+    superseded = _supersede(connection, lanes, now) if lanes else 0
+    return [notification_of(rows[one.event_id]) for one in chosen if one.event_id in rows], superseded
 
 
-def _supersede(lanes: Sequence[str], now: datetime, connection: Connection) -> None:
+def _supersede(connection: Connection, lanes: Sequence[str], now: datetime) -> int:
     """End what was tried, waits, and has a newer one behind it in these lanes."""
     newer = outbox.alias("newer")
     overtaken = (
@@ -209,7 +218,7 @@ def _supersede(lanes: Sequence[str], now: datetime, connection: Connection) -> N
         .with_for_update(skip_locked=True, of=outbox)
     )
     ids = connection.execute(overtaken).scalars().all()
-    change(connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
+    return change(connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": now})
 
 
 def _step_aside(connection: Connection, ids: Sequence[str], now: datetime) -> None:
@@ -237,7 +246,7 @@ def _free_what_is_due_back(connection: Connection, now: datetime) -> None:
     change(connection, connection.execute(expired).scalars().all(), FREE)
 
 
-def _end_what_is_late(connection: Connection, now: datetime) -> None:
+def _end_what_is_late(connection: Connection, now: datetime) -> int:
     late = (
         select(outbox.c.event_id, outbox.c.not_after, outbox.c.attempts, outbox.c.last_error)
         .where(waits(outbox), outbox.c.not_after.is_not(None), outbox.c.not_after <= now)
@@ -252,6 +261,7 @@ def _end_what_is_late(connection: Connection, now: datetime) -> None:
     ]
     update_rows(connection, outbox, key="event_id", rows=ends)
     wake(connection, [row.event_id for row in rows], now)
+    return len(rows)
 
 
 def _words(row: Any, now: datetime) -> str:

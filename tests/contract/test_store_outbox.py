@@ -357,19 +357,19 @@ def test_notifiers_side_by_side(database: Database) -> None:
     add(database, *(a_notification(number, alarm=f"a{lane}") for lane in range(12) for number in (1, 2, 3, 4)))
     sent: list[tuple[str, int]] = []
 
-    def drain(owner: str, now: datetime = at(10)) -> None:
+    def drain(owner: str, seconds: float = 10) -> None:
         idle = 0
         while idle < 5:
-            claimed = claim(database, now, owner=owner, limit=3)
+            claimed = claim(database, at(seconds), owner=owner, limit=3)
             idle = 0 if claimed else idle + 1
             # Noted before it is settled: only then may the next of the lane be handed out.
             sent.extend((each.alarm_id, each.sequence) for each in claimed)
             for each in claimed:
-                assert 1 == settle(database, each, now=now, owner=owner)
+                assert 1 == settle(database, each, now=at(seconds), owner=owner)
 
     run_together(*(partial(drain, f"n{number}") for number in range(4)))
     # What stepped aside in the very moment in which its turn came is back a second later.
-    drain("last", at(12))
+    drain("last", 12)
 
     assert {f"a{lane}": [1, 2, 3, 4] for lane in range(12)} == {
         lane: [sequence for alarm, sequence in sent if alarm == lane] for lane in {alarm for alarm, _ in sent}

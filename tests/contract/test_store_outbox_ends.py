@@ -147,7 +147,8 @@ def test_letting_go_piece_by_piece(database: Database, alarm: Alarm) -> None:
     )
     counts = [release(database, at(50), limit=2).count for _ in range(4)]
     with database.write() as unit:
-        handed_out = [each.target for each in unit.outbox.claim(now=at(50), owner="n1", lease_s=30, limit=9).notifications]
+        claims = unit.outbox.claim(now=at(50), owner="n1", lease_s=30, limit=9)
+        handed_out = [each.target for each in claims.notifications]
 
     assert [2, 2, 1, 0] == counts
     assert targets == sorted(handed_out)

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from alarmd.clock import ManualClock, SystemClock
 from alarmd.errors import SettingsError, StoreUnavailable
 from alarmd.model.notification import DeliveryState, EventId, Notification
+from alarmd.notifiers.circuit import CircuitPolicy
+from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.http import HttpOptions, HttpScheme
 from alarmd.notifiers.log import LogOptions, LogScheme
 from alarmd.notifiers.recording import RecordingScheme
@@ -57,6 +59,8 @@ class _Rounds:
         *,
         owner: str = "notifier-1",
         workers: int = 4,
+        shares: Shares | None = None,
+        circuits: CircuitPolicy | None = None,
         lease_s: float = 60.0,
         batch: int = 16,
         database: Database | None = None,
@@ -67,7 +71,8 @@ class _Rounds:
             policy=POLICY,
             clock=self.clock,
             owner=owner,
-            workers=workers,
+            shares=shares or Shares(threads=workers, per_origin=workers, per_project=workers),
+            circuits=circuits,
             lease_s=lease_s,
             batch=batch,
         )
@@ -396,7 +401,7 @@ def test_webhooks_and_log_lines_go_their_ways(database: Database) -> None:
             policy=RetryPolicy(give_up_after_s=1e9),
             clock=clock,
             owner="notifier-1",
-            workers=4,
+            shares=Shares(threads=4, per_origin=4, per_project=4),
             lease_s=30,
             batch=16,
         )

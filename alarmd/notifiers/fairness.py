@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fairness: how much of whom a notifier may take on, so that no receiver and no project delays the others."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from alarmd.model.notification import Notification, origin_of
+from alarmd.notifiers.circuit import CircuitPolicy, Circuits
+from alarmd.notifiers.scheme import Attempt
+from alarmd.store.claims import Rooms
+from alarmd.store.queues import Queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """How many threads there are, and how many of them anybody may have."""
+
+    threads: int
+    #: For notifications to one receiver, whoever they belong to.
+    per_origin: int
+    #: For notifications of one project, wherever they go.
+    per_project: int
+
+    @classmethod
+    def of(cls, threads: int, *, per_receiver: int = 0, per_project: int = 0) -> "Shares":
+        """Return the shares that settings ask for; 0 stands for half of the threads."""
+        half = max(1, threads // 2)
+        return cls(threads=threads, per_origin=per_receiver or half, per_project=per_project or half)
+
+
+class Fairness:
+    """Keeps count of what is in hand and says what may be claimed next. One thread at a time."""
+
+    def __init__(self, shares: Shares, *, circuits: CircuitPolicy, batch: int) -> None:
+        """Start with empty hands.
+
+        Args:
+            shares: What anybody may have.
+            circuits: When receivers are left alone.
+            batch: How many claimed notifications may wait for a free thread, at most.
+        """
+        self.circuits = Circuits(circuits)
+        self._shares = shares
+        self._batch = batch
+        self._in_hand: Counter[Queue] = Counter()
+        #: What has been answered since the last claim. As many more may wait for a free thread: quick receivers keep
+        #: every thread busy, and behind slow ones next to nothing is held back from other notifiers.
+        self._answered: Counter[Queue] = Counter()
+
+    @property
+    def in_hand(self) -> int:
+        """How many notifications are claimed."""
+        return self._in_hand.total()
+
+    def take(self, queues: Iterable[Queue]) -> None:
+        """Note that one notification each of these queues has been claimed."""
+        self._in_hand.update(queues)
+        self._answered.clear()
+
+    def end(self, queue: Queue, attempt: Attempt | None, now_s: float) -> None:
+        """Note that a claimed notification has been tried, or given back when there is no attempt."""
+        self._in_hand[queue] -= 1
+        if not self._in_hand[queue]:
+            del self._in_hand[queue]
+        if attempt is not None:
+            self.circuits.note(queue, attempt, now_s)
+            self._answered[queue] += attempt.ok
+
+    def rooms(self, now_s: float, *, after: Queue | None) -> tuple[int, Rooms]:
+        """Return how many notifications may be claimed, and of whom."""
+        origins, projects = _by_origin(self._in_hand), _by_project(self._in_hand)
+        more_of_origin, more_of_project = _by_origin(self._answered), _by_project(self._answered)
+        of_origin = {
+            origin: self._shares.per_origin + min(more_of_origin[origin], self._batch) - origins[origin]
+            for origin in origins | more_of_origin
+        }
+        of_project = {
+            project: self._shares.per_project + min(more_of_project[project], self._batch) - projects[project]
+            for project in projects | more_of_project
+        }
+        for origin, may_ask in self.circuits.origins(now_s).items():
+            of_origin[origin] = 1 if may_ask and not origins[origin] else 0
+        of_queue = {
+            queue: 1 if may_ask and not self._in_hand[queue] else 0
+            for queue, may_ask in self.circuits.queues(now_s).items()
+        }
+        rooms = Rooms(
+            per_origin=self._shares.per_origin,
+            per_project=self._shares.per_project,
+            of_origin=of_origin,
+            of_project=of_project,
+            of_queue=of_queue,
+            after=after,
+        )
+        return self._room(origins, projects), rooms
+
+    def _room(self, origins: Counter[str], projects: Counter[str]) -> int:
+        spare = min(self._answered.total(), self._batch)
+        # What waits behind others of its receiver or its project takes no thread away from anybody.
+        busy = min(
+            sum(min(count, self._shares.per_origin) for count in origins.values()),
+            sum(min(count, self._shares.per_project) for count in projects.values()),
+        )
+        room = self._shares.threads + spare - busy
+        return max(0, min(room, self._shares.threads + 2 * self._batch - self._in_hand.total()))
+
+
+def queue_of(notification: Notification) -> Queue:
+    """Return the queue that a notification stands in."""
+    return Queue(origin_of(notification.target), notification.project_id)
+
+
+def _by_origin(counts: Counter[Queue]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for queue, count in counts.items():
+        found[queue.origin] += count
+    return found
+
+
+def _by_project(counts: Counter[Queue]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for queue, count in counts.items():
+        found[queue.project_id] += count
+    return found
