@@ -110,11 +110,12 @@ class CheckedAdapter(BaseAdapter):
                 "request",
                 line=f"{request.method} {target.path} HTTP/1.1",
                 headers={"Host": target.authority, **request.headers},
-                bytes=len(_bytes_of(request.body)),
+                body=_bytes_of(request.body).decode(),
             )
             answer = connection.getresponse()
             body = self._read(answer, sock, within_s=min(self._limits.body_wait_s, way.deadline.left_s()))
-            keep = not answer.will_close
+            # After a refusal the name is looked up anew: the receiver may have moved, and left somebody who says so.
+            keep = answer.status < 400 and not answer.will_close
         finally:
             if keep:
                 self._idle.keep(connection)

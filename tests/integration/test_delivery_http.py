@@ -385,6 +385,15 @@ class TestConnections:
 
         assert [received.connection for received in listening.received] == [1, 2, 3]
 
+    def test_a_refusal_is_followed_by_a_new_connection(self, make_scheme: _Schemes) -> None:
+        """A receiver may have moved, and its old address say so on a connection that it keeps open."""
+        with receiver(answers(b"HTTP/1.1 503 Gone elsewhere\r\nContent-Length: 0\r\n\r\n")) as listening:
+            scheme = make_scheme()
+            for _ in range(3):
+                scheme.deliver(a_notification(target=listening.url()))
+
+        assert [received.connection for received in listening.received] == [1, 2, 3]
+
     def test_idle_connections_are_bounded(self, make_scheme: _Schemes) -> None:
         """With room for none, each delivery makes its own connection; with room for one, it is used again."""
         with receiver() as listening:
