@@ -111,8 +111,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, journal: Journal, tls: ssl.SSLContext | None, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, journal: Journal, tls: ssl.SSLContext | None, address: str, port: int) -> None:
+        super().__init__((address, port), _Handler)
         self.journal = journal
         self.tls = tls
 
@@ -156,11 +156,13 @@ def _refused(entry: Entry) -> Entry:
 
 
 @contextmanager
-def journal(path: Path, *, seed: int, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Journal]:
+def journal(
+    path: Path, *, seed: int, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+) -> Iterator[Journal]:
     """Receive webhooks for as long as the context lasts and keep them in a file, a JSON object a line."""
     kept = Journal(path, seed=seed)
-    with _Server(kept, tls, port) as server:
-        kept.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+    with _Server(kept, tls, address, port) as server:
+        kept.url = f"{'https' if tls else 'http'}://{address}:{server.server_port}"
         Thread(target=server.serve_forever, name="journal", daemon=True).start()
         try:
             yield kept

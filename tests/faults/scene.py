@@ -3,7 +3,6 @@
 
 import json
 import random
-import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -144,10 +143,10 @@ class Scene:
         return made
 
     @contextmanager
-    def receiver(self, name: str, *, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Journal]:
+    def receiver(self, name: str, **options: Any) -> Iterator[Journal]:
         """Run one more receiver, whose paths have to be its own."""
         seed = len(self.load.journals)
-        with journal(self.folder / f"webhooks-{name}.jsonl", seed=seed, tls=tls, port=port) as kept:
+        with journal(self.folder / f"webhooks-{name}.jsonl", seed=seed, **options) as kept:
             self.load.journals.append(kept)
             yield kept
 
