@@ -18,6 +18,7 @@ _COMMANDS = {
     "events": ("alarmd.cli.events:events", "Tell alarms that wait for events."),
     "quota": ("alarmd.cli.quota:quota", "See and set how many alarms projects may have."),
     "delivery": ("alarmd.cli.delivery:delivery", "See what was sent where, and send it again."),
+    "notify": ("alarmd.cli.notify:notify", "Send a test webhook and see every step."),
     "token": ("alarmd.cli.token:token", "Make and revoke tokens for the API."),
     "config": ("alarmd.cli.config:config", "Check and show the settings."),
     "import": ("alarmd.cli.import_aodh:import_", "Bring alarms over from an Aodh."),

@@ -110,6 +110,10 @@ class HttpScheme:
             return Attempt(reason=reason, retryable=True, detail=f"no connection: {error}")
         return self._attempt_of(answer)
 
+    def deliver_watched(self, notification: Notification, steps: Steps) -> Attempt:
+        """Make one attempt and tell of each step."""
+        return self.deliver(notification, steps=steps)
+
     def close(self) -> None:
         self._adapter.close()
 

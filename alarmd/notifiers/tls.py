@@ -38,10 +38,11 @@ class Tls:
     ) -> None:
         self._unverified_hosts = unverified_hosts
         self._unverified_networks = unverified_networks
-        self._strict = _context_of(files)
-        self._lax = _context_of(files)
-        self._lax.check_hostname = False
-        self._lax.verify_mode = ssl.CERT_NONE
+        self._strict = self._lax = _context_of(files)
+        if unverified_hosts or unverified_networks:
+            self._lax = _context_of(files)
+            self._lax.check_hostname = False
+            self._lax.verify_mode = ssl.CERT_NONE
 
     def is_verified(self, name: str, address: IPAddress) -> bool:
         """Return whether the certificate of a receiver is checked; the name is empty where the URL holds an address."""

@@ -98,7 +98,7 @@ class CheckedAdapter(BaseAdapter):
         connection = self._idle.take(target, way.policy) or self._connect(target, way)
         sock = connection.sock  # the connection forgets it when the answer says that it is the last one
         sock.deadline = way.deadline
-        keep = False
+        keep, step = False, "request"
         try:
             connection.putrequest(request.method or "POST", target.path, skip_host=True, skip_accept_encoding=True)
             connection.putheader("Host", target.authority)
@@ -112,10 +112,14 @@ class CheckedAdapter(BaseAdapter):
                 headers={"Host": target.authority, **request.headers},
                 body=_bytes_of(request.body).decode(),
             )
+            step = "answer"
             answer = connection.getresponse()
             body = self._read(answer, sock, within_s=min(self._limits.body_wait_s, way.deadline.left_s()))
             # After a refusal the name is looked up anew: the receiver may have moved, and left somebody who says so.
             keep = answer.status < 400 and not answer.will_close
+        except (OSError, HTTPException) as error:
+            way.steps.note(step, error=_words_of(error))
+            raise
         finally:
             if keep:
                 self._idle.keep(connection)
