@@ -10,11 +10,12 @@ from uuid import uuid4
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.additions import additions
 from alarmd.alarms.reach import refuse_others
+from alarmd.alarms.reasons import first_reason
 from alarmd.complaints import invalid
-from alarmd.model.alarm import NOT_EVALUATED_REASON, SET_BY_API_REASON, Alarm, AlarmId, Severity, State
+from alarmd.model.alarm import SET_BY_API_REASON, Alarm, AlarmId, Severity, State
 from alarmd.model.caller import Caller
 from alarmd.model.direction import Direction
-from alarmd.model.rule import CompoundRuleType, RuleType
+from alarmd.model.rule import RuleType
 from alarmd.model.shard import shard_of
 from alarmd.policy import Policy, is_admin
 from alarmd.store.columns import is_storable
@@ -133,7 +134,7 @@ class Drafting:
         confined = not (is_admin(self.policy, caller) and project_id == caller.project_id)
         rule_type, rule = self._rule(draft, project_id, confined=confined and (before is None or before.confined))
         if before is None:
-            kept["state_reason"] = self._first_reason(draft.type, rule)
+            kept["state_reason"] = first_reason(self.rule_types, draft.type, rule)
         reads = rule_type.reads_project(rule, project_id=project_id)
         if reads != project_id:
             refuse_others(self.policy, caller, project_id=reads)
@@ -180,22 +181,6 @@ class Drafting:
         if not is_storable(rule):
             raise invalid(f"{draft.type}_rule", dict(draft.rule), _NO_TEXT)
         return rule_type, rule
-
-    def _first_reason(self, type_: str, rule: Mapping[str, Any]) -> str:
-        """Return why a new alarm is in its state: nobody has looked yet, and with some rules nobody will."""
-        rule_type = self.rule_types[type_]
-        within = rule_type.types_within(rule) if isinstance(rule_type, CompoundRuleType) else ()
-        for kind, name in [("alarms", type_), *(("rules", name) for name in sorted(within))]:
-            kept = self.rule_types[name]
-            if kept.is_evaluated:
-                continue
-            if kept.needs:
-                return (
-                    f"{NOT_EVALUATED_REASON}: {kind} of type {name} are kept, and evaluated once the operator has set "
-                    f"{kept.needs}"
-                )
-            return f"{NOT_EVALUATED_REASON}: {kind} of type {name} are kept, but this version does not evaluate them"
-        return NOT_EVALUATED_REASON
 
 
 def _check_texts(*, description: str | None, **keys: str) -> None:

@@ -147,7 +147,7 @@ class AlarmService:
             self._doorbell.ring(Bell.ALARMS)
         for trust_id in {before.trust_id, new_trust} - {alarm.trust_id}:
             self._end_trust(trust_id, caller)
-        return alarm
+        return told_now(self._drafting.rule_types, alarm)
 
     def delete(
         self, alarm_id: str, caller: Caller, *, versions: frozenset[str] | None = None, cascade: bool = False
