@@ -7,6 +7,7 @@ import click
 
 from alarmd.clock import SystemClock
 from benchmarks.api import api
+from benchmarks.deliver import deliver
 from benchmarks.full_log import Estate
 from benchmarks.memory import memory
 from benchmarks.mix_tick import mix_tick
@@ -95,6 +96,24 @@ def api_command(
     names: tuple[DatabaseName, ...] = ("sqlite", "postgresql") if database == "both" else (database,)
     for name in names:
         show(api(alarms=alarms, duration_s=seconds, database=name, clock=SystemClock()), as_json=as_json)
+
+
+@main.command(name="deliver")
+@click.option("--notifications", type=click.IntRange(min=2), default=20_000, help="How many wait at once.")
+@click.option("--rate", type=click.FloatRange(min=1), default=200.0, help="How many a second are fed afterwards.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, help="For how long, each time.")
+@click.option(
+    "--database", type=click.Choice(["sqlite", "postgresql", "both"]), default="both", help="What holds the outbox."
+)
+@_json
+def deliver_command(
+    *, notifications: int, rate: float, seconds: float, database: Literal["sqlite", "postgresql", "both"], as_json: bool
+) -> None:
+    """Measure deliveries, and what one hanging receiver costs the others."""
+    names: tuple[DatabaseName, ...] = ("sqlite", "postgresql") if database == "both" else (database,)
+    for name in names:
+        report = deliver(notifications=notifications, rate=rate, duration_s=seconds, database=name, clock=SystemClock())
+        show(report, as_json=as_json)
 
 
 @main.command(name="memory")

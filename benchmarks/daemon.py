@@ -43,14 +43,21 @@ def daemon(directory: Path, *, store_url: str | None, clock: Clock) -> Iterator[
         yield Daemon(address=found[1] if found else "", output=output)
 
 
-def started(directory: Path, *, listen: str, settings: Mapping[str, str], clock: Clock) -> Program:
+def started(
+    directory: Path,
+    *,
+    listen: str,
+    settings: Mapping[str, str],
+    clock: Clock,
+    roles: str = "api,evaluator,notifier",
+) -> Program:
     """Start every role but the poller's, with some settings by the names of their variables; wait for nothing."""
     # Settings of whoever runs this must not change what is measured.
     env = {key: value for key, value in os.environ.items() if not key.startswith("ALARMD_")}
     env["ALARMD_LOGGING__FORMAT"] = "json"
     env |= {f"ALARMD_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "alarmd", "run", "--state-dir", str(directory / "state")]
-    command += ["--listen", listen, "--roles", "api,evaluator,notifier", "--migrate"]
+    command += ["--listen", listen, "--roles", roles, "--migrate"]
     return Program(command, output=directory / "alarmd.log", clock=clock, env=env)
 
 
