@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.case import Case, Outcome
-from tests.faults.cases import databases, disks, kills, names, receivers, stops
+from tests.faults.cases import certificates, databases, disks, forbidden, kills, names, receivers, stops
 from tests.faults.oracle import Findings
 from tests.faults.scene import POSTGRESQL, Stage
 from tests.support import servers
 
-CASES: tuple[Case, ...] = (*kills.CASES, *stops.CASES, *databases.CASES, *disks.CASES, *receivers.CASES, *names.CASES)
+CASES: tuple[Case, ...] = tuple(
+    case
+    for module in (kills, stops, databases, disks, receivers, certificates, names, forbidden)
+    for case in module.CASES
+)
 
 #: How much of a complaint is shown, in characters; the rest stands in the log that is kept.
 _LONG = 1_000

@@ -41,6 +41,8 @@ class Evidence:
     deliveries: Sequence[Mapping[str, Any]]
     #: How deliveries may end, beside being delivered, and with which error (a regular expression).
     ends: Mapping[str, str] = field(default_factory=dict)
+    #: Alarms that there are, too, and that nothing is said about.
+    others: frozenset[str] = frozenset()
     lateness_s: float = 10.0
     #: Whether every change of a load was kept until it was told of.
     exact: bool = True
@@ -82,7 +84,7 @@ def judge(evidence: Evidence) -> Findings:
         behind = _judge_history(evidence, watch, findings)
         arrivals = _judge_webhooks(evidence, watch, by_alarm[watch.alarm_id], refused[watch.alarm_id], findings)
         _judge_lateness(evidence, watch, behind, arrivals, findings)
-    for alarm_id in set(by_alarm) - evidence.histories.keys():
+    for alarm_id in set(by_alarm) - evidence.histories.keys() - evidence.others:
         findings.complaints.append(f"webhooks came of an alarm that nobody has made: {alarm_id}")
     _judge_deliveries(evidence, findings)
     return findings

@@ -134,6 +134,8 @@ class Scene:
     watches: list[Watch] = field(default_factory=list)
     #: How deliveries may end, beside being delivered, and with which error.
     ends: dict[str, str] = field(default_factory=dict)
+    #: Alarms that the findings are not about.
+    others: set[str] = field(default_factory=set)
 
     def watch(self, name: str, resource_id: str, *, url: str = "", **options: Any) -> Watch:
         """Create an alarm that the findings are about."""
@@ -193,7 +195,8 @@ class Scene:
             samples = self.samples.of(each.resource_id)
             if not samples or each.state_at(samples[-1].value) != states[each.alarm_id]:
                 return False
-        return not self.alarmd.request("GET", "/v3/deliveries?state=pending&limit=1")["deliveries"]
+        pending = self.alarmd.request("GET", f"/v3/deliveries?state=pending&limit={_PAGE}")["deliveries"]
+        return all(each["alarm_id"] in self.others for each in pending)
 
     def states(self) -> dict[str, str]:
         """Return the state of every alarm, by its id."""
@@ -226,6 +229,7 @@ class Scene:
             states=self.states(),
             deliveries=[each for each in self.deliveries() if each["state"] != "pending"],
             ends=dict(self.ends),
+            others=frozenset(self.others),
             lateness_s=self.lateness_s,
             exact=self.patient,
             end_s=time.monotonic(),
