@@ -10,13 +10,20 @@ from alarmd.api.rate_limit import ProjectRateLimit, RateLimit, Unlimited
 from alarmd.api.tokens import Tokens
 from alarmd.cache.log import SampleLog
 from alarmd.cluster.doorbell import Doorbell
+from alarmd.evaluators.answers.explaining import Explanations
 from alarmd.runtime import Runtime
 from alarmd.store.database import Database
 from alarmd.telemetry import Exposition
 
 
 def open_door(
-    runtime: Runtime, *, database: Database, log: SampleLog, doorbell: Doorbell, exposition: Exposition
+    runtime: Runtime,
+    *,
+    database: Database,
+    log: SampleLog,
+    doorbell: Doorbell,
+    explanations: Explanations,
+    exposition: Exposition,
 ) -> Flask:
     """Return the application. Whoever opened the parts closes them."""
     api = runtime.settings.api
@@ -26,9 +33,10 @@ def open_door(
             deliveries=runtime.delivery_service(database=database, doorbell=doorbell),
             quotas=runtime.quota_service(database=database),
             results=runtime.result_service(database=database),
+            silences=runtime.silence_service(database=database),
             events=runtime.event_evaluation(database=database, doorbell=doorbell),
             previews=runtime.previews(database=database, log=log),
-            explanations=runtime.explanations(database=database, log=log),
+            explanations=explanations,
             policy=runtime.policy,
             database=database,
             log=log,

@@ -58,8 +58,17 @@ class ApiService(RoleService):
         self.closing.callback(log.close)
         doorbell = runtime.doorbell()
         self.closing.callback(doorbell.close)
+        explanations = runtime.explanations(database=database, log=log)
+        self.closing.callback(explanations.close)
         open_door: Callable[..., Any] = resolve_name(_DOOR)
-        app = open_door(runtime, database=database, log=log, doorbell=doorbell, exposition=self._exposition)
+        app = open_door(
+            runtime,
+            database=database,
+            log=log,
+            doorbell=doorbell,
+            explanations=explanations,
+            exposition=self._exposition,
+        )
         self._server = _Server(self.listening, app, threads=runtime.settings.api.threads)
         self._server.prepare()
         return [trim_job(runtime, log)]

@@ -50,6 +50,11 @@ class Explanations:
         )
         self._turns = Turns(limits, what="explanations")
 
+    def close(self) -> None:
+        """Let go of the connections to those who were asked. What is under way ends as its server ends it."""
+        for server in self._servers.values():
+            server.close()
+
     def explain(self, alarm: Alarm) -> Explanation:
         """Return why an alarm is in its state.
 

@@ -20,6 +20,7 @@ from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.plan import Plan
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.rule import WindowRule
+from tests.support.asking import Oracle
 from tests.support.rest import new_database
 from tests.support.samples import a_batch, a_resource
 from tests.support.window_rules import FAMILIES, PLAN, RULES, START, WINDOW, an_alarm_of, pushes, threshold
@@ -156,3 +157,11 @@ def test_rules_are_told_in_words(changes: dict[str, object], words: str) -> None
 
     assert isinstance(rule, WindowRule)
     assert words == rule_in_words(rule)
+
+
+def test_whoever_closes_explanations_closes_the_servers_they_ask(surroundings: Surroundings) -> None:
+    """Their connections end with the process that answers."""
+    oracle = Oracle()
+    Explanations(surroundings, servers={"oracle": oracle}).close()
+
+    assert oracle.is_closed
