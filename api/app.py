@@ -20,6 +20,7 @@ from alarmd.api import (
     results,
     samples,
     series,
+    silences,
     version,
 )
 from alarmd.api.context import ApiContext, attach
@@ -67,6 +68,7 @@ def create_app(context: ApiContext) -> Flask:
         preview,
         explain,
         deliveries,
+        silences,
         operations,
     ):
         app.register_blueprint(part.blueprint)

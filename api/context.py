@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 from flask import Request, current_app
 from pydantic import BaseModel
 
-from alarmd.alarms import AlarmService, DeliveryService, QuotaService, ResultService
+from alarmd.alarms import AlarmService, DeliveryService, QuotaService, ResultService, SilenceService
 from alarmd.api.rate_limit import RateLimit, Unlimited
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
@@ -68,6 +68,7 @@ class ApiContext:
     deliveries: DeliveryService
     quotas: QuotaService
     results: ResultService
+    silences: SilenceService
     events: EventEvaluation
     previews: Previews
     explanations: Explanations

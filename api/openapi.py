@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from alarmd.api import schemas, verdict_schemas
+from alarmd.api import schemas, silence_schemas, verdict_schemas
 from alarmd.api.alarm_body import AlarmBody
 from alarmd.api.openapi_examples import alarm_examples
 from alarmd.api.openapi_terms import HEADERS, Part, errors, ref
@@ -32,6 +32,8 @@ _VIEWS: tuple[type[BaseModel], ...] = (
     schemas.SeriesDataView,
     schemas.DeliveryView,
     schemas.DeliveryListView,
+    silence_schemas.SilenceView,
+    silence_schemas.SilenceListView,
     verdict_schemas.PreviewView,
     verdict_schemas.ExplanationView,
     schemas.HealthView,
@@ -45,6 +47,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     schemas.PushBody,
     verdict_schemas.PreviewOptions,
     schemas.EventPushBody,
+    silence_schemas.SilenceBody,
 )
 
 _SECURITY: Mapping[str, Part] = {
@@ -88,9 +91,10 @@ def _schemas(rule_bodies: Mapping[str, type[BaseModel]]) -> Part:
     found: Part = document["$defs"]
     taken = {type_: references[shape, "validation"] for type_, shape in rule_bodies.items()}
     shown = {type_: references[shape, "serialization"] for type_, shape in rule_bodies.items()}
-    found["AlarmBody"]["properties"]["time_constraints"] = {
-        "anyOf": [{"type": "array", "items": ref("TimeConstraintBody")}, {"type": "null"}]
-    }
+    for body in ("AlarmBody", "SilenceBody"):
+        found[body]["properties"]["time_constraints"] = {
+            "anyOf": [{"type": "array", "items": ref("TimeConstraintBody")}, {"type": "null"}]
+        }
     return {
         **found,
         **_by_type("AlarmBody", found["AlarmBody"], taken),

@@ -2,6 +2,7 @@
 """What `/openapi.json` says of alarmd's own API, v3, and of the operators' paths."""
 
 from alarmd.api.openapi_examples import RULES
+from alarmd.api.openapi_silences import silences_paths
 from alarmd.api.openapi_terms import (
     LIMIT,
     MARKER,
@@ -29,7 +30,7 @@ _SERIES = [
 
 def v3_paths() -> Part:
     """Return the paths of v3."""
-    return _samples() | _events() | _verdicts() | _deliveries()
+    return _samples() | _events() | _verdicts() | _deliveries() | silences_paths()
 
 
 def _samples() -> Part:

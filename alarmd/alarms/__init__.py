@@ -12,6 +12,7 @@ from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.quotas import QuotaService
 from alarmd.alarms.results import ResultService
 from alarmd.alarms.service import AlarmService
+from alarmd.alarms.silences import SilenceDraft, SilenceLimits, SilenceService
 from alarmd.alarms.trusts import NoTrusts, TrustKeeper
 
 __all__ = [
@@ -23,5 +24,8 @@ __all__ = [
     "NoTrusts",
     "QuotaService",
     "ResultService",
+    "SilenceDraft",
+    "SilenceLimits",
+    "SilenceService",
     "TrustKeeper",
 ]

@@ -16,6 +16,7 @@ from alarmd import plugins
 from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, ResultService, TrustKeeper
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
+from alarmd.alarms.silences import SilenceLimits, SilenceService
 from alarmd.api.access import loopback, trusted_headers
 from alarmd.api.app import create_app
 from alarmd.api.context import Access, ApiContext, ApiLimits, Identify
@@ -30,10 +31,11 @@ from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.plan import PlanOptions
-from alarmd.evaluators.schedules.schedule import normalise_constraints
+from alarmd.evaluators.schedules.schedule import Schedule, normalise_constraints
 from alarmd.policy import Policy, TablePolicy
 from alarmd.store import schema
 from alarmd.store.database import Database
+from alarmd.store.gate import GateLimits
 
 _IDENTIFY: dict[Access, Identify] = {Access.LOOPBACK: loopback, Access.TRUSTED_HEADERS: trusted_headers}
 
@@ -167,6 +169,7 @@ def open_door(
     count_results: bool = False,
     database_url: str | None = None,
     trusts: TrustKeeper | None = None,
+    silence_limits: SilenceLimits | None = None,
     **others: Any,
 ) -> Door:
     """Return a door before the database `alarmd.db` and the log of a directory, or before another database."""
@@ -203,7 +206,17 @@ def open_door(
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
         "quotas": quotas,
         "results": ResultService(database=database, policy=policy, is_enabled=count_results),
-        "events": EventEvaluation(database=database, doorbell=doorbell, clock=clock),
+        "silences": SilenceService(
+            database=database,
+            policy=policy,
+            normalise_constraints=normalise_constraints,
+            read_hours=Schedule.of,
+            limits=silence_limits or SilenceLimits(),
+            clock=clock,
+        ),
+        "events": EventEvaluation(
+            database=database, doorbell=doorbell, clock=clock, gate=GateLimits(read_hours=Schedule.of)
+        ),
         "previews": Previews(surroundings),
         "explanations": Explanations(surroundings, servers={}),
         "policy": policy,

@@ -113,8 +113,8 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
         stack.callback(doorbell.close)
         stored: dict[AlarmId, list[Transition]] = {}
 
-        def noting(unit: Any, transitions: Any) -> Applied:
-            outcome = real_apply(unit, transitions)
+        def noting(unit: Any, transitions: Any, **how: Any) -> Applied:
+            outcome = real_apply(unit, transitions, **how)
             by_id = {one.alarm_id: one for one in transitions}
             for done in outcome.applied:
                 stored.setdefault(done.alarm_id, []).append(by_id[done.alarm_id])

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shapes of silences on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from alarmd.api.alarm_body import Labels
+from alarmd.api.wire import read_moment
+from alarmd.model.direction import Direction
+from alarmd.model.silence import SilenceState
+
+#: The longest that is read: what is added to a moment has to stay in the calendar.
+_LONGEST_S = 100 * 365 * 86_400
+
+
+def _moment(value: Any) -> datetime | None:
+    moment = read_moment(value)
+    if moment is None and value is not None:
+        raise ValueError("Value should be an ISO 8601 timestamp")
+    return moment
+
+
+_Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+
+
+class SilenceBody(BaseModel):
+    """What is to be silent, and for how long. Null means that something is not given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    comment: str = Field(min_length=1, max_length=1000, description="why, for those who wonder")
+    alarm_id: str | None = Field(default=None, max_length=255, description="this alarm only")
+    labels: Labels | None = Field(default=None, description="alarms that have all of them")
+    direction: Direction | None = Field(default=None, description="actions that lead there only")
+    everything: bool | None = Field(default=None, description="all alarms (administrators)")
+    project_id: str | None = Field(
+        default=None, max_length=255, description="whose alarms; the caller's own by default (others: administrators)"
+    )
+    all_projects: bool | None = Field(default=None, description="the alarms of all projects (administrators)")
+    starts_at: _Moment = Field(default=None, description="now by default, and when it is past")
+    ends_at: _Moment = Field(default=None, description="when it is over; this or duration")
+    duration: int | None = Field(default=None, ge=1, le=_LONGEST_S, description="seconds; this or ends_at")
+    time_constraints: list[dict[str, Any]] | None = Field(
+        default=None, description="when within its time it is in force; by default all the time"
+    )
+
+
+class SilenceView(BaseModel):
+    """A silence. Alarms have to meet all that it says."""
+
+    model_config = ConfigDict(extra="forbid", use_enum_values=True)
+
+    silence_id: str
+    project_id: str | None = Field(description="null: of all projects")
+    author: str
+    comment: str
+    alarm_id: str | None
+    labels: dict[str, str]
+    direction: Direction | None
+    starts_at: str
+    ends_at: str
+    time_constraints: list[dict[str, Any]]
+    created_at: str
+    ended_by: str | None = Field(description="who ended it before its time; null when nobody did")
+    state: SilenceState
+
+
+class SilenceListView(BaseModel):
+    """Silences, newest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    silences: list[SilenceView]
