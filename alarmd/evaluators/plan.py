@@ -244,32 +244,30 @@ class Plan:
         insight = Insight(self._leaf_evidence, self._leaves_are_fresh)
         return self._composites.find(insight, self._fresh, now_ms=now.timestamp() * 1000, is_first=is_first)
 
-    def _leaves_are_fresh(self, leaves: Sequence[PlacedLeaf]) -> list[bool]:
+    def _leaves_are_fresh(self, leaves: Sequence[PlacedLeaf], seen: set[AlarmId] | None = None) -> list[bool]:
+        """Return for which leaves there is fresh evidence; alarms that have been seen are not looked at again."""
         reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]
         enough = self._window_rules.leaf_coverage(reading).is_enough(self._fresh.share)
-        of_window = dict(zip(reading, enough.tolist(), strict=True))
-        return [
-            self._alarm_is_fresh(AlarmId(one.leaf.rule.alarm_id))
-            if isinstance(one.leaf.rule, AlarmReference)
-            else of_window[one.slot]
-            if one.slot in of_window
-            else self._asked.leaf_is_fresh(one.slot)
-            for one in leaves
-        ]
+        fresh = dict(zip(reading, enough.tolist(), strict=True))
+        for one in leaves:
+            if isinstance(one.leaf.rule, AlarmReference):
+                known = set() if seen is None else seen
+                fresh[one.slot] = self._alarm_is_fresh(AlarmId(one.leaf.rule.alarm_id), known)
+            elif one.slot not in fresh:
+                fresh[one.slot] = self._asked.leaf_is_fresh(one.slot)
+        return [fresh[one.slot] for one in leaves]
 
-    def _alarm_is_fresh(self, alarm_id: AlarmId) -> bool:
-        """Whether there is fresh evidence for all that an alarm goes by.
-
-        One that is evaluated elsewhere is believed. References make no circles, so this comes to an end.
-        """
+    def _alarm_is_fresh(self, alarm_id: AlarmId, seen: set[AlarmId]) -> bool:
+        """Whether there is fresh evidence for all that an alarm goes by; one evaluated elsewhere is believed."""
         place = self._places.get(alarm_id)
-        if place is None:
+        if place is None or alarm_id in seen:
             return True
+        seen.add(alarm_id)
         holder, row = place
         if isinstance(holder, Cell):
             return bool(self._window_rules.coverage(holder, row).is_enough(self._fresh.share)[0])
         if isinstance(holder, Composites):
-            return all(self._leaves_are_fresh(holder.leaves(row)))
+            return all(self._leaves_are_fresh(holder.leaves(row), seen))
         return holder.is_fresh(row)
 
     def _leaf_evidence(self, leaves: Sequence[PlacedLeaf]) -> Mapping[int, Mapping[str, Any]]:

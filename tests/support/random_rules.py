@@ -44,6 +44,8 @@ class Terms:
     state: State = State.INSUFFICIENT_DATA
     is_repeating: bool = False
     constraints: tuple[dict[str, Any], ...] = ()
+    #: In which states its actions make its group smaller.
+    scales_in: frozenset[State] = frozenset()
 
 
 @st.composite
@@ -164,4 +166,5 @@ TERMS = st.builds(
     state=st.sampled_from(State),
     is_repeating=st.booleans(),
     constraints=st.sampled_from([(), (), (_every(2, 30),), (_every(5, 20),)]),
+    scales_in=st.sampled_from([frozenset(), frozenset({State.ALARM}), frozenset({State.OK, State.ALARM})]),
 )

@@ -5,7 +5,7 @@ It looks at one alarm at a time, keeps every sample in a dictionary (`reference_
 (`reference_judgement`) and does its sums in plain Python. The product is held against it by property tests.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil
@@ -22,6 +22,7 @@ from alarmd.model.rule import (
 )
 from tests.support.aodh_schedule import is_open_in_aodh
 from tests.support.reference_asked import ReferenceAnswer, said_of_answer
+from tests.support.reference_evidence import has_fresh_evidence
 from tests.support.reference_judgement import ALARM, NOTHING, OK, TREND_ALARM, TREND_OK, UNKNOWN, next_of, said_of
 from tests.support.reference_reading import ReferenceSeries, values_of
 
@@ -49,6 +50,10 @@ class Moment:
     states: Mapping[str, State] = field(default_factory=dict)
     #: What other people's servers answered last, by what they were asked; what nobody has answered is not there.
     answers: Mapping[Any, ReferenceAnswer] = field(default_factory=dict)
+    #: The share of members that must have reported where an alarm scales in.
+    scale_in_coverage: float = 0.9
+    #: The rules of other alarms.
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +123,12 @@ def evaluate(
     *,
     constraints: Sequence[Mapping[str, Any]] = (),
     is_due: bool = False,
+    scales_in: Collection[State] = (),
 ) -> ReferenceVerdict:
-    """Return what should become of an alarm that is no composite; `is_due` says that its actions are to be repeated."""
+    """Return what should become of an alarm that is no composite.
+
+    `is_due` says that its actions are to be repeated, `scales_in` in which states they make its group smaller.
+    """
     if not is_open_in_aodh(constraints, datetime.fromtimestamp(moment.now_s, UTC)):
         return ReferenceVerdict(state)
     found = _said_of(rule, state, series, moment)
@@ -128,6 +137,8 @@ def evaluate(
     new = next_of(found.said, state)
     counted = new if found.said in {ALARM, OK, UNKNOWN} else None
     if new is state and not is_due:
+        return ReferenceVerdict(state, counted=counted)
+    if new in scales_in and not _is_fresh(rule, series, moment, set()):
         return ReferenceVerdict(state, counted=counted)
     wanted, outside = found.wanted, 0 if found.said == UNKNOWN else found.outside
     count, disposition = (wanted - outside, "inside") if new is State.OK else (outside, "outside")
@@ -149,8 +160,12 @@ def evaluate_composite(
     *,
     constraints: Sequence[Mapping[str, Any]] = (),
     is_due: bool = False,
+    scales_in: Collection[State] = (),
 ) -> ReferenceVerdict:
-    """Return what should become of a composite alarm; `is_due` says that its actions are to be repeated."""
+    """Return what should become of a composite alarm.
+
+    `is_due` says that its actions are to be repeated, `scales_in` in which states they make its group smaller.
+    """
     if not is_open_in_aodh(constraints, datetime.fromtimestamp(moment.now_s, UTC)):
         return ReferenceVerdict(state)
     found = [_leaf_value(leaf, state, series, moment, turned=turned) for leaf, turned in _leaves(rule.root)]
@@ -161,6 +176,14 @@ def evaluate_composite(
     is_sure = value != NOTHING or all(is_evaluated for _, is_evaluated in found)
     if new is state and not (is_due and is_sure and new is not State.INSUFFICIENT_DATA):
         return ReferenceVerdict(state, counted=counted)
+    if new in scales_in:
+        # What there is fresh evidence for has to decide it, whatever the rest would say.
+        fresh = [
+            said if _is_fresh(leaf.rule, series, moment, set()) else NOTHING
+            for (leaf, _), said in zip(_leaves(rule.root), leaves, strict=True)
+        ]
+        if _value_of(rule.root, iter(fresh)) != value:
+            return ReferenceVerdict(state, counted=counted)
     # A leaf that is negated speaks for the opposite of what it is.
     speaking = [
         (f"rule{number}", dict(leaf.wire))
@@ -180,6 +203,29 @@ def evaluate_composite(
         {"type": "composite", "composition_form": rule.form, "causative_rules": dict(speaking)},
         counted,
     )
+
+
+def _is_fresh(rule: Any, series: list[ReferenceSeries], moment: Moment, seen: set[str]) -> bool:
+    """Whether there is fresh evidence for a rule; of an alarm, for all that its rule goes by."""
+    if isinstance(rule, AlarmReference):
+        if rule.alarm_id in seen or rule.alarm_id not in moment.rules:
+            return True
+        seen.add(rule.alarm_id)
+        return _is_fresh(moment.rules[rule.alarm_id], series, moment, seen)
+    if isinstance(rule, CompositeRule):
+        return all(_is_fresh(leaf.rule, series, moment, seen) for leaf, _ in _leaves(rule.root))
+    if isinstance(rule, WindowRule):
+        return has_fresh_evidence(
+            rule,
+            series,
+            periods=rule.judgement.reach_periods + _look_back_periods(rule, moment.lateness_s),
+            now_ms=round(moment.now_s * 1000),
+            lateness_s=moment.lateness_s,
+            member_memory_s=moment.member_memory_s,
+            share=moment.scale_in_coverage,
+        )
+    answer = moment.answers.get(rule.question)
+    return answer is not None and moment.now_s <= answer.counts_until_s and answer.is_latest
 
 
 _STATES = {ALARM: State.ALARM, OK: State.OK, UNKNOWN: State.INSUFFICIENT_DATA}

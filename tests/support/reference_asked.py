@@ -14,6 +14,8 @@ class ReferenceAnswer:
     """What a server answered last, and until when that counts."""
 
     counts_until_s: float
+    #: Whether the last try brought it; else none has come since.
+    is_latest: bool = True
     #: The values of each series, oldest first.
     series: tuple[tuple[float, ...], ...]
 

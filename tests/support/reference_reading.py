@@ -87,11 +87,7 @@ def values_of(
     watermark_ms = max(max(one.samples) for one in members)
     if reading.is_aligned:
         watermark_ms = min(watermark_ms, now_ms)
-        bucket = floor(now_ms / length_ms)
-        # From so many ms on, to before so many ms.
-        spans = [((bucket - k) * length_ms, (bucket - k + 1) * length_ms) for k in range(periods)]
-    else:
-        spans = [(watermark_ms - (k + 1) * length_ms + 1, watermark_ms - k * length_ms + 1) for k in range(periods)]
+    spans = spans_of(reading, periods=periods, now_ms=now_ms, watermark_ms=watermark_ms)
     found = _periods(reading, members, spans, now_ms, watermark_ms, member_memory_s)
     if missing is MissingData.MISSING:
         values: list[float | None] = [value for value in found if value is not None]
@@ -103,6 +99,21 @@ def values_of(
         gone: list[float | None] = [None] * max(floor(silent_ms / length_ms), 0)
         values, known = gone + found, True
     return ReadValues((values + [None] * wanted)[:wanted], known, watermark_ms, found)
+
+
+def spans_of(reading: Reading, *, periods: int, now_ms: int, watermark_ms: int) -> list[tuple[int, int]]:
+    """Return the periods, newest first: from so many ms on, to before so many ms."""
+    length_ms = reading.period_s * 1000
+    if reading.is_aligned:
+        bucket = floor(now_ms / length_ms)
+        return [((bucket - k) * length_ms, (bucket - k + 1) * length_ms) for k in range(periods)]
+    return [(watermark_ms - (k + 1) * length_ms + 1, watermark_ms - k * length_ms + 1) for k in range(periods)]
+
+
+def values_in(reading: Reading, series: ReferenceSeries, spans: Sequence[tuple[int, int]], now_ms: int) -> list[int]:
+    """Return how many values a series has in each period."""
+    values = _values(reading, series, spans, now_ms)
+    return [sum(start_ms <= one.time_ms < end_ms for one in values) for start_ms, end_ms in spans]
 
 
 def _periods(  # noqa: PLR0917  # called from one place

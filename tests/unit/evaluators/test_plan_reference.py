@@ -21,6 +21,7 @@ from alarmd.evaluators.families.prometheus.server import PromQuery, Series, Seri
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import AlarmId, State
+from alarmd.model.direction import Direction
 from alarmd.model.rule import (
     AlarmReference,
     Branch,
@@ -74,6 +75,8 @@ class Prometheus:
         """Say it, or fail."""
         series = self.say.get(question.query[0], ())
         if series is None:
+            if question in self.said:
+                self.said[question] = replace(self.said[question], is_latest=False)
             raise NoAnswer("Prometheus is not there.")
         values = tuple(tuple(one) for one in series)
         # It may fail to answer twice in between.
@@ -129,6 +132,7 @@ class Pair:
             state_timestamp=START + timedelta(milliseconds=entered_ms - START_MS),
             repeat_actions=terms.is_repeating,
             time_constraints=terms.constraints,
+            directions={state: Direction.IN if state in terms.scales_in else Direction.NEUTRAL for state in State},
         )
         self.plan.put(alarm, self.rules[alarm_id], now=self.clock.now())
         if terms.is_repeating:
@@ -158,8 +162,9 @@ class Pair:
             lateness_s=LATENESS_S,
             states=dict(self.states),
             answers=dict(self.prometheus.said),
+            rules=self.rules,
         )
-        kinds = []
+        kinds = [f"{type(self.rules[alarm_id]).__name__} waits" for alarm_id in self.plan.waiting]
         for alarm_id, rule in self.rules.items():
             state = moment.states[alarm_id]
             expected = self._expected(alarm_id, moment)
@@ -186,7 +191,11 @@ class Pair:
 
     def _expected(self, alarm_id: str, moment: Moment) -> ReferenceVerdict:
         rule, terms = self.rules[alarm_id], self.terms.get(alarm_id, Terms())
-        given: Any = {"constraints": terms.constraints, "is_due": self._is_due(alarm_id, terms)}
+        given: Any = {
+            "constraints": terms.constraints,
+            "is_due": self._is_due(alarm_id, terms),
+            "scales_in": terms.scales_in,
+        }
         state, series = moment.states[alarm_id], list(self.series.values())
         if isinstance(rule, CompositeRule):
             return evaluate_composite(rule, state, series, moment, **given)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of the breaker, on every database: who has scale-in held back, and what the gate makes of it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alarmd.model.alarm import Alarm, State
+from alarmd.model.breaker import Trip
+from alarmd.model.direction import Direction
+from alarmd.model.notification import DeliveryState, Notification
+from alarmd.model.transition import Transition
+from alarmd.store.database import Database
+from alarmd.store.outbox import OutboxQuery
+from alarmd.store.transitions import apply
+from tests.support.alarms import an_alarm
+
+START = datetime(2026, 1, 1, 9, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def trip(owner: str = "e1", *, until_s: float = 30, reason: str = "too much") -> Trip:
+    return Trip(owner=owner, reason=reason, since=START, until=at(until_s))
+
+
+def hold(database: Database, *trips: Trip) -> None:
+    with database.write() as unit:
+        for one in trips:
+            unit.breaker.hold(one)
+
+
+def enter(database: Database, alarm: Alarm, current: State, *, seconds: float) -> Notification:
+    """Have an alarm enter a state; return what goes out."""
+    with database.write() as unit:
+        stored = unit.alarms.get(alarm.alarm_id)
+        assert stored is not None
+        transition = Transition(
+            alarm_id=stored.alarm_id,
+            revision=stored.revision,
+            state_version=stored.state_version,
+            previous=stored.state,
+            current=current,
+            reason="r",
+            reason_data={},
+            at=at(seconds),
+        )
+        apply(unit, [transition])
+    with database.read() as unit:
+        return unit.outbox.find(OutboxQuery(alarm_id=alarm.alarm_id))[0]
+
+
+@pytest.fixture
+def alarm(database: Database) -> Alarm:
+    """One that makes its group smaller, and larger when it is ok again."""
+    made = an_alarm(
+        ok_actions=("http://h/out",),
+        alarm_actions=("http://h/in",),
+        directions={State.ALARM: Direction.IN, State.OK: Direction.OUT},
+    )
+    with database.write() as unit:
+        return unit.alarms.add(made)
+
+
+def test_it_is_in_force_until_it_ends(database: Database) -> None:
+    """Each evaluator says so for itself, again and again; the last word of each counts."""
+    hold(database, trip("e2", until_s=50), trip("e1", until_s=10), trip("e1", until_s=20, reason="still"))
+    with database.read() as unit:
+        now, later, much_later = (unit.breaker.in_force(at(seconds)) for seconds in (15, 20, 50))
+
+    assert [trip("e1", until_s=20, reason="still"), trip("e2", until_s=50)] == now
+    assert ([trip("e2", until_s=50)], []) == (later, much_later)
+
+
+def test_it_is_taken_back(database: Database) -> None:
+    """What an evaluator takes back holds no more; what dead ones have said is forgotten by and by."""
+    hold(database, trip("e1"), trip("e2", until_s=5), trip("e3"))
+    with database.write() as unit:
+        unit.breaker.let_go("e1")
+        unit.breaker.let_go("nobody")
+        gone = unit.breaker.forget(at(6))
+    with database.read() as unit:
+        left = unit.breaker.in_force(at(0))
+
+    assert (1, [trip("e3")]) == (gone, left)
+
+
+def test_only_scale_in_is_held_back(database: Database, alarm: Alarm) -> None:
+    """The state changes as usual; an action that makes the group smaller waits, one that makes it larger goes."""
+    hold(database, trip())
+    scale_in = enter(database, alarm, State.ALARM, seconds=1)
+    scale_out = enter(database, alarm, State.OK, seconds=2)
+
+    assert (DeliveryState.HELD, "held back: too much") == (scale_in.state, scale_in.last_error)
+    assert (DeliveryState.PENDING, "") == (scale_out.state, scale_out.last_error)
+
+
+def test_nothing_is_held_back_once_it_has_ended(database: Database, alarm: Alarm) -> None:
+    """An evaluator that died holds nothing back for longer than it has said."""
+    hold(database, trip(until_s=30))
+
+    assert DeliveryState.PENDING is enter(database, alarm, State.ALARM, seconds=30).state
+
+
+def test_what_was_held_goes_when_it_still_holds(database: Database, alarm: Alarm) -> None:
+    """What the alarm still says is delivered, under the same id."""
+    hold(database, trip())
+    held = enter(database, alarm, State.ALARM, seconds=1)
+    with database.write() as unit:
+        released = unit.outbox.release_held(at(40))
+        [claimed] = unit.outbox.claim(now=at(40), owner="n1", lease_s=30, limit=9).notifications
+
+    assert (1, 0, 0) == (released.pending, released.superseded, released.expired)
+    assert held.event_id == claimed.event_id
