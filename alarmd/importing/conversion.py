@@ -14,7 +14,7 @@ from alarmd.importing.source import Record
 from alarmd.importing.trust_urls import ACTION_LISTS, needs_trust, trust_of, without_trusts
 from alarmd.model.alarm import NOT_EVALUATED_REASON, Alarm, AlarmId, Severity, State
 from alarmd.model.history import AlarmChange, ChangeType
-from alarmd.model.rule import CompoundRuleType, RuleType
+from alarmd.model.rule import CompoundRuleType, DoubtfulRuleType, RuleType
 from alarmd.model.shard import shard_of
 from alarmd.store.columns import is_storable
 
@@ -100,6 +100,9 @@ class Conversion:
             notes.append("it has trust+ actions, whose trust this source does not show; they need it, or a new one")
         if len(trusts) > 1:
             notes.append(f"it has {len(trusts)} trusts; alarmd keeps one for each alarm, the first")
+        rule_type: object = self.rule_types.get(alarm.type)
+        if isinstance(rule_type, DoubtfulRuleType):
+            notes += rule_type.doubts(alarm.rule)
         return notes
 
 

@@ -255,3 +255,11 @@ class CompoundRuleType(Protocol):
 
     def types_within(self, rule: Mapping[str, Any]) -> frozenset[str]:
         """Return the types of the rules that a normalised rule holds."""
+
+
+@runtime_checkable
+class DoubtfulRuleType(Protocol):
+    """What a family has beside a `RuleType` that takes rules of which nothing will be known here."""
+
+    def doubts(self, rule: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what a person should know of a normalised rule, who brings it from elsewhere."""

@@ -378,3 +378,13 @@ def test_where_a_gnocchi_is_asked_nobody_knows_the_coverage() -> None:
     """It does not say who has reported."""
     with pytest.raises(InvalidInput, match="Gnocchi does not say how many members have reported"):
         compiled(AGGREGATION, limit_servers=frozenset({"gnocchi"}), minimum_coverage=0.5)
+
+
+@pytest.mark.parametrize(("servers", "expected"), [((), 1), (("prometheus",), 1), (("gnocchi",), 0)])
+def test_ids_of_gnocchi_are_doubtful_where_none_is_asked(servers: tuple[str, ...], expected: int) -> None:
+    """Who brings such a rule from elsewhere is told; a Gnocchi knows its own ids."""
+    rule = {**SHORTEST[METRICS], "metrics": ["6f0f6c2b", "vm-1/cpu"]}
+    family = GnocchiMetrics(RuleLimits(window_s=3600, lateness_s=10, servers=frozenset(servers)), FAMILIES.get)
+
+    assert expected == len(family.doubts(rule))
+    assert () == family.doubts({**rule, "metrics": ["vm-1/cpu"]})

@@ -301,3 +301,29 @@ def test_nulls_that_aodh_stored_take_the_default(move: Move) -> None:
         alarm.evaluate_timestamp,
     )
     assert Tally(unchanged=1) == move.run().alarms
+
+
+IDS = {
+    "metrics": ["11111111-aaaa", "vm-1/cpu", "22222222-bbbb", "3", "4"],
+    "threshold": 80.0,
+    "aggregation_method": "mean",
+    "comparison_operator": "gt",
+    "evaluation_periods": 2,
+    "granularity": 60,
+}
+BY_IDS = "gnocchi_aggregation_by_metrics_threshold"
+
+
+@pytest.mark.parametrize(("type_", "rule"), [(BY_IDS, IDS), ("composite", {"or": [{"type": BY_IDS, **IDS}] * 2})])
+def test_rules_that_name_metrics_by_their_ids_in_gnocchi_are_named(
+    move: Move, type_: str, rule: dict[str, Any]
+) -> None:
+    """They come over, but alarmd's own samples have no such ids; each alarm is named once."""
+    alarm_id = move.aodh.alarm(type=type_, rule=rule)
+    move.aodh.alarm(type=BY_IDS, rule={**IDS, "metrics": ["vm-1/cpu"]})
+    report = move.run()
+
+    assert 2 == report.alarms.brought
+    assert [("note", alarm_id)] == [(one.kind, one.subject) for one in report.remarks]
+    assert "by their ids in Gnocchi (11111111-aaaa, 22222222-bbbb, 3 and 1 more)" in report.remarks[0].text
+    assert "set gnocchi.url, or name each metric as RESOURCE_ID/METRIC" in report.remarks[0].text

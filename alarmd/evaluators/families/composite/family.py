@@ -27,7 +27,7 @@ from alarmd.evaluators.families.composite.tree import (
     read_reference,
 )
 from alarmd.evaluators.family import FindFamily, RuleFamily, RuleLimits
-from alarmd.model.rule import AlarmReference, CompositeRule, Leaf, Node
+from alarmd.model.rule import AlarmReference, CompositeRule, DoubtfulRuleType, Leaf, Node
 
 
 class CompositeRuleBody(RootModel[dict[str, Any]]):
@@ -109,6 +109,15 @@ class CompositeFamily:
     def types_within(self, rule: Mapping[str, Any]) -> frozenset[str]:
         """Return the types of the rules that a normalised rule holds."""
         return frozenset(leaf[TYPE] for leaf in leaves(rule) if TYPE in leaf)
+
+    def doubts(self, rule: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what is to be known of the rules that a normalised rule holds."""
+        doubts: dict[str, None] = {}
+        for leaf in leaves(rule):
+            family: object = self._find(leaf[TYPE]) if TYPE in leaf else None
+            if isinstance(family, DoubtfulRuleType):
+                doubts |= dict.fromkeys(family.doubts(leaf))
+        return tuple(doubts)
 
     def _read(self, node: object, reading: _Reading, *, level: int) -> dict[str, Any]:
         """Return a node complete, and note what has been seen of it."""

@@ -27,6 +27,9 @@ from alarmd.model.rule import Condition, Selector, WindowRule
 
 _Body = TypeVar("_Body", bound=GnocchiBody)
 
+#: How many ids of metrics are told where they mean nothing.
+_SHOWN_IDS = 3
+
 
 class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
     """Checks, words and compiles the rules of one of the types."""
@@ -134,6 +137,18 @@ class GnocchiMetrics(_GnocchiFamily[GnocchiMetricsRuleBody]):
 
     name = "gnocchi_aggregation_by_metrics_threshold"
     body = GnocchiMetricsRuleBody
+
+    def doubts(self, rule: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return that ids which Gnocchi has given mean nothing in alarmd's own cache."""
+        ids = [metric for metric in rule["metrics"] if "/" not in metric]
+        if self._is_asked or not ids:
+            return ()
+        more = f" and {len(ids) - _SHOWN_IDS} more" if len(ids) > _SHOWN_IDS else ""
+        doubt = (
+            f"it names metrics by their ids in Gnocchi ({', '.join(ids[:_SHOWN_IDS])}{more}), which alarmd's own "
+            "samples do not have, so nothing is known of it: set gnocchi.url, or name each metric as RESOURCE_ID/METRIC"
+        )
+        return (doubt,)
 
     def _selector(self, body: GnocchiMetricsRuleBody, *, project_id: str, confined: bool) -> Selector:
         del confined  # what is named is looked for in the alarm's own project
