@@ -66,7 +66,7 @@ class Column:
             place = self._free.pop() if self._free else self._new_place()
             self._units[place] = unit
             unit.places[self] = place
-            self.cohort.touch(unit)
+            self.cohort.note(unit, self)
         self._readers[place] += 1
         return place
 
@@ -79,7 +79,7 @@ class Column:
             self._units[place] = None
             self._free.append(place)
             self.slots[place] = -1
-            self.cohort.touch(unit)
+            self.cohort.note(unit, self)
         return unit
 
     def unit(self, place: int) -> Unit:
@@ -121,6 +121,10 @@ class Column:
     def settle(self, parts: Iterable[tuple[Strip, Index, Index]]) -> None:
         """Take over where the units are by now: strips, positions in them, and places here."""
         self._parts = [_part(*part) for part in parts]
+
+    def strips(self) -> Iterable[Strip]:
+        """Return the strips that its units are in."""
+        return [part.strip for part in self._parts]
 
     def memory_ms(self, moment: Moment) -> int:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""

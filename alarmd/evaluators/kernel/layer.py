@@ -60,7 +60,8 @@ class Layer:
         column = self._columns[method, periods]
         unit = column.leave(place)
         if not len(column):
-            del self._columns[method, periods], column.cohort.readers[column]
+            del self._columns[method, periods]
+            column.cohort.dismiss(column)
             if not column.cohort.readers:
                 del self._cohorts[self._extent(method, periods)]
         return unit

@@ -12,10 +12,13 @@ from alarmd.evaluators.kernel.findings import Findings
 from alarmd.evaluators.kernel.ranks import Ranks
 from alarmd.evaluators.kernel.room import Room
 from alarmd.evaluators.kernel.statistics import Flags, Index, Quantity
-from alarmd.evaluators.kernel.sweep import Extent, Subjects, order_of, read
+from alarmd.evaluators.kernel.sweep import Extent, Subjects, order_of, order_with, read
 from alarmd.model.samples import Kind
 
 Times = NDArray[np.int64]
+
+#: So many units may come and go before the others are put in order.
+_MESS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,28 +97,46 @@ class Strip:
         #: The order of the members in memory, and of which layout this is.
         self._order: Index | None = None
         self._layout = -1
+        self._ordered = 0
+        #: How many have been taken out, and put at the end, since they were in order.
+        self._dropped = self._added = 0
         #: What has to be computed for those who read it.
         self.wanted: frozenset[Quantity] = frozenset()
 
     def __len__(self) -> int:
         return len(self.slots)
 
-    def drop(self, is_dropped: Flags) -> None:
-        """Take units out, by their slots."""
-        kept = ~is_dropped[self.slots]
-        if kept.all():
-            return
-        self._layout = -1
-        sizes = np.diff(self._starts, append=len(self._series))
-        members = np.repeat(kept, sizes)
-        self._series, self._kinds = self._series[members], self._kinds[members]
-        self._starts = np.cumsum(sizes[kept]) - sizes[kept]
-        self.slots, self._keeps = self.slots[kept], self._keeps[kept]
-        self._is_due, self._shift = self._is_due[kept], self._shift[kept]
+    def drop(self, position: int) -> None:
+        """Take a unit out. It stays where it is, known as -1, until the strip is tidied."""
+        self.slots[position] = -1
+        self._dropped += 1
+
+    def expect(self, position: int) -> None:
+        """Look at a unit next time whether it has news or not."""
+        self._is_due[position] = True
+
+    def keeps(self, position: int) -> bool:
+        """Whether the samples of a unit themselves are wanted."""
+        return bool(self._keeps[position])
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether so many units have come or gone that it is worth putting the others in order."""
+        return self._dropped + self._added > max(_MESS, len(self) // 8) or self._dropped == len(self)
+
+    def tidy(self) -> None:
+        """Close the gaps, and sort units by their first series: as they lie in memory, more or less."""
+        chosen = np.flatnonzero(self.slots >= 0)
+        chosen = chosen[np.argsort(self._series[self._starts[chosen]], kind="stable")]
+        ranks, members = Ranks(self._starts, len(self._series)).some(chosen)
+        self._series, self._kinds, self._starts = self._series[members], self._kinds[members], ranks.starts
+        self.slots, self._keeps = self.slots[chosen], self._keeps[chosen]
+        self._is_due, self._shift = self._is_due[chosen], self._shift[chosen]
+        self._dropped, self._added, self._layout = 0, 0, -1
 
     def add(self, slots: Sequence[int], members: Sequence[Sequence[int]], keeps: Sequence[bool]) -> None:
         """Put units at the end; they are due."""
-        self._layout = -1
+        self._added += len(slots)
         sizes = np.array([len(one) for one in members], np.intp)
         series = np.array([number for one in members for number in one], np.int32)
         self._starts = np.append(self._starts, len(self._series) + np.cumsum(sizes) - sizes)
@@ -180,6 +201,7 @@ class Strip:
         subjects = Subjects(
             series=series,
             order=order,
+            is_scattered=not self._is_single,
             end_ms=end_ms if self._is_single else np.repeat(end_ms, sizes),
             now_ms=moment.now_ms if moment.is_aligned else None,
             is_delta=kinds == _KINDS[Kind.DELTA],
@@ -203,6 +225,9 @@ class Strip:
         """Return the order of all members in memory; None when they are in it."""
         if self._layout != rings.layout:
             self._order, self._layout = order_of(rings, self._series), rings.layout
+        elif self._ordered < len(self._series):
+            self._order = order_with(rings, self._series, self._order, known=self._ordered)
+        self._ordered = len(self._series)
         return self._order
 
     def _of_units(self, ufunc: np.ufunc, values: NDArray) -> NDArray:  # type: ignore[type-arg]  # keeps its type

@@ -33,6 +33,8 @@ class Subjects:
     series: Numbers
     #: Their order in memory; None when they are in it.
     order: Index | None = None
+    #: Whether their own order has nothing to do with that.
+    is_scattered: bool = False
     #: Where their newest period ends, ms since the epoch.
     end_ms: NDArray[np.int64]
     #: Samples that are newer than this do not count; ms since the epoch.
@@ -69,9 +71,21 @@ class Tables:
 
 def order_of(rings: Rings, series: Numbers) -> Index | None:
     """Return the order in which series lie in memory; None when that is their own."""
-    banks, rows = rings.whereabouts(series)
-    place = banks * np.int64(2**32) + rows
+    place = _places(rings, series)
     return None if (place[1:] > place[:-1]).all() else np.argsort(place, kind="stable")
+
+
+def order_with(rings: Rings, series: Numbers, order: Index | None, *, known: int) -> Index:
+    """Return the order in which series lie in memory, when that of the first `known` ones is known."""
+    place = _places(rings, series)
+    order = np.arange(known) if order is None else order
+    more = known + np.argsort(place[known:], kind="stable")
+    return np.insert(order, np.searchsorted(place[order], place[more], side="right"), more)
+
+
+def _places(rings: Rings, series: Numbers) -> NDArray[np.int64]:
+    banks, rows = rings.whereabouts(series)
+    return banks * np.int64(2**32) + rows
 
 
 def read(
@@ -83,7 +97,7 @@ def read(
     """
     shape = (extent.periods, len(subjects.series))
     names = [Quantity.COUNT, *(wanted - {Quantity.COUNT})]
-    if subjects.order is None:
+    if not subjects.is_scattered:
         cells = np.empty((len(names), *shape))
     else:
         # They are written in the order of memory, here and there, but read in their own.
