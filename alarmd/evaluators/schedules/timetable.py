@@ -7,12 +7,15 @@ something may have changed, so a pass in which no window opens or closes costs n
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.model.alarm import AlarmId
+
+#: What lies further back is not gone through step by step.
+_CATCHING_UP = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -67,8 +70,10 @@ class Timetable:
             if not group.alarm_ids:
                 del self._groups[group.schedule]
                 continue
-            was_open, group.is_open = group.is_open, group.schedule.is_open(now)
-            self._look_again(group, now)
+            # Step by step, so that what has closed and opened again in between is noticed, too.
+            as_of = at if now - at < _CATCHING_UP else now
+            was_open, group.is_open = group.is_open, group.schedule.is_open(as_of)
+            self._look_again(group, as_of)
             if group.is_open is not was_open:
                 yield Turn(alarm_ids=frozenset(group.alarm_ids), is_open=group.is_open, at=at)
 
