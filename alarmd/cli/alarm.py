@@ -92,14 +92,14 @@ def list_alarms(
         if filters or marker is not None:
             raise click.UsageError("--query says it all: leave --filter and --marker out.")
         body = body_of_query(query, sorts=sorts, limit=limit)
-        output.rows(client.post("/v2/query/alarms", body), columns=_COLUMNS)
+        output.rows(client.listed("/v2/query/alarms", method="POST", body=body, limit=limit), columns=_COLUMNS)
         return
     wanted = pairs_of(filters, option="--filter")
     if all_projects:
         wanted.append(("all_projects", "true"))
     arguments = _conditions(wanted) + [("sort", sort) for sort in sorts]
     arguments += [(name, str(value)) for name, value in (("limit", limit), ("marker", marker)) if value is not None]
-    output.rows(client.get("/v2/alarms", arguments), columns=_COLUMNS)
+    output.rows(client.listed("/v2/alarms", arguments, limit=limit), columns=_COLUMNS)
 
 
 @alarm.command(name="show")

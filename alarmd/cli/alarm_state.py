@@ -91,12 +91,13 @@ def show_history(
         if marker is not None:
             raise click.UsageError("--search has no pages: leave --marker out, and narrow by timestamp instead.")
         body = body_of_query(query or "", sorts=sorts, limit=limit)
-        output.rows(client.post("/v2/query/alarms/history", body), columns=_SEARCH_COLUMNS)
+        found = client.listed("/v2/query/alarms/history", method="POST", body=body, limit=limit)
+        output.rows(found, columns=_SEARCH_COLUMNS)
         return
     path = path_of("v2", "alarms", found_alarm(client, alarm_ref)["alarm_id"], "history")
     arguments = [("sort", sort) for sort in sorts]
     arguments += [(name, str(value)) for name, value in (("limit", limit), ("marker", marker)) if value is not None]
-    output.rows(client.get(path, arguments), columns=_HISTORY_COLUMNS)
+    output.rows(client.listed(path, arguments, limit=limit), columns=_HISTORY_COLUMNS)
 
 
 @click.command(name="metrics")
@@ -113,7 +114,7 @@ def show_metrics(client: Client, output: Output, *, all_projects: bool) -> None:
       alarmd alarm metrics --format csv
     """
     arguments = [("all_projects", "true")] if all_projects else []
-    counted = client.get("/v2/metrics", arguments)["evaluation_results"]
+    counted = client.listed("/v2/metrics", arguments, key="evaluation_results")
     rows = [
         {key: value for key, value in entry.items() if key != "state_counters"} | entry["state_counters"]
         for entry in counted

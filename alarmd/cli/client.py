@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import click
 import requests
@@ -13,6 +13,8 @@ import requests
 DEFAULT_URL = "http://127.0.0.1:8042"
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 60.0
+#: How many items of a list are asked for by one command, unless it is told a number.
+MOST_LISTED = 100_000
 
 
 class RequestRefused(click.ClickException):
@@ -36,6 +38,37 @@ class Client:
     def get(self, path: str, arguments: Sequence[tuple[str, str]] = ()) -> Any:
         """Return the decoded answer to a GET; raises `RequestRefused`."""
         return self._request("GET", path, arguments=arguments)
+
+    def listed(
+        self,
+        path: str,
+        arguments: Sequence[tuple[str, str]] = (),
+        *,
+        method: str = "GET",
+        body: Any = None,
+        key: str | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return a whole list, bare or under a key, from as many pages as the server tells it on.
+
+        A list of more than `MOST_LISTED` is cut there, and what stands on standard error says so; one of more than
+        `limit` is cut without a word. Raises `RequestRefused`.
+        """
+        most = MOST_LISTED if limit is None else limit
+        items: list[dict[str, Any]] = []
+        while True:
+            response = self._exchange(method, path, arguments=arguments, body=body)
+            answer = self._decoded(response)
+            page = answer if key is None else answer[key]
+            items += page
+            following = response.links.get("next", {}).get("url")
+            if following is None or not page or len(items) >= most:
+                break
+            # Only what tells the page: an identity goes nowhere else because of what an answer says.
+            arguments = parse_qsl(urlsplit(following).query, keep_blank_values=True)
+        if limit is None and (len(items) > most or following is not None):
+            click.echo(f"There is more than these {most}: narrow the list down, or ask with --limit.", err=True)
+        return items[:most]
 
     def post(self, path: str, body: Any = None) -> Any:
         """Return the decoded answer to a POST; raises `RequestRefused`."""

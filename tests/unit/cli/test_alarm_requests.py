@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from alarmd.api.context import ApiLimits
 from tests.support.rest import open_door
 from tests.unit.cli.conftest import Terminal, terminal_before
 from tests.unit.cli.test_alarm_bodies import CASES
@@ -196,3 +197,35 @@ def test_quotas_are_set_shown_and_deleted(terminal: Terminal) -> None:
     assert ({"project_id": "p1", "alarms": 3}, "3\n") == (given, shown)
     assert 2 == terminal.run("quota", "set", "p1").exit_code
     assert 2 == terminal.run("quota", "set", "p1", "--alarms", "-2").exit_code
+
+
+def test_lists_are_whole_however_the_server_cuts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page is asked for: of alarms by filter and query, histories and counters; up to what is wanted."""
+    door = open_door(tmp_path, count_results=True, limits=ApiLimits(page_limit=2))
+    with terminal_before(door) as terminal:
+        names = [f"a{number}" for number in range(5)]
+        for name in names:
+            terminal.ok(*CREATE, name)
+        terminal.ok("alarm", "state", "set", "a0", "--state", "alarm")
+        terminal.ok("alarm", "state", "set", "a0", "--state", "ok")
+        listed = ("alarm", "list", "--sort", "name", "--format", "value", "--column", "name")
+        queried = (*listed, "--query", "severity=low")
+        history = terminal.json("alarm", "history", "a0")
+        searched = terminal.json("alarm", "history", "--search", "type=creation")
+        with door.database.write() as unit:
+            unit.connection.exec_driver_sql(
+                "INSERT INTO alarm_counters (alarm_id, ok, alarm, insufficient_data) "
+                "SELECT alarm_id, 1, 1, 1 FROM alarms"
+            )
+        counted = terminal.json("alarm", "metrics", "--all-projects")
+
+        assert names == terminal.ok(*listed).split() == terminal.ok(*queried).split()
+        assert (
+            names[:3] == terminal.ok(*listed, "--limit", "3").split() == terminal.ok(*queried, "--limit", "3").split()
+        )
+        assert (3, 5, 5) == (len(history), len(searched), len(counted))
+        monkeypatch.setattr("alarmd.cli.client.MOST_LISTED", 4)
+        cut = terminal.run(*listed)
+
+    assert names[:4] == cut.stdout.split()
+    assert "There is more than these 4: narrow the list down, or ask with --limit." in cut.stderr
