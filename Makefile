@@ -4,7 +4,7 @@
 # The Python that .venv is made with; 3.11 or newer.
 PYTHON ?= python3
 # Groups of system packages that `make setup` sees to, as deploy/install-system-packages.sh knows them.
-NEEDS ?= build hypervisor servers faults
+NEEDS ?= build hypervisor servers
 # How many tests run side by side.
 JOBS ?= 2
 # What `make test-openstack` runs.
@@ -33,7 +33,7 @@ demo: ## Show the whole loop on real virtual machines (DEMO_ARGS=--json for scri
 	@$(ALARMD) demo $(DEMO_ARGS)
 
 test: ## Run all tests against the real libvirt, QEMU, PostgreSQL and Redis (TEST_ARGS="-k window")
-	@$(SET_UP) NEEDS="build hypervisor servers faults"
+	@$(SET_UP) NEEDS="build hypervisor servers"
 	$(BIN)/pytest -n $(JOBS) --dist loadscope -m "not alone" $(TEST_ARGS) || [ $$? -eq 5 ]  # 5: no such test
 	$(BIN)/pytest -m alone $(TEST_ARGS) || [ $$? -eq 5 ]
 
@@ -43,7 +43,7 @@ test-openstack: ## Meet today's clients, the real Aodh, Heat, Keystone and Gnocc
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(OPENSTACK_ARGS)
 
 faults: ## Break things around alarmd for an hour, and write docs/fault-report.md (FAULTS_ARGS="--short --json")
-	@$(SET_UP) NEEDS="build servers faults"
+	@$(SET_UP) NEEDS="build servers"
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 check: ## Lint, format, types, import layers, and whether the lock file fits

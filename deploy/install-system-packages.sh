@@ -3,7 +3,7 @@
 #
 # Sees to the system packages that the named groups need (Debian, Ubuntu):
 #
-#   deploy/install-system-packages.sh build|hypervisor|servers|benchmark|faults ...
+#   deploy/install-system-packages.sh build|hypervisor|servers|benchmark ...
 #
 # What is there already is left alone, without asking the network. What is missing is installed with apt-get when this
 # may be done without a question (as root, or with a sudo that asks for no password). Otherwise this says what to
@@ -21,10 +21,8 @@ packages_of() {
         servers) echo "postgresql redis-server prometheus" ;;
         # What the benchmarks compare with.
         benchmark) echo "prometheus" ;;
-        # What the fault campaign sets clocks with.
-        faults) echo "faketime" ;;
         *)
-            echo "There is no group of packages named '$1'; known: build, hypervisor, servers, benchmark, faults." >&2
+            echo "There is no group of packages named '$1'; known: build, hypervisor, servers, benchmark." >&2
             return 2
             ;;
     esac

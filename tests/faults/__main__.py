@@ -12,6 +12,9 @@ from tests.faults import report
 from tests.faults.campaign import CASES, Plan, Row, play
 from tests.faults.scene import POSTGRESQL, SQLITE
 
+#: How many of a row's complaints are shown.
+_SHOWN = 8
+
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1, metavar="[CASE]...")
@@ -54,7 +57,9 @@ def main(
     rows = _play(plan)
     click.echo(f"\n{report.as_table(rows)}\n")
     for row in rows:
-        for complaint in row.outcome.findings.complaints:
+        complaints = row.outcome.findings.complaints
+        # The last one says where the rest can be found.
+        for complaint in [*complaints[:_SHOWN], *complaints[_SHOWN:][-1:]]:
             click.echo(f"{row.title} ({row.database}): {complaint}")
     if page is None and not names and not short and not database:
         page = report.PAGE
@@ -76,7 +81,7 @@ def _play(plan: Plan) -> list[Row]:
     rows = []
     for row in play(plan, tell=tell):
         findings = row.outcome.findings
-        verdict = row.left_out or ("good" if row.is_good else f"BAD: {'; '.join(findings.complaints)[:2000]}")
+        verdict = row.left_out or ("good" if row.is_good else f"BAD: {'; '.join(findings.complaints)[:500]}")
         tell(
             f"{row.case.name} ({row.database}) in {row.took_s:.0f} s: {row.title}: "
             f"{row.outcome.injections} injections, {findings.transitions} transitions: {verdict}"

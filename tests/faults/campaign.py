@@ -11,14 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.case import Case, Outcome
-from tests.faults.cases import certificates, databases, disks, forbidden, kills, names, receivers, stops
+from tests.faults.cases import (
+    certificates,
+    clocks,
+    databases,
+    disks,
+    forbidden,
+    kills,
+    names,
+    receivers,
+    samples,
+    stops,
+)
 from tests.faults.oracle import Findings
 from tests.faults.scene import POSTGRESQL, Stage
 from tests.support import servers
 
 CASES: tuple[Case, ...] = tuple(
     case
-    for module in (kills, stops, databases, disks, receivers, certificates, names, forbidden)
+    for module in (kills, stops, databases, disks, receivers, certificates, names, forbidden, clocks, samples)
     for case in module.CASES
 )
 

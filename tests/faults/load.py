@@ -58,7 +58,7 @@ class Load:
         self._failure: BaseException | None = None
         #: Whose webhooks a patient one waits for.
         self.watches: list[Watch] = []
-        #: Is added to the time of every sample, in seconds.
+        #: Is added to the time of every sample, in seconds, since somebody has set a clock. The log tells true times.
         self.skew_s = 0.0
         #: Pushes that were sent again since nobody had said that they were accepted.
         self.repeated_pushes = 0
@@ -142,7 +142,7 @@ class Load:
 
     def _push(self) -> None:
         """Push the load of every machine, again and again with the same moment, until it is accepted."""
-        now_s = round(time.time() + self.skew_s, 3)
+        true_s, skew_s = round(time.time(), 3), self.skew_s
         with self._changed:
             values = {
                 name: HIGH if states[-1] == ALARM else LOW
@@ -153,7 +153,7 @@ class Load:
         if not values:
             return
         samples = [
-            {"metric": "cpu_util", "resource_id": name, "value": value, "timestamp": now_s}
+            {"metric": "cpu_util", "resource_id": name, "value": value, "timestamp": round(true_s + skew_s, 3)}
             for name, value in values.items()
         ]
         deadline_s = time.monotonic() + self._deadline_s
@@ -164,7 +164,7 @@ class Load:
                 response = None
             if response is not None and response.status_code == 202:
                 assert response.json() == {"accepted": len(samples), "rejected": []}, response.text
-                self._note(values, now_s)
+                self._note(values, true_s)
                 return
             assert time.monotonic() < deadline_s, response and response.text
             self.repeated_pushes += 1

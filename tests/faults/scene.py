@@ -4,6 +4,7 @@
 import json
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -134,6 +135,8 @@ class Scene:
     watches: list[Watch] = field(default_factory=list)
     #: How deliveries may end, beside being delivered, and with which error.
     ends: dict[str, str] = field(default_factory=dict)
+    #: Whether somebody sets the clock.
+    clock_is_set: bool = False
     #: Alarms that the findings are not about.
     others: set[str] = field(default_factory=set)
 
@@ -219,15 +222,22 @@ class Scene:
 
     def evidence(self) -> Evidence:
         """Return what is known now."""
+        deliveries = self.deliveries()
+        by_sequence = _by_sequence(deliveries)
+        histories = {watch.alarm_id: self.history(watch) for watch in self.watches}
+        if self.clock_is_set:
+            # Histories are sorted by a clock that was set back and forth; sequences are not.
+            assert all(sorted(by_sequence[each]) == sorted(states) for each, states in histories.items()), histories
+            histories = {alarm_id: by_sequence[alarm_id] for alarm_id in histories}
         return Evidence(
             watches=list(self.watches),
             samples={watch.resource_id: self.samples.of(watch.resource_id) for watch in self.watches},
             faults=self.faults.faults,
             entries=_in_order(each.entries for each in self.load.journals),
             refused=_in_order(each.refused for each in self.load.journals),
-            histories={watch.alarm_id: self.history(watch) for watch in self.watches},
+            histories=histories,
             states=self.states(),
-            deliveries=[each for each in self.deliveries() if each["state"] != "pending"],
+            deliveries=[each for each in deliveries if each["state"] != "pending"],
             ends=dict(self.ends),
             others=frozenset(self.others),
             lateness_s=self.lateness_s,
@@ -238,3 +248,11 @@ class Scene:
 
 def _in_order(journals: Iterable[list[Entry]]) -> list[Entry]:
     return sorted((entry for entries in journals for entry in entries), key=lambda entry: entry.at_s)
+
+
+def _by_sequence(deliveries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the states that each alarm has told of, in the order of its sequence."""
+    found: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    for each in deliveries:
+        found[each["alarm_id"]][each["sequence"]] = each["body"]["current"]
+    return defaultdict(list, {alarm_id: [told[key] for key in sorted(told)] for alarm_id, told in found.items()})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A receiver whose certificate runs out, and is renewed."""
 
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from tests.faults.case import Case, Outcome
 from tests.faults.outage import pause
 from tests.faults.scene import Scene, Stage
 from tests.support.daemon import wait_until
+from tests.support.skewed_clock import SkewedClock
 
 _NAME = "subjectAltName=IP:127.0.0.1"
 
@@ -18,6 +20,7 @@ class _Authority:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._clock = SkewedClock(folder)
         self.certificate = folder / "ca.crt"
         self._openssl("req", "-x509", *_KEY, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.crt")
 
@@ -25,15 +28,17 @@ class _Authority:
         """Return a certificate, with its key, that holds for a day, or did until yesterday."""
         self._openssl("req", *_KEY, "-subj", "/CN=receiver", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         (self._folder / "names").write_text(_NAME, encoding="ascii")
-        past = ("faketime", "3 days ago") if expired else ()
+        skew_s = -3 * 86400.0 if expired else 0.0
         signing = ["-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1"]
-        self._openssl("x509", *signing, "-extfile", "names", "-out", f"{name}.crt", before=past)
+        self._openssl("x509", *signing, "-extfile", "names", "-out", f"{name}.crt", skew_s=skew_s)
         both = self._folder / f"{name}.pem"
         both.write_bytes(b"".join((self._folder / f"{name}.{end}").read_bytes() for end in ("key", "crt")))
         return both
 
-    def _openssl(self, *arguments: str, before: tuple[str, ...] = ()) -> None:
-        subprocess.run([*before, "openssl", *arguments], check=True, capture_output=True, cwd=self._folder)
+    def _openssl(self, *arguments: str, skew_s: float = 0.0) -> None:
+        with self._clock.wrong(skew_s):
+            environ = {**os.environ, **self._clock.environ}
+            subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self._folder, env=environ)
 
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -84,6 +89,6 @@ CASES = (
         name="certificate",
         title="a receiver's certificate expires; renewed, and retried by the operator",
         play=_play,
-        programs=("openssl", "faketime"),
+        programs=("openssl", "cc"),
     ),
 )
