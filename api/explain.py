@@ -17,13 +17,14 @@ from alarmd.api.verdict_schemas import (
     LastTransitionView,
     MembersView,
     PeriodView,
+    QuietView,
     VerdictView,
     WayView,
 )
 from alarmd.api.wire import wire_time
 from alarmd.evaluators.answers.closeup import CloseUp
 from alarmd.evaluators.answers.explained import ExplainedLeaf
-from alarmd.evaluators.answers.explanation import Explanation, Hours, LastTransition
+from alarmd.evaluators.answers.explanation import Explanation, Hours, LastTransition, Quiet
 from alarmd.model.alarm import Alarm
 
 blueprint = Blueprint("explain", __name__)
@@ -59,6 +60,7 @@ def _view(alarm: Alarm, found: Explanation) -> ExplanationView:
         would_change=[ChangeView(to=one.to, when=one.when) for one in found.changes],
         time_constraints=_hours_view(found.hours),
         last_transition=_last_view(found.last),
+        silences=[_quiet_view(one) for one in found.silences],
         notes=list(found.notes),
     )
 
@@ -126,4 +128,17 @@ def _last_view(last: LastTransition | None) -> LastTransitionView | None:
         current=last.current,
         reason=last.reason,
         evidence=None if last.evidence is None else dict(last.evidence),
+        silenced_by=last.silenced_by or None,
+    )
+
+
+def _quiet_view(quiet: Quiet) -> QuietView:
+    silence = quiet.silence
+    return QuietView(
+        silence_id=silence.silence_id,
+        author=silence.author,
+        comment=silence.comment,
+        states=list(quiet.states),
+        ends_at=wire_time(silence.ends_at),
+        recurs=bool(silence.time_constraints),
     )

@@ -155,6 +155,18 @@ class LastTransitionView(_Shape):
     current: str
     reason: str
     evidence: dict[str, Any] | None = Field(description="what it was found from; null when it was set by hand")
+    silenced_by: str | None = Field(description="the silence that kept its actions back; null when none did")
+
+
+class QuietView(_Shape):
+    """A silence that is in force."""
+
+    silence_id: str
+    author: str
+    comment: str
+    states: list[State] = Field(description="whose actions are not taken")
+    ends_at: str
+    recurs: bool = Field(description="whether it rests between its turns until it ends")
 
 
 class ExplanationView(_Shape):
@@ -176,4 +188,5 @@ class ExplanationView(_Shape):
     would_change: list[ChangeView]
     time_constraints: HoursView | None
     last_transition: LastTransitionView | None
+    silences: list[QuietView]
     notes: list[str]

@@ -97,6 +97,12 @@ def _more(answer: Mapping[str, Any]) -> Iterator[str]:
     if last:
         before = f" from {last['previous']}" if last["previous"] else ""
         yield f"Last change: {last['at']}{before} to {last['current']}: {last['reason']}"
+        if last["silenced_by"]:
+            yield f"Its actions were not taken: silence {last['silenced_by']}."
+    for one in answer["silences"]:
+        until = f"until {one['ends_at']}" + (" at the latest" if one["recurs"] else "")
+        states = " and ".join(one["states"])
+        yield f"Silenced {until}, actions on {states}: {one['comment']} ({one['author']}, {one['silence_id']})"
     yield from answer["notes"]
 
 

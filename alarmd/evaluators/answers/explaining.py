@@ -11,7 +11,15 @@ from datetime import datetime
 from alarmd.cache.window import Window
 from alarmd.errors import InvalidInput, Unavailable
 from alarmd.evaluators.answers.explained import ExplainedLeaf, Explainer
-from alarmd.evaluators.answers.explanation import Change, Explanation, Hours, LastTransition, Verdict, sentence_of
+from alarmd.evaluators.answers.explanation import (
+    Change,
+    Explanation,
+    Hours,
+    LastTransition,
+    Quiet,
+    Verdict,
+    sentence_of,
+)
 from alarmd.evaluators.answers.scope import Scope, leaves_of
 from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.answers.tree_truth import leaf_states, negations, state_after, truth_of_tree
@@ -26,6 +34,7 @@ from alarmd.model.rule import CompositeRule
 from alarmd.model.samples import Batch
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.history import HistoryQuery
+from alarmd.store.silencing import in_force_for
 
 #: How often a schedule is looked at for when it opens or closes next: those that change rarely are a year away.
 _MOST_LOOKS = 400
@@ -88,6 +97,7 @@ class Explanations:
             changes=found.changes if found else (),
             hours=hours,
             last=self._last_transition(alarm.alarm_id),
+            silences=self._silences(alarm, now),
             notes=tuple(notes),
         )
 
@@ -161,7 +171,14 @@ class Explanations:
             current=_state_in(newest) or "",
             reason=str(newest.detail.get("transition_reason") or newest.detail.get("state_reason") or ""),
             evidence=newest.evidence,
+            silenced_by=str(newest.detail.get("silenced_by") or ""),
         )
+
+    def _silences(self, alarm: Alarm, now: datetime) -> tuple[Quiet, ...]:
+        with self._around.database.read() as unit:
+            found = unit.silences.within([alarm.project_id], since=now, until=now)
+        in_force = in_force_for(alarm, found, at=now, read_hours=Schedule.of)
+        return tuple(Quiet(silence=silence, states=silence.states_of(alarm)) for silence in in_force)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

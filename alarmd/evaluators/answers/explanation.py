@@ -8,6 +8,7 @@ from typing import Any
 
 from alarmd.evaluators.answers.explained import ExplainedLeaf
 from alarmd.model.alarm import Alarm, State
+from alarmd.model.silence import Silence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,17 @@ class LastTransition:
     reason: str
     #: What it was found from; None when nobody evaluated it, as when it was set by hand.
     evidence: Mapping[str, Any] | None
+    #: The silence that kept its actions back; empty when none did.
+    silenced_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """A silence that is in force for an alarm."""
+
+    silence: Silence
+    #: The states whose actions it keeps back.
+    states: tuple[State, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +79,8 @@ class Explanation:
     #: None without time constraints.
     hours: Hours | None
     last: LastTransition | None
+    #: Why its actions are not taken just now.
+    silences: tuple[Quiet, ...]
     notes: tuple[str, ...]
 
 

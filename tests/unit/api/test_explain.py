@@ -165,6 +165,7 @@ def test_a_recorded_change_is_told_with_its_evidence(door: Door) -> None:
         "current": "alarm",
         "reason": "Transition to alarm due to 1 samples outside threshold, most recent: 95.0",
         "evidence": {"values": [95.0]},
+        "silenced_by": None,
     } == evaluated["last_transition"]
     assert (
         "It is in alarm since 2026-01-01T01:00:01Z because 1 samples outside threshold, most recent: 95.0"

@@ -19,6 +19,7 @@ from alarmd.cli.delivery import delivery
 from alarmd.cli.events import events
 from alarmd.cli.quota import quota
 from alarmd.cli.samples import samples
+from alarmd.cli.silence import silence
 from tests.support.rest import Door, open_door
 
 
@@ -27,7 +28,7 @@ def commands() -> None:
     """The client commands."""
 
 
-for command in (alarm, samples, events, quota, delivery):
+for command in (alarm, samples, events, quota, delivery, silence):
     commands.add_command(command)
 
 
