@@ -48,7 +48,6 @@ from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Scheme, target_check
 from alarmd.notifiers.secret_book import SecretBook
 from alarmd.notifiers.target_policy import TargetPolicy
-from alarmd.notifiers.unserved import UnservedScheme
 from alarmd.plugins import parse_options
 from alarmd.policy import Policy, TablePolicy
 from alarmd.pollers.round import PollRound
@@ -217,11 +216,10 @@ class Runtime:
 
     def import_run(self, source: AodhSource, *, database: Database, **how: Any) -> ImportRun:
         """Return what brings the alarms of an Aodh over; `how` are more fields of `ImportRun`."""
-        schemes = assembly.scheme_plugins()
         conversion = Conversion(
             rule_types=self.families,
             normalise_constraints=normalise_constraints,
-            schemes=frozenset(name for name, plugin in schemes.items() if plugin.build is not UnservedScheme),
+            schemes=frozenset(assembly.scheme_plugins()),
             shows_confinement=source.shows_confinement,
         )
         return ImportRun(

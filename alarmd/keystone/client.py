@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 from keystoneauth1 import exceptions
+from keystoneauth1.access.service_catalog import ServiceCatalogV3
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 from requests import Response
@@ -85,6 +86,21 @@ class KeystoneClient:
         if not found:
             raise NotFound(f"Keystone's catalogue names no {settings.interface} endpoint of the type {service_type!r}.")
         return found.rstrip("/")
+
+    def endpoint_for(self, service_type: str, *, token: str) -> str:
+        """Return the URL of a service as whoever holds a token is to use it, without a slash at its end.
+
+        Some hold the project in them, so alarmd's own would not do. Raises as `ask` does, and `NotFound`.
+        """
+        settings = self._settings
+        found = ServiceCatalogV3(self.ask("GET", "/auth/catalog", token=token).json().get("catalog", []))
+        try:
+            url = found.url_for(service_type=service_type, interface=settings.interface, region_name=settings.region)
+        except exceptions.CatalogException:
+            raise NotFound(
+                f"Keystone's catalogue names no {settings.interface} endpoint of the type {service_type!r}."
+            ) from None
+        return str(url).rstrip("/")
 
     def trust_token(self, trust_id: str) -> str:
         """Return a token with which alarmd acts for whoever made a trust; it is kept until shortly before it ends.

@@ -2,10 +2,8 @@
 """Webhooks: Aodh's body, posted to the target byte for byte, with the headers of Standard Webhooks."""
 
 import json
-import ssl
 from collections.abc import Mapping
 from hashlib import sha256
-from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
 from uuid import uuid4
@@ -18,9 +16,9 @@ from alarmd.clock import Clock
 from alarmd.errors import TargetRefused
 from alarmd.model.notification import Notification
 from alarmd.model.trace import next_traceparent
+from alarmd.notifiers.answers import attempt_of, failure_of
 from alarmd.notifiers.resolver import Resolver
-from alarmd.notifiers.retry import asked_pause_s
-from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
+from alarmd.notifiers.scheme import Attempt, SchemePlugin
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.steps import UNWATCHED, Steps
 from alarmd.notifiers.target_policy import TargetPolicy
@@ -29,8 +27,7 @@ from alarmd.notifiers.transport import CheckedAdapter, Limits
 from alarmd.plugins import Options
 from alarmd.settings.target_rules import HostPatterns, Networks
 
-_USER_AGENT = f"alarmd/{__version__}"
-_COME_BACK_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+USER_AGENT = f"alarmd/{__version__}"
 
 
 class HttpOptions(Options):
@@ -76,19 +73,7 @@ class HttpScheme:
         self._clock = clock
         self._policy = policy
         self._signer = signer
-        self._adapter = CheckedAdapter(
-            limits=Limits(
-                connect_timeout_s=options.connect_timeout_s,
-                read_timeout_s=options.read_timeout_s,
-                deadline_s=options.deadline_s,
-                max_answer_bytes=options.max_answer_bytes,
-                body_wait_s=options.body_wait_s,
-                max_idle_connections=options.max_idle_connections,
-            ),
-            resolver=resolver or Resolver(),
-            tls=tls_of(options),
-            clock=clock,
-        )
+        self._adapter = adapter_of(options, clock=clock, resolver=resolver)
 
     def deliver(
         self, notification: Notification, *, headers: Mapping[str, str] | None = None, steps: Steps = UNWATCHED
@@ -99,16 +84,9 @@ class HttpScheme:
         try:
             policy.check_url(notification.target)
             answer = self._adapter.send_checked(request, policy=policy, steps=steps)
-        except TargetRefused as error:
-            return Attempt(reason=Reason.REFUSED, retryable=False, detail=error.message)
-        except requests.Timeout as error:
-            return Attempt(reason=Reason.TIMEOUT, retryable=True, detail=f"no answer in time: {error}")
-        except requests.exceptions.SSLError as error:
-            return Attempt(reason=Reason.TLS, retryable=False, detail=f"the certificate does not hold: {error}")
-        except requests.ConnectionError as error:
-            reason = Reason.TLS if isinstance(error.__cause__, ssl.SSLError) else Reason.CONNECTION
-            return Attempt(reason=reason, retryable=True, detail=f"no connection: {error}")
-        return self._attempt_of(answer)
+        except (TargetRefused, requests.RequestException) as error:
+            return failure_of(error)
+        return attempt_of(answer, self._clock.now(), max_retry_after_s=self._max_retry_after_s)
 
     def deliver_watched(self, notification: Notification, steps: Steps) -> Attempt:
         """Make one attempt and tell of each step."""
@@ -122,7 +100,7 @@ class HttpScheme:
         timestamp_s = int(self._clock.time_s())
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": _USER_AGENT,
+            "User-Agent": USER_AGENT,
             "Accept": "*/*",
             "x-openstack-request-id": f"req-{uuid4()}",
             "traceparent": _traceparent_of(notification),
@@ -141,35 +119,6 @@ class HttpScheme:
         request.prepare_body(body, files=None)
         return request
 
-    def _attempt_of(self, answer: requests.Response) -> Attempt:
-        status = answer.status_code
-        if 200 <= status < 300:
-            return Attempt(reason=Reason.OK, retryable=False, status=status)
-        if status in _COME_BACK_LATER:
-            reason = Reason.BUSY
-        elif status == HTTPStatus.GONE:
-            reason = Reason.GONE
-        elif 300 <= status < 400:
-            reason = Reason.REDIRECT
-        else:
-            reason = Reason.SERVER_ERROR if status >= 500 else Reason.CLIENT_ERROR
-        retryable = reason in {Reason.BUSY, Reason.SERVER_ERROR}
-        return Attempt(
-            reason=reason,
-            retryable=retryable,
-            status=status,
-            retry_after_s=self._retry_after_of(answer) if retryable else None,
-            # The receiver's own words stay out: they may repeat the URL.
-            detail=f"HTTP {status} {_PHRASES.get(status, '')}".rstrip(),
-        )
-
-    def _retry_after_of(self, answer: requests.Response) -> float | None:
-        asked_s = asked_pause_s(answer.headers.get("Retry-After", ""), self._clock.now())
-        return None if asked_s is None else min(asked_s, self._max_retry_after_s)
-
-
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
-
 
 def _traceparent_of(notification: Notification) -> str:
     """Return a W3C trace context with a span of its own for every attempt: in the trace of the sample, if it had one.
@@ -182,14 +131,24 @@ def _traceparent_of(notification: Notification) -> str:
     return f"00-{trace}-{token_hex(8)}-00"
 
 
-def tls_of(options: HttpOptions) -> Tls:
-    """Return how connections are secured. Raises `SettingsError` for files that cannot be used."""
+def adapter_of(options: HttpOptions, *, clock: Clock, resolver: Resolver | None = None) -> CheckedAdapter:
+    """Return what sends requests as the operator wants it. Raises `SettingsError` for files that cannot be used."""
     files = TlsFiles(
-        ca_file=options.ca_file,
-        client_cert_file=options.client_cert_file,
-        client_key_file=options.client_key_file,
+        ca_file=options.ca_file, client_cert_file=options.client_cert_file, client_key_file=options.client_key_file
     )
-    return Tls(files, unverified_hosts=options.unverified_hosts, unverified_networks=options.unverified_networks)
+    return CheckedAdapter(
+        limits=Limits(
+            connect_timeout_s=options.connect_timeout_s,
+            read_timeout_s=options.read_timeout_s,
+            deadline_s=options.deadline_s,
+            max_answer_bytes=options.max_answer_bytes,
+            body_wait_s=options.body_wait_s,
+            max_idle_connections=options.max_idle_connections,
+        ),
+        resolver=resolver or Resolver(),
+        tls=Tls(files, unverified_hosts=options.unverified_hosts, unverified_networks=options.unverified_networks),
+        clock=clock,
+    )
 
 
 def _check(target: str, *, policy: TargetPolicy) -> None:

@@ -154,6 +154,10 @@ class TargetPolicy:
             )
 
 
+#: For services of the operator's own that are found in Keystone's catalogue: no tenant chooses their address.
+ANYWHERE = TargetPolicy(TargetRules(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
+
+
 def _kind_of(address: IPAddress) -> str | None:
     """Return what speaks against an address; None when nothing does."""
     return next(

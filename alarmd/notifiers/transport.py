@@ -234,6 +234,8 @@ def _response_of(request: requests.PreparedRequest, answer: HTTPResponse, body: 
 
 
 def _bytes_of(body: object) -> bytes:
+    if body is None:
+        return b""
     if not isinstance(body, bytes):
         raise TypeError("a webhook's body is serialised once, to bytes, because it is signed")
     return body

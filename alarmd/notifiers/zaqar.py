@@ -9,7 +9,6 @@ a queue of the alarm's own in the project of alarmd and subscribes whom the acti
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 from uuid import uuid4
@@ -20,7 +19,7 @@ from alarmd.model.notification import Notification
 from alarmd.notifiers.http import HttpScheme
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin, scheme_of
 from alarmd.notifiers.signing import Signer
-from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
+from alarmd.notifiers.target_policy import ANYWHERE, TargetPolicy
 from alarmd.notifiers.trust import TokenSender, TrustOptions, entrusted
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ _SUBSCRIBER: Final = re.compile(r"(https?|mailto):[!-~]+", re.IGNORECASE)
 #: What can be sent in a header.
 _HEADER: Final = re.compile(r"[!-~]*")
 _DEFAULT_TTL_S: Final = 3600
-#: Zaqar is the operator's own and found in the catalogue: no tenant chooses its address.
-_ANYWHERE: Final = TargetPolicy(TargetRules(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
 
 
 class ZaqarOptions(TrustOptions):
@@ -119,7 +116,7 @@ class ZaqarScheme:
         del policy, signer  # Zaqar is no receiver of a tenant's choosing; its subscribers read the message, not us.
         self._clock = clock
         self._client_id = str(uuid4())
-        self._http = HttpScheme(options=options, clock=clock, policy=_ANYWHERE, signer=Signer(()))
+        self._http = HttpScheme(options=options, clock=clock, policy=ANYWHERE, signer=Signer(()))
         self._sender = TokenSender(options.keystone, clock=clock, send_s=self._http.deadline_s)
         self.deadline_s = self._sender.deadline_s
 

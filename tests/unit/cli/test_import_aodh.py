@@ -50,11 +50,11 @@ def test_what_came_of_it_is_told_in_a_table_and_the_rest_beside_it(tmp_path: Pat
 
 def test_actions_that_nobody_will_carry_out_are_named(tmp_path: Path, aodh: AodhDatabase) -> None:
     """The alarm comes over with them all the same, and its webhooks work."""
-    aodh.alarm(alarm_id="z", name="queue", alarm_actions=["trust+heat://", "https://receiver/", "log:"])
+    aodh.alarm(alarm_id="z", name="queue", alarm_actions=["trust+mistral://", "https://receiver/", "log:"])
     result = bring(tmp_path, "--from-db", aodh.url, "-f", "value")
 
     assert "alarms 2 0 0 0 1" in result.stdout
-    assert ["  z 'queue': alarmd does not deliver to trust+heat: yet"] == [
+    assert ["  z 'queue': alarmd does not deliver to trust+mistral: yet"] == [
         line for line in result.stderr.splitlines() if "deliver" in line
     ]
 

@@ -32,7 +32,7 @@ def test_a_database_that_is_no_aodhs_is_refused(tmp_path: Path) -> None:
     assert "holds no Aodh" in complaint(f"sqlite:///{empty}")
     assert "holds no Aodh" in complaint(f"sqlite:///{tmp_path}/text")
     assert "is at the schema '011'" in complaint(newer.url)
-    assert "is at the schema '0003'" in complaint(f"sqlite:///{tmp_path}/alarmd.db")
+    assert "is at the schema '0004'" in complaint(f"sqlite:///{tmp_path}/alarmd.db")
     assert "keeps no alarms in a oracle database" in complaint("oracle://x")
     assert "cannot be read" in complaint("nonsense")
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from alarmd import plugins
 from alarmd.clock import ManualClock
 from alarmd.errors import TargetRefused
 from alarmd.notifiers.scheme import Reason
@@ -44,14 +43,3 @@ def test_without_a_keystone_a_delivery_is_given_up_with_the_reason() -> None:
 
     assert (Reason.TRUST, False) == (attempt.reason, attempt.retryable)
     assert "this alarmd has no [keystone] to get a token from" == attempt.detail
-
-
-def test_what_cannot_be_sent_yet_says_so() -> None:
-    """Actions that Heat's templates hold are taken, and their deliveries are given up at once with the reason."""
-    plugin = plugins.load("alarmd.notifiers", "trust+heat")
-    plugin.check("trust+heat://", policy=TargetPolicy())
-    scheme = plugin.build(options=plugin.options(), clock=ManualClock(), policy=TargetPolicy(), signer=Signer())
-    attempt = scheme.deliver(a_notification(target="trust+heat://t1@"))
-
-    assert (Reason.INVALID, False) == (attempt.reason, attempt.retryable)
-    assert "alarmd cannot send to trust+heat:// yet" == attempt.detail

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keystone and Heat as far as healing a stack asks them, over real sockets."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+PROJECT = "c0ffee"
+#: What comes back: status, headers, body.
+Answer = tuple[int, dict[str, str], Any]
+
+
+@dataclass(kw_only=True)
+class Asked:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    token: str | None
+    body: Any
+
+
+@dataclass(kw_only=True)
+class Cloud:
+    """A Keystone that gives a token through the trust `t1`, and a Heat with one stack and its group."""
+
+    url: str = ""
+    #: Physical id of a resource → the names of the resource and of the one that its stack belongs to.
+    resources: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unhealthy: dict[str, str] = field(default_factory=dict)
+    updates: int = 0
+    tokens: int = 0
+    #: Tokens that count no more.
+    revoked: set[str] = field(default_factory=set)
+    #: Answers in place of Heat, when it has something to say.
+    instead: Callable[[Asked], Answer | None] = lambda _asked: None
+    has_heat: bool = True
+    asked: list[Asked] = field(default_factory=list)
+
+    def answer(self, asked: Asked) -> Answer:
+        """Return the answer to a request."""
+        path = urlsplit(asked.path).path
+        if path.startswith("/v3/"):
+            return self._keystone(path, asked)
+        self.asked.append(asked)
+        if asked.token is None or asked.token in self.revoked:
+            return 401, {}, {"error": "who are you?"}
+        return self.instead(asked) or self._heat(path.removeprefix(f"/heat/v1/{PROJECT}"), asked)
+
+    def _keystone(self, path: str, asked: Asked) -> Answer:
+        if path == "/v3/auth/catalog":
+            endpoint = {"id": "e", "interface": "internal", "region": "one", "region_id": "one"}
+            endpoint["url"] = f"{self.url}/heat/v1/{PROJECT}/"
+            service = {"type": "orchestration", "id": "s", "name": "heat", "endpoints": [endpoint]}
+            return 200, {}, {"catalog": [service] if self.has_heat else [], "links": {}}
+        scope = asked.body["auth"].get("scope", {}).get("OS-TRUST:trust", {})
+        if path != "/v3/auth/tokens" or scope.get("id", "t1") != "t1":
+            return 401, {}, {"error": {"code": 401, "message": "no such trust"}}
+        self.tokens += 1
+        token = {
+            "methods": ["password"],
+            "user": {"id": "ann", "name": "ann", "domain": {"id": "default", "name": "Default"}},
+            "project": {"id": PROJECT, "name": "web", "domain": {"id": "default", "name": "Default"}},
+            "roles": [],
+            "issued_at": "2026-01-01T00:00:00.000000Z",
+            "expires_at": "2099-01-01T00:00:00.000000Z",
+        }
+        return 201, {"X-Subject-Token": f"token-{self.tokens}"}, {"token": token}
+
+    def _heat(self, path: str, asked: Asked) -> Answer:
+        places = {"/stacks/STACK": "/stacks/web/STACK", "/stacks/ASG": "/stacks/web-asg-x1/ASG"}
+        if asked.method == "GET" and path in places:
+            # As behind a proxy: by another name than it was asked by.
+            return 302, {"Location": f"http://inside.example/heat/v1/{PROJECT}{places[path]}"}, {}
+        if asked.method == "GET" and path == "/stacks/web/STACK/resources":
+            query = parse_qs(urlsplit(asked.path).query)
+            assert query["nested_depth"] == ["3"]
+            return 200, {}, {"resources": [self._shown(one) for one in query["physical_resource_id"]]}
+        if asked.method == "PATCH" and path == "/stacks/web/STACK" and asked.body == {}:
+            self.updates += 1
+            return 202, {}, {}
+        group, _, name = path.rpartition("/resources/")
+        if asked.method == "PATCH" and group == "/stacks/web-asg-x1/ASG" and asked.body["mark_unhealthy"] is True:
+            self.unhealthy[unquote(name)] = asked.body["resource_status_reason"]
+            return 200, {}, None
+        return 404, {}, {"explanation": "The resource could not be found.", "code": 404}
+
+    def _shown(self, physical_id: str) -> dict[str, Any]:
+        name, parent = self.resources.get(physical_id, ("other", ""))
+        shown = {"resource_name": name, "physical_resource_id": physical_id, "resource_type": "OS::Octavia::PoolMember"}
+        return shown | ({"parent_resource": parent} if parent else {})
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    """Run both for as long as the context lasts, on one port."""
+    running = Cloud()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            asked = Asked(
+                method=self.command,
+                path=self.path,
+                token=self.headers.get("X-Auth-Token"),
+                body=json.loads(raw) if raw else None,
+            )
+            status, headers, body = running.answer(asked)
+            # Those who ask leave at their deadline.
+            with suppress(ConnectionError):
+                self._say(status, headers, body)
+
+        def _say(self, status: int, headers: dict[str, str], body: Any) -> None:
+            text = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815  # the library's names
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's signature
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    running.url = f"http://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield running
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
