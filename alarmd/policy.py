@@ -36,6 +36,7 @@ class Action(StrEnum):
     GET_SERIES = "alarmd:get_series"
     GET_DELIVERIES = "alarmd:get_deliveries"
     RETRY_DELIVERY = "alarmd:retry_delivery"
+    GET_BREAKER = "alarmd:get_breaker"
     GET_SILENCES = "alarmd:get_silences"
     CREATE_SILENCE = "alarmd:create_silence"
     END_SILENCE = "alarmd:end_silence"
@@ -72,6 +73,7 @@ _ROLES: Mapping[Action, str] = {
     Action.DELETE_QUOTAS: "admin",
     Action.GET_METRICS: "reader",
     Action.GET_METRICS_OF_ALL_PROJECTS: "admin",
+    Action.GET_BREAKER: "reader",
     Action.PUSH_SAMPLES: "member",
     Action.PUSH_EVENTS: "member",
     Action.GET_SERIES: "reader",

@@ -9,6 +9,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from alarmd.api import (
     alarms,
+    breaker,
     capabilities,
     deliveries,
     events,
@@ -19,6 +20,7 @@ from alarmd.api import (
     quotas,
     results,
     samples,
+    secrets,
     series,
     silences,
     version,
@@ -68,7 +70,9 @@ def create_app(context: ApiContext) -> Flask:
         preview,
         explain,
         deliveries,
+        secrets,
         silences,
+        breaker,
         operations,
     ):
         app.register_blueprint(part.blueprint)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from alarmd.api import schemas, silence_schemas, verdict_schemas
+from alarmd.api import breaker, delivery_schemas, schemas, silence_schemas, verdict_schemas
 from alarmd.api.alarm_body import AlarmBody
 from alarmd.api.openapi_examples import alarm_examples
 from alarmd.api.openapi_terms import HEADERS, Part, errors, ref
@@ -30,10 +30,14 @@ _VIEWS: tuple[type[BaseModel], ...] = (
     schemas.PushErrorView,
     schemas.SeriesListView,
     schemas.SeriesDataView,
-    schemas.DeliveryView,
-    schemas.DeliveryListView,
+    delivery_schemas.DeliveryView,
+    delivery_schemas.DeliveryListView,
+    delivery_schemas.RetryView,
+    delivery_schemas.MadeSecretView,
+    delivery_schemas.SecretListView,
     silence_schemas.SilenceView,
     silence_schemas.SilenceListView,
+    breaker.BreakerView,
     verdict_schemas.PreviewView,
     verdict_schemas.ExplanationView,
     schemas.HealthView,
@@ -48,6 +52,9 @@ _BODIES: tuple[type[BaseModel], ...] = (
     verdict_schemas.PreviewOptions,
     schemas.EventPushBody,
     silence_schemas.SilenceBody,
+    delivery_schemas.RetryBody,
+    delivery_schemas.SecretBody,
+    delivery_schemas.RotationBody,
 )
 
 _SECURITY: Mapping[str, Part] = {

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `/openapi.json` says of alarmd's own API, v3, and of the operators' paths."""
 
+from alarmd.api.breaker import breaker_paths
+from alarmd.api.openapi_deliveries import deliveries_paths, secrets_paths
 from alarmd.api.openapi_examples import RULES
 from alarmd.api.openapi_silences import silences_paths
 from alarmd.api.openapi_terms import (
     LIMIT,
-    MARKER,
     Part,
     answer,
     error,
@@ -30,7 +31,9 @@ _SERIES = [
 
 def v3_paths() -> Part:
     """Return the paths of v3."""
-    return _samples() | _events() | _verdicts() | _deliveries() | silences_paths()
+    return (
+        _samples() | _events() | _verdicts() | deliveries_paths() | secrets_paths() | silences_paths() | breaker_paths()
+    )
 
 
 def _samples() -> Part:
@@ -112,39 +115,6 @@ def _verdicts() -> Part:
                 "explain_alarm",
                 "Say why an alarm is in its state: what its rule sees now, and what would change it.",
                 {200: answer(ref("ExplanationView"))},
-                errors=[404],
-            ),
-        },
-    }
-
-
-def _deliveries() -> Part:
-    event_id = parameter("event_id", "the delivery", where="path")
-    return {
-        "/v3/deliveries": {
-            "get": operation(
-                "list_deliveries",
-                "List deliveries, newest first.",
-                {200: answer(ref("DeliveryListView"))},
-                parameters=[
-                    parameter("alarm_id", "of this alarm"),
-                    parameter("state", "in this state", schema=ref("DeliveryState")),
-                    parameter("project_id", "of this project"),
-                    LIMIT,
-                    MARKER,
-                ],
-            ),
-        },
-        "/v3/deliveries/{event_id}": {
-            "parameters": [event_id],
-            "get": operation("show_delivery", "Return one delivery.", {200: answer(ref("DeliveryView"))}, errors=[404]),
-        },
-        "/v3/deliveries/{event_id}/retry": {
-            "parameters": [event_id],
-            "post": operation(
-                "retry_delivery",
-                "Put a buried delivery back in the queue, to be tried at once.",
-                {200: answer(ref("DeliveryView"))},
                 errors=[404],
             ),
         },

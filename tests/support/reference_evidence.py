@@ -46,9 +46,9 @@ def has_fresh_evidence(
     known = [one for one in members if max(one.samples) >= watermark_ms - reach_ms]
     spans = spans_of(reading, periods=periods, now_ms=now_ms, watermark_ms=watermark_ms)
     counts = [values_in(reading, one, spans, now_ms) for one in known]
-    return bool(judged) and all(
-        _is_enough(sum(_has_reported(rule, count, k) for count in counts), len(known), share) for k in judged
-    )
+    if not judged:
+        return False
+    return all(_is_enough(sum(_has_reported(rule, count, k) for count in counts), len(known), share) for k in judged)
 
 
 def _is_enough(reported: int, members: int, share: float) -> bool:

@@ -30,7 +30,7 @@ from alarmd.model.rule import (
     Statistic,
     WindowRule,
 )
-from alarmd.model.samples import roll_call
+from alarmd.model.samples import Resource, roll_call
 from tests.support.alarms import an_alarm
 from tests.support.asking import Oracle, longer_than, settle
 from tests.support.samples import a_batch
@@ -83,7 +83,9 @@ class Site:
         for host in self.hosts if hosts is None else hosts:
             batches = []
             if self.hosts[host]:
-                values = {one: {"cpu_util": self.load.get(one, 10.0)} for one in self.hosts[host]}
+                values: dict[Resource | str, dict[str, float]] = {
+                    one: {"cpu_util": self.load.get(one, 10.0)} for one in self.hosts[host]
+                }
                 batch = a_batch(values, timestamp_s=now_s, source=host)
                 batches = [replace(batch, expected=len(values) + missing)]
                 self.window.append(batches[0], now_s=now_s)
