@@ -14,6 +14,7 @@ from benchmarks.mix_tick import mix_tick
 from benchmarks.reaction import DatabaseName, reaction
 from benchmarks.report import show
 from benchmarks.restart import restart
+from benchmarks.storm import storm
 from benchmarks.tick import tick
 
 _json = click.option("--json", "as_json", is_flag=True, help="Write one line of JSON instead of a table.")
@@ -98,6 +99,19 @@ def api_command(
         show(api(alarms=alarms, duration_s=seconds, database=name, clock=SystemClock()), as_json=as_json)
 
 
+@main.command(name="storm")
+@click.option("--alarms", type=click.IntRange(min=1), default=10_000, help="How many alarms there are.")
+@click.option(
+    "--database", type=click.Choice(["sqlite", "postgresql", "both"]), default="both", help="What holds them."
+)
+@_json
+def storm_command(*, alarms: int, database: Literal["sqlite", "postgresql", "both"], as_json: bool) -> None:
+    """Measure what happens when every alarm flips at once."""
+    names: tuple[DatabaseName, ...] = ("sqlite", "postgresql") if database == "both" else (database,)
+    for name in names:
+        show(storm(alarms=alarms, database=name, clock=SystemClock()), as_json=as_json)
+
+
 @main.command(name="deliver")
 @click.option("--notifications", type=click.IntRange(min=2), default=20_000, help="How many wait at once.")
 @click.option("--rate", type=click.FloatRange(min=1), default=200.0, help="How many a second are fed afterwards.")
@@ -149,6 +163,8 @@ def all_command(context: click.Context, *, as_json: bool) -> None:
     context.invoke(tick_command, as_json=as_json, alarms=1_000_000, slope=True)
     context.invoke(tick_command, as_json=as_json, mix=True)
     context.invoke(reaction_command, as_json=as_json)
+    context.invoke(storm_command, as_json=as_json)
+    context.invoke(deliver_command, as_json=as_json)
     context.invoke(api_command, as_json=as_json)
     context.invoke(memory_command, as_json=as_json)
     context.invoke(restart_command, as_json=as_json)

@@ -27,11 +27,13 @@ _CLAIM_LOCK = 0x6F757462
 
 #: How many queues a claim walks past; in steps of twice as many as it may take notifications, and a few.
 _LONGEST_WALK, _SPARE_HOPS = 1_024, 32
-#: More rows than its share are looked at in each queue, since some queues have less than theirs.
-_SPARE_ROWS = 8
+#: Half as many rows again as its share are looked at in each queue, and so many more: some have less than theirs.
+_SPARE_ROWS = 2
 #: For how long a notification steps aside that was met before its turn. It is called back when its turn comes
 #: (`wake`), unless that happens in the same moment.
 _ASIDE_S = 1.0
+#: How often a claim looks again at queues in which others have stepped aside.
+_LOOKS = 4
 #: How many late ones a claim brings to their end.
 _LATE_AT_ONCE = 1_000
 
@@ -84,9 +86,11 @@ def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, 
     _free_what_is_due_back(connection, now)
     expired = _end_what_is_late(connection, now)
     walk = _walk(connection, now=now, limit=limit, rooms=rooms)
-    chosen, aside, is_cut = _deal(connection, walk.due[:limit], now=now, limit=limit, rooms=rooms)
-    if aside:
+    for _ in range(_LOOKS):
+        chosen, aside, is_cut = _deal(connection, walk.due[:limit], now=now, limit=limit, rooms=rooms)
         _step_aside(connection, aside, now)
+        if not aside or len(chosen) == limit:
+            break
     lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
     after = chosen[-1].queue if chosen and (walk.is_whole or len(chosen) >= limit) else walk.last
     notifications, superseded = _take(connection, chosen, lease, now)
@@ -167,11 +171,11 @@ def _deal(
     """
     if not queues:
         return [], [], False
-    limit_each = min(limit, 2 * -(-limit // len(queues))) + _SPARE_ROWS
+    limit_each = 3 * limit // (2 * len(queues)) + _SPARE_ROWS
     found = candidates(connection, queues, now=now, limit_each=limit_each)
     full = [queue for queue in queues if len(found[queue]) == limit_each]
     # Where a queue shows all that it has, what is not to go is in nobody's way.
-    aside = [one.event_id for queue in full for one in found[queue] if not one.may_go]
+    aside = [one.event_id for queue in full for one in found[queue] if one.is_untried and not one.may_go]
     purse = _Purse(rooms)
     chosen: list[Candidate] = []
     hands = [[one for one in found[queue] if one.may_go] for queue in queues]
@@ -222,6 +226,8 @@ def _supersede(connection: Connection, lanes: Sequence[str], now: datetime) -> i
 
 
 def _step_aside(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    if not ids:
+        return
     free = select(outbox.c.event_id).where(outbox.c.event_id.in_(ids), waits(outbox)).with_for_update(skip_locked=True)
     later = now + timedelta(seconds=_ASIDE_S)
     connection.execute(update(outbox).where(outbox.c.event_id.in_(free)).values(next_attempt_at=later))
@@ -243,7 +249,9 @@ def _free_what_is_due_back(connection: Connection, now: datetime) -> None:
         .order_by(outbox.c.event_id)
         .with_for_update(skip_locked=True)
     )
-    change(connection, connection.execute(expired).scalars().all(), FREE)
+    ids = connection.execute(expired).scalars().all()
+    change(connection, ids, FREE)
+    wake(connection, ids)
 
 
 def _end_what_is_late(connection: Connection, now: datetime) -> int:
@@ -260,7 +268,7 @@ def _end_what_is_late(connection: Connection, now: datetime) -> int:
         {"event_id": row.event_id, "state": state, "last_error": _words(row, now), "finished_at": now} for row in rows
     ]
     update_rows(connection, outbox, key="event_id", rows=ends)
-    wake(connection, [row.event_id for row in rows], now)
+    wake(connection, [row.event_id for row in rows])
     return len(rows)
 
 

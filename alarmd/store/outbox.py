@@ -7,8 +7,9 @@ though: as soon as a newer one can go, it is superseded, because a receiver that
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +27,7 @@ from alarmd.model.notification import DeliveryState, EventId, Notification, Sett
 from alarmd.store.bulk import insert_rows
 from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.held import Released, release_held
+from alarmd.store.outbox_query import OutboxQuery
 from alarmd.store.paging import Pager, matches
 from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unfinished, waits, wake
 from alarmd.store.queues import heads
@@ -45,18 +47,7 @@ _QUEUES_ASKED = 1_000
 _CHUNK = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxQuery:
-    """Which notifications, newest first, and which page of them. What is None does not narrow."""
-
-    project_id: str | None = None
-    alarm_id: str | None = None
-    #: Any text: what is no state matches nothing.
-    state: str | None = None
-    target: str | None = None
-    #: The event_id of the last notification of the page before.
-    marker: str | None = None
-    limit: int | None = None
+__all__ = ["OutboxQuery", "OutboxRepository"]
 
 
 class OutboxRepository:
@@ -120,12 +111,15 @@ class OutboxRepository:
             for each in sorted(settlements, key=lambda settlement: settlement.event_id)
         ]
         count = self._connection.execute(statement, rows).rowcount
-        wake(self._connection, [each.event_id for each in settlements], max(each.at for each in settlements))
+        wake(self._connection, [each.event_id for each in settlements])
         return count
 
     def release(self, event_ids: Iterable[EventId], *, owner: str) -> int:
         """Give claimed notifications back untried; return how many were still the owner's."""
-        return change(self._connection, sorted(event_ids), FREE, leased_to(owner))
+        ids = sorted(event_ids)
+        count = change(self._connection, ids, FREE, leased_to(owner))
+        wake(self._connection, ids)
+        return count
 
     def release_all(self, *, owner: str) -> int:
         """Give back whatever an owner holds: for its successor, once the owner is known to be dead; return how many.
@@ -134,7 +128,9 @@ class OutboxRepository:
         """
         held = select(outbox.c.event_id).where(pending(outbox), leased_to(owner)).order_by(outbox.c.event_id)
         ids = self._connection.execute(held.with_for_update()).scalars().all()
-        return change(self._connection, ids, FREE, leased_to(owner))
+        count = change(self._connection, ids, FREE, leased_to(owner))
+        wake(self._connection, ids)
+        return count
 
     def bury_waiting(self, alarm_id: str, *, reason: str, now: datetime) -> int:
         """Give up an alarm's notifications that wait, or are held back, and are in nobody's hands; return how many."""
@@ -168,13 +164,10 @@ class OutboxRepository:
 
     def find(self, query: OutboxQuery) -> list[Notification]:
         """Return the notifications asked for, newest first. Raises `InvalidInput` for an unknown marker."""
-        visible = [] if query.project_id is None else [matches(outbox.c.project_id, query.project_id)]
-        wanted = {outbox.c.alarm_id: query.alarm_id, outbox.c.state: query.state, outbox.c.target: query.target}
-        narrowed = [matches(column, value) for column, value in wanted.items() if value is not None]
         statement = _PAGER.page(
             self._connection,
-            select(outbox).where(*visible, *narrowed),
-            visible=visible,
+            select(outbox).where(*query.visible, *query.narrowed),
+            visible=query.visible,
             sort=(("created_at", "desc"),),
             marker=query.marker,
             limit=query.limit,
@@ -188,13 +181,28 @@ class OutboxRepository:
         return None if row is None else notification_of(row)
 
     def retry(self, event_id: str, now: datetime) -> bool:
-        """Put a buried notification back to be tried now; False when it is not there or not buried.
+        """Put a buried notification back to be tried now; False when it is not there, not buried, or too late.
 
         It keeps its count of tries, so a newer one of the same alarm and target supersedes it.
         """
-        buried = and_(matches(outbox.c.event_id, event_id), outbox.c.state == str(DeliveryState.BURIED))
-        again = {"state": str(DeliveryState.PENDING), "next_attempt_at": now, "finished_at": None}
-        return self._connection.execute(update(outbox).where(buried).values(again)).rowcount == 1
+        again = update(outbox).where(matches(outbox.c.event_id, event_id), *_may_return(now)).values(_again(now))
+        return self._connection.execute(again).rowcount == 1
+
+    def retry_all(self, query: OutboxQuery, now: datetime) -> list[Notification]:
+        """Put the buried notifications that are asked for back as `retry` does; return them, as they were.
+
+        The newest go first; what the query says of states and pages, but for its limit, does not count.
+        """
+        wanted = replace(query, states=())
+        statement = (
+            select(outbox)
+            .where(*wanted.visible, *wanted.narrowed, *_may_return(now))
+            .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
+            .limit(query.limit)
+        )
+        found = [notification_of(row) for row in self._connection.execute(statement).mappings()]
+        change(self._connection, sorted(one.event_id for one in found), _again(now), and_(*_may_return(now)))
+        return found
 
     def depth(self) -> int:
         """Return how many notifications are unfinished."""
@@ -227,5 +235,15 @@ class OutboxRepository:
         ids = self._connection.execute(found).scalars().all()
         end = {"state": str(state), "finished_at": now, "last_error": reason, **FREE}
         count = change(self._connection, ids, end)
-        wake(self._connection, ids, now)
+        wake(self._connection, ids)
         return count
+
+
+def _may_return(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a notification was given up and may be sent still."""
+    in_time = or_(outbox.c.not_after.is_(None), outbox.c.not_after > now)
+    return outbox.c.state == str(DeliveryState.BURIED), in_time
+
+
+def _again(now: datetime) -> dict[str, Any]:
+    return {"state": str(DeliveryState.PENDING), "next_attempt_at": now, "finished_at": None}

@@ -2,10 +2,20 @@
 """What the parts of the outbox share: which rows wait, and how many of them are changed at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from alarmd.model.notification import DeliveryState
 from alarmd.store.tables import outbox
@@ -62,8 +72,7 @@ def change(
     )
 
 
-def wake(connection: Connection, ids: Sequence[str], now: datetime) -> None:
-    """Call back what has stepped aside (`claims`) behind these in their lanes, since they are out of the way."""
+def _sleepers() -> Select[Any]:
     following = outbox.alias("following")
     next_of_lane = (
         select(following.c.event_id)
@@ -73,10 +82,24 @@ def wake(connection: Connection, ids: Sequence[str], now: datetime) -> None:
         .correlate(outbox)
         .scalar_subquery()
     )
-    for part in chunks(ids):
-        ended = select(next_of_lane).where(outbox.c.event_id.in_(part))
-        asleep = select(following.c.event_id).where(
-            following.c.event_id.in_(ended), waits(following), following.c.next_attempt_at > now
+    ended = select(next_of_lane).where(outbox.c.event_id.in_(bindparam("ended", expanding=True)))
+    return (
+        select(following.c.event_id)
+        .where(
+            following.c.event_id.in_(ended),
+            waits(following),
+            following.c.next_attempt_at > following.c.created_at,
         )
-        found = connection.execute(asleep.with_for_update(skip_locked=True, of=following)).scalars().all()
-        change(connection, found, {"next_attempt_at": now})
+        .with_for_update(skip_locked=True, of=following)
+    )
+
+
+_SLEEPERS = _sleepers()
+
+
+def wake(connection: Connection, ids: Sequence[str]) -> None:
+    """Call back what has stepped aside (`claims`) behind these in their lanes, since they are out of the way."""
+    for part in chunks(ids):
+        found = connection.execute(_SLEEPERS, {"ended": list(part)}).scalars().all()
+        # As if it had never been met: what was never tried is due since it was made.
+        change(connection, found, {"next_attempt_at": outbox.c.created_at})

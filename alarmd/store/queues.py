@@ -43,6 +43,7 @@ class Candidate:
     queue: Queue
     #: Whether it is its turn in its lane; else one that is older is in the way, or one that is newer has overtaken it.
     may_go: bool
+    is_untried: bool
     #: Whether there are older ones in its lane, which end when it goes.
     overtakes: bool
 
@@ -66,7 +67,13 @@ def candidates(
     for row in rows:
         queue = queues[row.number]
         found[queue].append(
-            Candidate(event_id=row.event_id, queue=queue, may_go=bool(row.may_go), overtakes=bool(row.overtakes))
+            Candidate(
+                event_id=row.event_id,
+                queue=queue,
+                may_go=bool(row.may_go),
+                is_untried=bool(row.is_untried),
+                overtakes=bool(row.overtakes),
+            )
         )
     return found
 
@@ -122,7 +129,7 @@ SELECT origin, project_id, next_attempt_at FROM here ORDER BY number
 
 _SQLITE_PICK = """
 SELECT
-    json_extract(queue.value, '$[0]') AS number, one.event_id,
+    json_extract(queue.value, '$[0]') AS number, one.event_id, one.attempts = 0 AS is_untried,
     one.sequence = coalesce(
         (
             SELECT other.sequence FROM outbox AS other
@@ -147,7 +154,7 @@ ORDER BY number, one.next_attempt_at, one.event_id
 
 _POSTGRESQL_PICK = """
 SELECT
-    CAST(queue.value ->> 0 AS integer) AS number, one.event_id,
+    CAST(queue.value ->> 0 AS integer) AS number, one.event_id, one.attempts = 0 AS is_untried,
     one.sequence = coalesce(
         (
             SELECT other.sequence FROM outbox AS other
@@ -161,7 +168,7 @@ SELECT
         SELECT min(other.sequence) FROM outbox AS other WHERE other.lane = one.lane AND other.state = 'pending'
     ) AS overtakes
 FROM json_array_elements(CAST(:queues AS json)) AS queue(value) CROSS JOIN LATERAL (
-    SELECT event_id, lane, sequence, next_attempt_at FROM outbox
+    SELECT event_id, lane, sequence, attempts, next_attempt_at FROM outbox
     WHERE state = 'pending' AND lease_until IS NULL AND next_attempt_at <= :now
     AND origin = queue.value ->> 1 AND project_id = queue.value ->> 2
     AND (not_after IS NULL OR not_after > :now)
