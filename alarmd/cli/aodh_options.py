@@ -132,7 +132,10 @@ def _record_history(option: AodhOption) -> Outcome:
 def _ssl_verify(option: AodhOption) -> Outcome:
     if _truth(option.value):
         return {}
-    return f"alarmd always checks receivers' certificates; name who vouches for them in {_TLS}.ca_file"
+    return (
+        f"alarmd always checks receivers' certificates; name who vouches for them in {_TLS}.ca_file, or exceptions in "
+        f"{_TLS}.unverified_networks"
+    )
 
 
 def _interface(option: AodhOption) -> Outcome:
