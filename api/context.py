@@ -9,7 +9,14 @@ from typing import TypeAlias, cast
 from flask import Request, current_app
 from pydantic import BaseModel
 
-from alarmd.alarms import AlarmService, DeliveryService, QuotaService, ResultService, SilenceService
+from alarmd.alarms import (
+    AlarmService,
+    DeliveryService,
+    QuotaService,
+    ResultService,
+    SecretService,
+    SilenceService,
+)
 from alarmd.api.rate_limit import RateLimit, Unlimited
 from alarmd.cache.log import SampleLog
 from alarmd.clock import Clock
@@ -66,6 +73,7 @@ class ApiContext:
 
     alarms: AlarmService
     deliveries: DeliveryService
+    secrets: SecretService
     quotas: QuotaService
     results: ResultService
     silences: SilenceService

@@ -31,6 +31,7 @@ def open_door(
         ApiContext(
             alarms=runtime.alarm_service(database=database, doorbell=doorbell),
             deliveries=runtime.delivery_service(database=database, doorbell=doorbell),
+            secrets=runtime.secret_service(database=database),
             quotas=runtime.quota_service(database=database),
             results=runtime.result_service(database=database),
             silences=runtime.silence_service(database=database),

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from alarmd.model.alarm import Severity, State
 from alarmd.model.direction import Direction
 from alarmd.model.history import ChangeType
-from alarmd.model.notification import DeliveryState
 from alarmd.model.samples import Kind
 
 
@@ -301,30 +300,6 @@ class SeriesDataView(_Shape):
     end: str
     truncated: bool = Field(description="whether older points were left out")
     series: list[SeriesView]
-
-
-class DeliveryView(_Shape):
-    """One action of one transition, and how far it got."""
-
-    event_id: str = Field(description="sent as webhook-id, the same over all tries")
-    alarm_id: str
-    project_id: str
-    sequence: int
-    target: str = Field(description="where it goes; what follows ? is a secret and left out")
-    state: DeliveryState
-    attempts: int
-    created_at: str
-    next_attempt_at: str | None
-    finished_at: str | None
-    last_status: int | None
-    last_error: str
-    body: dict[str, Any]
-
-
-class DeliveryListView(_Shape):
-    """Deliveries, newest first."""
-
-    deliveries: list[DeliveryView]
 
 
 class HealthView(_Shape):

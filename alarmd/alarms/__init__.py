@@ -3,7 +3,8 @@
 
 `service` is the way in; `drafting` turns what a client wants into an alarm, with the rules for its actions in
 `actions` and for what Aodh does not know in `additions`; `reach` says what a caller can see and name, `queries` what a
-search may find; `silences` keeps actions back for a while; `deliveries`, `quotas` and `results` serve the operator.
+search may find; `silences` keeps actions back for a while; `secrets` sign them; `deliveries`,
+`quotas` and `results` serve the operator.
 """
 
 from alarmd.alarms.additions import LONGEST_REPEAT_S
@@ -11,6 +12,7 @@ from alarmd.alarms.deliveries import DeliveryService
 from alarmd.alarms.drafting import AlarmDraft, Drafting
 from alarmd.alarms.quotas import QuotaService
 from alarmd.alarms.results import ResultService
+from alarmd.alarms.secrets import SecretService
 from alarmd.alarms.service import AlarmService
 from alarmd.alarms.silences import SilenceDraft, SilenceLimits, SilenceService
 from alarmd.alarms.trusts import NoTrusts, TrustKeeper
@@ -24,6 +26,7 @@ __all__ = [
     "NoTrusts",
     "QuotaService",
     "ResultService",
+    "SecretService",
     "SilenceDraft",
     "SilenceLimits",
     "SilenceService",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`alarmd token`: what callers prove themselves with where `api.auth` is "tokens"."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import click
 
+from alarmd.cli.durations import duration
 from alarmd.cli.output import Output, output_options
 from alarmd.cli.settings_options import settings_options
 from alarmd.clock import SystemClock
@@ -20,10 +20,6 @@ from alarmd.store.columns import is_storable
 from alarmd.store.database import Database
 
 _COLUMNS = ("token_id", "description", "project_id", "user_id", "roles", "created_at", "expires_at", "state")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
-#: A hundred years, as with settings: what is longer is meant as "for ever".
-_LONGEST_S = 100 * 365 * 86400
 
 
 @click.group(name="token")
@@ -50,19 +46,6 @@ def _roles(_context: click.Context, _option: click.Parameter, given: tuple[str, 
     return tuple(dict.fromkeys(roles))
 
 
-def _duration(_context: click.Context, _option: click.Parameter, given: str | None) -> timedelta | None:
-    """Return how long a token holds."""
-    if given is None:
-        return None
-    parts = _DURATION.fullmatch(given)
-    duration_s = int(parts[1]) * _UNIT_S[parts[2]] if parts else 0
-    if not 0 < duration_s <= _LONGEST_S:
-        raise click.BadParameter(
-            f"{given!r} is no duration; write e.g. 90s, 15m, 12h, 30d or 4w, a hundred years at most."
-        )
-    return timedelta(seconds=duration_s)
-
-
 def _storable(_context: click.Context, _option: click.Parameter, given: str) -> str:
     if not is_storable(given):
         raise click.BadParameter("it holds a character that no database keeps.")
@@ -82,7 +65,7 @@ def _storable(_context: click.Context, _option: click.Parameter, given: str) -> 
     help="Role to have; may be repeated. `member` writes, `reader` reads, `admin` may do everything everywhere.",
 )
 @click.option(
-    "--expires-in", metavar="DURATION", callback=_duration, help="Hold so long: 15m, 12h, 30d [default: ever]."
+    "--expires-in", metavar="DURATION", callback=duration, help="Hold so long: 15m, 12h, 30d [default: ever]."
 )
 @click.option("--description", default="", callback=_storable, help="What it is for.")
 @output_options

@@ -49,10 +49,10 @@ class SecretRepository:
         """Remove secrets by their ids; return how many there were."""
         return self._connection.execute(delete(signing_secrets).where(_COLUMNS.secret_id.in_(secret_ids))).rowcount
 
-    def remove_expired(self, before: datetime, *, project_id: str | None = None) -> int:
-        """Remove what expired before a moment, of one project or of all; return how many there were."""
+    def remove_expired(self, by: datetime, *, project_id: str | None = None) -> int:
+        """Remove what had expired by a moment, of one project or of all; return how many there were."""
         of_project = [] if project_id is None else [matches(_COLUMNS.project_id, project_id)]
-        gone = delete(signing_secrets).where(_COLUMNS.expires_at < before, *of_project)
+        gone = delete(signing_secrets).where(_COLUMNS.expires_at <= by, *of_project)
         return self._connection.execute(gone).rowcount
 
     def alarms_naming(self, project_id: str, name: str) -> int:

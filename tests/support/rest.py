@@ -16,6 +16,7 @@ from alarmd import plugins
 from alarmd.alarms import AlarmService, DeliveryService, Drafting, NoTrusts, QuotaService, ResultService, TrustKeeper
 from alarmd.alarms.actions import ActionRules
 from alarmd.alarms.quotas import QuotaDefaults
+from alarmd.alarms.secrets import SecretService
 from alarmd.alarms.silences import SilenceLimits, SilenceService
 from alarmd.api.access import loopback, trusted_headers
 from alarmd.api.app import create_app
@@ -204,6 +205,7 @@ def open_door(
     given: dict[str, Any] = {
         "alarms": alarms,
         "deliveries": DeliveryService(database=database, policy=policy, doorbell=doorbell, clock=clock),
+        "secrets": SecretService(database=database, policy=policy, clock=clock),
         "quotas": quotas,
         "results": ResultService(database=database, policy=policy, is_enabled=count_results),
         "silences": SilenceService(

@@ -19,6 +19,7 @@ from alarmd.cli.delivery import delivery
 from alarmd.cli.events import events
 from alarmd.cli.quota import quota
 from alarmd.cli.samples import samples
+from alarmd.cli.secret import secret
 from alarmd.cli.silence import silence
 from tests.support.rest import Door, open_door
 
@@ -28,7 +29,7 @@ def commands() -> None:
     """The client commands."""
 
 
-for command in (alarm, samples, events, quota, delivery, silence):
+for command in (alarm, samples, events, quota, delivery, secret, silence):
     commands.add_command(command)
 
 

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`alarmd delivery`."""
 
+from datetime import timedelta
+
 import pytest
 
+from alarmd.clock import SystemClock
+from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from tests.support.notifications import CREATED_AT, a_notification
 from tests.unit.cli.conftest import Terminal
@@ -12,9 +16,15 @@ from tests.unit.cli.conftest import Terminal
 def stocked(terminal: Terminal) -> Terminal:
     """A terminal on a machine with a delivery that waits and one that was buried."""
     buried = a_notification(sequence=1, state=DeliveryState.BURIED, finished_at=CREATED_AT, last_error="HTTP 404")
+    waiting = a_notification(sequence=2, direction=Direction.IN, target="http://other/down")
     with terminal.door.database.write() as work:
-        work.outbox.add([buried, a_notification(sequence=2)])
+        work.outbox.add([buried, waiting])
     return terminal
+
+
+def ids(terminal: Terminal, *arguments: str) -> list[str]:
+    """Return the ids that a list holds."""
+    return [each["event_id"] for each in terminal.json("delivery", "list", *arguments)]
 
 
 def test_deliveries_are_listed_and_shown(stocked: Terminal) -> None:
@@ -25,9 +35,63 @@ def test_deliveries_are_listed_and_shown(stocked: Terminal) -> None:
     assert [] == stocked.json("delivery", "list", "--alarm", "other")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--state", "buried", "--state", "held"), ["alarm-1_1_0"]),
+        (("--direction", "in"), ["alarm-1_2_0"]),
+        (("--target", "other"), ["alarm-1_2_0"]),
+        (("--event", "alarm-1_1"), ["alarm-1_1_0"]),
+        (("--since", "2026-01-01", "--until", "2026-01-02"), ["alarm-1_2_0", "alarm-1_1_0"]),
+        (("--until", "2026-01-01"), []),
+        (("--limit", "1", "--marker", "alarm-1_2_0"), ["alarm-1_1_0"]),
+    ],
+)
+def test_lists_are_narrowed(stocked: Terminal, arguments: tuple[str, ...], expected: list[str]) -> None:
+    """By whatever tells deliveries apart."""
+    assert expected == ids(stocked, *arguments)
+
+
+def test_a_span_may_be_so_long_ago(terminal: Terminal) -> None:
+    """`--since 1h` means the last hour of this machine's clock."""
+    now = SystemClock().now()
+    with terminal.door.database.write() as work:
+        work.outbox.add(
+            [
+                a_notification(sequence=n, created_at=now - timedelta(minutes=minutes))
+                for n, minutes in ((1, 90), (2, 5))
+            ]
+        )
+
+    assert ["alarm-1_2_0"] == ids(terminal, "--since", "1h")
+    assert ["alarm-1_1_0"] == ids(terminal, "--until", "1h")
+
+
 def test_a_buried_delivery_is_put_back(stocked: Terminal) -> None:
     """It waits again."""
     assert ["pending"] == [each["state"] for each in stocked.json("delivery", "retry", "alarm-1_1_0")]
+
+
+def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
+    """However many requests that takes; those for others stay."""
+    buried = {"state": DeliveryState.BURIED, "finished_at": CREATED_AT}
+    with terminal.door.database.write() as work:
+        work.outbox.add([a_notification(sequence=number, **buried) for number in range(1_001)])
+        work.outbox.add([a_notification(alarm_id="other", target="http://other/up", **buried)])
+    retried = terminal.json("delivery", "retry", "--all", "--target", "scaler")
+
+    assert 1_001 == len({each["event_id"] for each in retried})
+    assert ["other_1_0"] == ids(terminal, "--state", "buried")
+
+
+def test_one_that_waits_is_taken_out(stocked: Terminal) -> None:
+    """It is dropped for good, and one that is over cannot be."""
+    dropped = stocked.json("delivery", "drop", "alarm-1_2_0")
+    refused = stocked.run("delivery", "drop", "alarm-1_1_0")
+
+    assert ["dropped"] == [each["state"] for each in dropped]
+    assert 1 == refused.exit_code
+    assert "buried" in refused.stderr
 
 
 def test_one_that_waits_cannot_be_retried(stocked: Terminal) -> None:
@@ -36,3 +100,12 @@ def test_one_that_waits_cannot_be_retried(stocked: Terminal) -> None:
 
     assert result.exit_code == 1
     assert "pending" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "alarm-1_1_0"), ("--target", "other", "alarm-1_1_0")])
+def test_a_retry_has_to_say_what_it_means(stocked: Terminal, arguments: tuple[str, ...]) -> None:
+    """Ids, or all that the options mean; nothing is retried by mistake."""
+    result = stocked.run("delivery", "retry", *arguments)
+
+    assert 2 == result.exit_code
+    assert "--all" in result.stderr
