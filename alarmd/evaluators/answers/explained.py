@@ -13,6 +13,7 @@ from alarmd.evaluators.answers.closeup import CloseUp, close_up
 from alarmd.evaluators.answers.in_words import rule_in_words
 from alarmd.evaluators.answers.tree_truth import Truth, truth_of, truth_of_state
 from alarmd.evaluators.asking.asking import AskedRule, Finding, NoAnswer, Server
+from alarmd.evaluators.fresh_evidence import NO_ANSWER, TooFew
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.verdicts.comparing import condition_in_words
 from alarmd.evaluators.verdicts.judgement import judge, threshold_of, what_would_flip
@@ -74,6 +75,8 @@ class ExplainedLeaf:
     wanted: int = 1
     latest: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    #: Why nothing can be scaled in on what it says; empty where there is fresh evidence.
+    lack: str = ""
 
     @property
     def outcome_in_words(self) -> str:
@@ -138,7 +141,7 @@ class Explainer:
         return self._asked(leaf.rule, state, kept)
 
     def _window_leaf(self, rule: WindowRule, state: State, kept: Mapping[str, Any]) -> ExplainedLeaf:
-        outcome, evidence = self._outcome(rule, state)
+        outcome, evidence, lack = self._outcome(rule, state)
         seen = close_up(rule, evidence, now=self._now, lateness_s=self._options.lateness_s)
         judged = judge(seen.values, rule.judgement, state=state)
         judgement = rule.judgement
@@ -161,10 +164,14 @@ class Explainer:
             outside=judged.outside,
             wanted=judgement.evaluation_periods,
             latest=judged.latest,
+            lack=lack,
         )
 
-    def _outcome(self, rule: WindowRule, state: State) -> tuple[Outcome, Mapping[str, Any]]:
-        """Return what a plan says of a rule that it has watched for long enough to believe in silence."""
+    def _outcome(self, rule: WindowRule, state: State) -> tuple[Outcome, Mapping[str, Any], str]:
+        """Return what a plan says of a rule that it has watched for long enough to believe in silence.
+
+        And what it was found from, and what is lacking for scaling in on it.
+        """
         rules = WindowRules(
             self._window, lateness_s=self._options.lateness_s, member_memory_s=self._options.member_memory_s
         )
@@ -172,7 +179,11 @@ class Explainer:
         rules.compute(now=self._now)
         outcomes, blind = np.zeros(1, np.int8), np.zeros(1, np.bool_)
         rules.fill_leaves(outcomes, blind, np.array([STATE_CODES[state]], np.int8), watched_s=np.inf)
-        return Outcome(int(outcomes[0])), rules.leaf_evidence([0])[0]
+        coverage, share = rules.leaf_coverage([0]), self._options.scale_in_coverage
+        lack = ""
+        if share and not coverage.is_enough(share)[0]:
+            lack = str(TooFew(reported=int(coverage.reported[0]), members=int(coverage.members[0]), share=share))
+        return Outcome(int(outcomes[0])), rules.leaf_evidence([0])[0], lack
 
     def _reference(self, rule: AlarmReference, kept: Mapping[str, Any]) -> ExplainedLeaf:
         other = self._others.get(AlarmId(rule.alarm_id))
@@ -218,4 +229,5 @@ class Explainer:
             error=error,
             ways=ways,
             evidence=finding.evidence if finding else {},
+            lack="" if (finding is not None and finding.is_whole) or not self._options.scale_in_coverage else NO_ANSWER,
         )

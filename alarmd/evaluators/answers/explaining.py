@@ -7,6 +7,7 @@ Everything is computed anew from the sample log, as a worker does that has just 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from alarmd.cache.window import Window
 from alarmd.errors import InvalidInput, Unavailable
@@ -22,13 +23,15 @@ from alarmd.evaluators.answers.explanation import (
 )
 from alarmd.evaluators.answers.scope import Scope, leaves_of
 from alarmd.evaluators.answers.surroundings import Surroundings
-from alarmd.evaluators.answers.tree_truth import leaf_states, negations, state_after, truth_of_tree
+from alarmd.evaluators.answers.tree_truth import Truth, leaf_states, negations, state_after, truth_of_tree
 from alarmd.evaluators.answers.turns import TurnLimits, Turns
 from alarmd.evaluators.asking.asking import Server
 from alarmd.evaluators.family import RuleFamily, TickedRule
+from alarmd.evaluators.fresh_evidence import OpenRules
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.evaluators.verdicts.wording import composite_reason
 from alarmd.model.alarm import Alarm, AlarmId, State
+from alarmd.model.direction import Direction
 from alarmd.model.history import AlarmChange
 from alarmd.model.rule import CompositeRule
 from alarmd.model.samples import Batch
@@ -76,7 +79,7 @@ class Explanations:
     def _explain(self, alarm: Alarm, now: datetime) -> Explanation:
         family = self._around.families.get(alarm.type)
         words = family.describe(alarm.rule) if family is not None else f"{alarm.type} rule"
-        notes = [*_notes(alarm, family), *self._notes_on_actions(alarm)]
+        notes = [*_notes(alarm, family), *self._notes_on_actions(alarm, now)]
         found: _Found | None = None
         if family is not None and family.is_ticked:
             try:
@@ -115,7 +118,7 @@ class Explanations:
         [leaf] = leaves_of(rule)
         explained = explainer.leaf("rule1", leaf, state=alarm.state)
         return _Found(
-            verdict=_verdict_of_one(explained, alarm.state),
+            verdict=_verdict_of_one(explained, alarm),
             form="",
             leaves=(explained,),
             changes=tuple(Change(to=one.becomes, when=one.needs) for one in explained.ways),
@@ -148,9 +151,15 @@ class Explanations:
             found = unit.alarms.find(AlarmQuery(alarm_ids=scope.alarm_ids, sort=()))
         return {one.alarm_id: one if one.project_id == alarm.project_id else replace(one, name="") for one in found}
 
-    def _notes_on_actions(self, alarm: Alarm) -> Iterator[str]:
+    def _notes_on_actions(self, alarm: Alarm, now: datetime) -> Iterator[str]:
         with self._around.database.read() as unit:
             disabled = unit.disabled_targets.of(alarm)
+            trips = unit.breaker.in_force(now)
+        if trips and any(alarm.direction_of(state) is Direction.IN for state in State):
+            yield (
+                "Actions that make a group smaller are held back in the whole installation since "
+                f"{trips[0].since:%Y-%m-%d %H:%M:%S} UTC: {trips[0].reason}."
+            )
         for one in disabled:
             yield (
                 f"Its action {one.action} is not taken since {one.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {one.reason}. "
@@ -191,10 +200,25 @@ class _Found:
     changes: tuple[Change, ...]
 
 
-def _verdict_of_one(leaf: ExplainedLeaf, state: State) -> Verdict:
-    becomes = state_after(leaf.truth, state=state)
-    reason, data = leaf.words(state, becomes)
-    return Verdict(state=becomes, reason=reason, reason_data=data)
+def _verdict_of_one(leaf: ExplainedLeaf, alarm: Alarm) -> Verdict:
+    becomes = state_after(leaf.truth, state=alarm.state)
+    words = leaf.words(alarm.state, becomes)
+    return _verdict(alarm, becomes, words, lack=leaf.lack if _scales_in(alarm, becomes) else "")
+
+
+def _verdict(alarm: Alarm, becomes: State, words: tuple[str, Mapping[str, Any]], *, lack: str) -> Verdict:
+    """Return what becomes of an alarm; when something is lacking for that, it stays."""
+    if not lack:
+        return Verdict(state=becomes, reason=words[0], reason_data=words[1])
+    if becomes is alarm.state:
+        return Verdict(state=becomes, reason=words[0], reason_data=words[1], wants=becomes, waits_for=lack)
+    return Verdict(state=alarm.state, reason=lack[:1].upper() + lack[1:], reason_data={}, wants=becomes, waits_for=lack)
+
+
+def _scales_in(alarm: Alarm, state: State) -> bool:
+    """Whether an alarm makes a group smaller by entering a state, or goes on doing so."""
+    is_said = state is not alarm.state or alarm.repeat_actions
+    return is_said and alarm.direction_of(state) is Direction.IN
 
 
 def _of_composite(alarm: Alarm, rule: CompositeRule, explainer: Explainer) -> _Found:
@@ -206,7 +230,12 @@ def _of_composite(alarm: Alarm, rule: CompositeRule, explainer: Explainer) -> _F
     truths = [leaf.truth for leaf in leaves]
     becomes = state_after(truth_of_tree(rule.root, truths), state=alarm.state)
     causative = [(one.name, one.wire) for one in leaves if one.speaks_for(becomes)]
-    reason, data = composite_reason(rule.form, alarm.state, becomes, causative)
+    words = composite_reason(rule.form, alarm.state, becomes, causative)
+    lack = ""
+    if _scales_in(alarm, becomes):
+        fresh = [Truth.OPEN if leaf.lack else leaf.truth for leaf in leaves]
+        if truth_of_tree(rule.root, fresh) is not truth_of_tree(rule.root, truths):
+            lack = str(OpenRules(tuple(leaf.name for leaf in leaves if leaf.lack)))
     changes: list[Change] = []
     for place, leaf in enumerate(leaves):
         for way in leaf.ways:
@@ -215,7 +244,7 @@ def _of_composite(alarm: Alarm, rule: CompositeRule, explainer: Explainer) -> _F
             if after is not becomes:
                 changes.append(Change(to=after, when=f"{way.needs} ({leaf.name})"))
     return _Found(
-        verdict=Verdict(state=becomes, reason=reason, reason_data=data),
+        verdict=_verdict(alarm, becomes, words, lack=lack),
         form=rule.form,
         leaves=tuple(leaves),
         changes=tuple(changes),

@@ -26,6 +26,9 @@ class Verdict:
     state: State
     reason: str
     reason_data: Mapping[str, Any]
+    #: Where it would go if it did not wait for something, and what for; or that it stays, and repeats nothing.
+    wants: State | None = None
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +96,22 @@ def sentence_of(alarm: Alarm, verdict: Verdict | None, changes: Sequence[Change]
         until = f" before {_words(hours.changes_at)}" if hours.changes_at else ""
         parts.append(f"its time constraints are closed, so nothing changes{until}")
     else:
-        if verdict is not None and verdict.state is not alarm.state:
-            parts.append(f"as things are now it goes to {verdict.state}")
+        parts += _outlook(alarm, verdict)
         ways: dict[State, list[str]] = {}
         for change in changes:
             ways.setdefault(change.to, []).append(change.when)
         parts += [f"it would go to {to} with {_either(whens)}" for to, whens in ways.items()]
     return "; ".join(parts) + "."
+
+
+def _outlook(alarm: Alarm, verdict: Verdict | None) -> list[str]:
+    if verdict is None:
+        return []
+    if verdict.wants is alarm.state:
+        return [f"it does not repeat its actions: {verdict.waits_for}"]
+    if verdict.wants is not None:
+        return [f"as things are now it would go to {verdict.wants}, but {verdict.waits_for}"]
+    return [] if verdict.state is alarm.state else [f"as things are now it goes to {verdict.state}"]
 
 
 def _either(whens: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from alarmd.evaluators.answers.in_words import rule_in_words
 from alarmd.evaluators.answers.surroundings import Surroundings
 from alarmd.evaluators.plan import Plan
 from alarmd.model.alarm import Alarm, State
+from alarmd.model.breaker import Trip
 from alarmd.model.rule import WindowRule
 from tests.support.asking import Oracle
 from tests.support.rest import new_database
@@ -165,3 +166,41 @@ def test_whoever_closes_explanations_closes_the_servers_they_ask(surroundings: S
     Explanations(surroundings, servers={"oracle": oracle}).close()
 
     assert oracle.is_closed
+
+
+def test_what_is_lacking_for_scaling_in_is_told(surroundings: Surroundings) -> None:
+    """The alarm stays as it is, and the sentence says where it would go and what it waits for."""
+    group = [a_resource(f"vm-{number}", project_id="p1", labels={"group": "web"}) for number in (1, 2)]
+    for second in range(0, 31, 5):
+        reporting = group if second < 20 else group[:1]
+        load = 90.0 if second < 20 else 1.0
+        moment_s = (START + timedelta(seconds=second)).timestamp()
+        surroundings.log.append([a_batch({one: {"cpu_util": load} for one in reporting}, timestamp_s=moment_s)])
+    now = START + timedelta(seconds=30)
+    low = threshold(comparison_operator="lt", threshold=20.0)
+    alarm = replace(an_alarm_of("group", state=State.OK), rule=FAMILIES["threshold"].normalise(low, project_id="p1"))
+    told = Explanations(replace(surroundings, clock=ManualClock(now)), servers={}).explain(alarm)
+    repeated = Explanations(replace(surroundings, clock=ManualClock(now)), servers={}).explain(
+        replace(alarm, state=State.ALARM, repeat_actions=True)
+    )
+    lack = (
+        "scale-in waits for fresh evidence: 1 of 2 members reported in every period that is judged, and 90% must "
+        "(evaluator.scale_in_coverage)"
+    )
+
+    assert (State.OK, "S" + lack[1:]) == verdict(told)
+    assert f"as things are now it would go to alarm, but {lack}" in told.sentence
+    assert f"it does not repeat its actions: {lack}" in repeated.sentence
+
+
+def test_an_open_breaker_is_told(surroundings: Surroundings) -> None:
+    """Only to those whose actions it holds back."""
+    with surroundings.database.write() as unit:
+        unit.breaker.hold(Trip(owner="e", reason="too much", since=START, until=START + timedelta(seconds=9)))
+    explanations = Explanations(surroundings, servers={})
+    low = FAMILIES["threshold"].normalise(threshold(comparison_operator="lt"), project_id="p1")
+    outwards = an_alarm_of("group", state=State.OK)
+    found = [explanations.explain(one).notes for one in (outwards, replace(outwards, rule=low))]
+
+    assert [0, 1] == [len(notes) for notes in found]
+    assert "held back in the whole installation since 2026-01-01 09:00:00 UTC: too much." in found[1][0]
