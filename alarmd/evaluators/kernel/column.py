@@ -27,8 +27,11 @@ class _Part(NamedTuple):
     strip: Strip
     positions: Index
     places: Index
-    #: Whether these are all of the strip, in its order.
-    is_whole: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all units of the strip, in its order. More may come to it that are read by others only."""
+        return len(self.positions) == len(self.strip)
 
 
 class _Kept(NamedTuple):
@@ -228,12 +231,12 @@ class Column:
 
 
 def _part(strip: Strip, positions: Index, places: Index) -> _Part:
-    is_whole = len(positions) == len(strip)
-    if is_whole:
-        order = np.empty_like(places)
-        order[positions] = places
-        positions, places = np.arange(len(strip)), order
-    return _Part(strip, positions, places, is_whole)
+    part = _Part(strip, positions, places)
+    if not part.is_whole:
+        return part
+    order = np.empty_like(places)
+    order[positions] = places
+    return _Part(strip, np.arange(len(strip)), order)
 
 
 def _any(flags: dict[str, Flags]) -> Flags:
