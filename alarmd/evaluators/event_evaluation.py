@@ -2,13 +2,14 @@
 """Events as they come: held against the event alarms of their projects, and what follows is stored at once.
 
 The alarms are read from the store for each push, so one that was just created or changed counts. An event only ever
-moves alarms to `alarm`; one that is there already takes its actions again if it says `repeat_actions`, and else is left
-alone. Time constraints do not count. Evaluators are told where composites refer to an alarm that was moved.
+moves alarms to `alarm`; one that is there already takes its actions again if it says `repeat_actions`, no sooner than
+its `repeat_interval` says where it has one, and else is left alone. Time constraints do not count. Evaluators are told
+where composites refer to an alarm that was moved.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 import structlog
@@ -75,7 +76,8 @@ class _Hit:
 
     def behind(self, *, state_version: int) -> "_Hit | None":
         """Return what is left once the first event has been stored."""
-        if not (self.alarm.repeat_actions and self.events[1:]):
+        # One that has a rhythm of its own repeats no sooner.
+        if not (self.alarm.repeat_actions and self.events[1:]) or self.alarm.repeat_interval_s:
             return None
         after = replace(self.alarm, state=State.ALARM, state_version=state_version)
         return replace(self, alarm=after, events=self.events[1:])
@@ -105,8 +107,8 @@ class EventEvaluation:
                 stored = _store(unit, part, incoming, self._gate, self._clock.now())
                 turned = [transition.alarm_id for transition, _ in stored if not transition.is_repeat]
                 is_heard |= announce(unit, turned)
+            tell(stored)
             for transition, applied in stored:
-                tell(transition, applied)
                 transitions += not transition.is_repeat
                 repeats += transition.is_repeat
                 notifications += applied.notifications
@@ -213,7 +215,7 @@ def _store(
 ) -> list[tuple[Transition, AppliedTransition]]:
     """Make true what follows from hits, alarm by alarm in the order of the events; return what took effect."""
     stored: list[tuple[Transition, AppliedTransition]] = []
-    waiting: dict[AlarmId, _Hit] = {hit.alarm.alarm_id: hit for hit in part}
+    waiting: dict[AlarmId, _Hit] = {hit.alarm.alarm_id: hit for hit in part if _is_time(unit, hit.alarm, now)}
     seen_again: set[AlarmId] = set()
     while waiting:
         wanted = {alarm_id: hit.transition(now, incoming.traceparent) for alarm_id, hit in waiting.items()}
@@ -225,7 +227,16 @@ def _store(
         # Changed since they were read. They are locked by now, so they are decided anew as they are, and only once.
         for alarm_id in set(outcome.stale) - seen_again:
             alarm = unit.alarms.get(alarm_id, for_update=True)
-            following[alarm_id] = None if alarm is None else incoming.hit(alarm)
+            is_time = alarm is not None and _is_time(unit, alarm, now)
+            following[alarm_id] = incoming.hit(alarm) if alarm is not None and is_time else None
         seen_again.update(outcome.stale)
         waiting = {alarm_id: hit for alarm_id, hit in following.items() if hit is not None}
     return stored
+
+
+def _is_time(unit: UnitOfWork, alarm: Alarm, now: datetime) -> bool:
+    """Whether an alarm with a rhythm of its own may take its actions again; the history knows when it last did."""
+    if alarm.state is not State.ALARM or not alarm.repeat_interval_s:
+        return True
+    last = unit.history.latest_transition(alarm.alarm_id)
+    return last is None or now - last.timestamp >= timedelta(seconds=alarm.repeat_interval_s)

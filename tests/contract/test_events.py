@@ -325,3 +325,14 @@ def test_evaluators_hear_of_alarms_that_others_refer_to(house: House) -> None:
     assert (State.ALARM, composite.revision + 1) == (heard.state, heard.revision)
     assert (heard.revision, alone.revision) == (house.alarm(counted).revision, house.alarm(alone).revision)
     assert [Bell.OUTBOX, Bell.ALARMS, Bell.OUTBOX] == house.doorbell.rung
+
+
+def test_one_with_a_rhythm_of_its_own_repeats_no_sooner(house: House) -> None:
+    """Of events that come closer together than its `repeat_interval`, the first takes its actions."""
+    house.add(name="rhythm", repeat_actions=True, repeat_interval_s=30)
+    reports = []
+    for seconds in (0, 10, 19, 1, 40):
+        house.clock.advance(seconds)
+        reports.append(house.evaluation.take([stopped(f"m-{seconds}-{number}") for number in range(3)]))
+
+    assert [(1, 0), (0, 0), (0, 0), (0, 1), (0, 1)] == [(one.transitions, one.repeats) for one in reports]
