@@ -21,14 +21,6 @@ _LANES = 64
 _GROWTH = 64
 #: Empty lanes beyond these, and beyond a quarter of a bank, are given back.
 _SPARE_LANES = 1024
-#: Of so many rings, one is few.
-_FEW = 16
-#: Where one of so many lanes is wanted, it is quicker to copy them all than to fetch each sample by itself.
-_SPARSE = 4
-#: Samples copied at once; keeps the intermediate arrays inside the processor's caches.
-_COPIED_AT_ONCE = 1 << 19
-#: Stands for the age of what a ring does not hold. Any age that exists is smaller.
-PADDING = np.uint32(2**31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -176,98 +168,22 @@ class Bank:
     def tail(self, rows: Rows, newest_ms: NDArray[np.int64], length: int) -> tuple[NDArray[np.uint32], Floats]:
         """Return the last samples of rings, newest first, as arrays of shape (length, rows): ages and values.
 
-        Ages are ms before the newest sample of the same ring, whose time has to be given. `length` is at most the
-        capacity. What a ring does not hold has the age `PADDING`.
+        Ages are ms before the newest sample of the same ring, whose time has to be given. Every ring must hold as many.
         """
         newest = (newest_ms & int(self.mask)).astype(np.uint32)
-        head = self.head[rows]
-        if len(rows) < _LANES or not _is_dense(rows):
-            ages, values = self._tail_each(rows, newest, head, length)
-        else:
-            first, is_behind, odd = self._pace(head)
-            ages, values = self._tail_abreast(rows, newest, first, length + (is_behind is not None))
-            if is_behind is not None:
-                ages, values = (np.where(is_behind, one[1:], one[:-1]) for one in (ages, values))
-            if len(odd):
-                ages[:, odd], values[:, odd] = self._tail_each(rows[odd], newest[odd], head[odd], length)
-        count = self.count[rows]
-        if len(rows) and count.min() < length:
-            ages[np.arange(1, length + 1)[:, None] > count] = PADDING
-        return ages, values
-
-    def _pace(self, head: NDArray[np.int32]) -> tuple[int, NDArray[np.bool_] | None, Rows]:
-        """Return where most rings are, which of them are one step behind when many are, and which are elsewhere.
-
-        When those that report in turn are looked at in the middle of a round, some are a step ahead of the others.
-        """
-        first = int(head[len(head) // 2])
-        odd = np.flatnonzero(head != first)
-        if len(odd) * _FEW <= len(head):
-            return first, None, odd
-        ahead = (first + 1) % self.capacity
-        if np.count_nonzero(head == ahead) > np.count_nonzero(head == (first - 1) % self.capacity):
-            first = ahead
-        is_behind = head == (first - 1) % self.capacity
-        return first, is_behind, np.flatnonzero((head != first) & ~is_behind)
-
-    def _tail_each(
-        self, rows: Rows, newest: NDArray[np.uint32], head: NDArray[np.int32], length: int
-    ) -> tuple[NDArray[np.uint32], Floats]:
-        """Return the last samples of rings, wherever they are."""
-        column = head - np.arange(1, length + 1, dtype=np.int32)[:, None]
+        column = self.head[rows] - np.arange(1, length + 1, dtype=np.int32)[:, None]
         column += (column < 0) * np.int32(self.capacity)
         at = column * np.intp(_LANES)
         at += self._base(rows)
         return self._ages(at, newest), self._values.take(at)
 
-    def _tail_abreast(
-        self, rows: Rows, newest: NDArray[np.uint32], head: int, length: int
-    ) -> tuple[NDArray[np.uint32], Floats]:
-        """Return the same steps of rings that lie close together."""
-        steps = (head - np.arange(1, length + 1)) % self.capacity
-        lanes = max(_COPIED_AT_ONCE // length // _LANES, 1) * _LANES
-        edges = np.arange(int(rows[0]) // _LANES * _LANES + lanes, int(rows[-1]) + 1, lanes)
-        if not len(edges):
-            return self._tail_of_blocks(rows, newest, steps)
-        ages, values = np.empty((length, len(rows)), np.uint32), np.empty((length, len(rows)))
-        start = 0
-        for end in [*np.searchsorted(rows, edges).tolist(), len(rows)]:
-            if start < end:
-                some = slice(start, end)
-                ages[:, some], values[:, some] = self._tail_of_blocks(rows[some], newest[some], steps)
-            start = end
-        return ages, values
-
-    def _tail_of_blocks(
-        self, rows: Rows, newest: NDArray[np.uint32], steps: NDArray[np.intp]
-    ) -> tuple[NDArray[np.uint32], Floats]:
-        """Return steps of rings: those of whole blocks are copied, from the first of them to the last."""
-        first, last = int(rows[0]), int(rows[-1])
-        start = first // _LANES
-        blocks = slice(start, last // _LANES + 1)
-        low: NDArray[Any]
-        high: NDArray[Any]
-        values: NDArray[Any]
-        low, high, values = (
-            self._blocks(column)[blocks].transpose(1, 0, 2)[steps].reshape(len(steps), -1)
-            for column in (self._low, self._high, self._values)
-        )
-        offset = start * _LANES
-        if last - first + 1 == len(rows):
-            lanes = slice(first - offset, last + 1 - offset)
-            return _age(newest, low[:, lanes], high[:, lanes], self.mask), values[:, lanes]
-        newest_of = np.zeros(low.shape[1], np.uint32)
-        newest_of[rows - offset] = newest
-        ages = _age(newest_of, low, high, self.mask)
-        # Unlike an index, it leaves the samples of a step side by side.
-        return ages.take(rows - offset, axis=1), values.take(rows - offset, axis=1)
-
     def _ages(self, at: Rows, newest: NDArray[np.uint32] | np.uint32) -> NDArray[np.uint32]:
-        return _age(newest, self._low.take(at), self._high.take(at), self.mask)
-
-    def _blocks(self, column: NDArray[Any]) -> NDArray[Any]:
-        """Return a column by block, step and lane."""
-        return column.reshape(-1, self.capacity, _LANES)
+        age = self._high.take(at).astype(np.uint32)
+        age <<= np.uint32(16)
+        age |= self._low.take(at)
+        np.subtract(newest, age, out=age)
+        age &= self.mask
+        return age
 
     def _base(self, rows: Rows) -> Any:
         """Return where the first steps of rings are."""
@@ -290,19 +206,3 @@ class Bank:
             column.resize(rows * self.capacity, refcheck=False)
         self.head.resize(rows, refcheck=False)
         self.count.resize(rows, refcheck=False)
-
-
-def _is_dense(rows: Rows) -> bool:
-    """Return whether rows ascend and there are several of most blocks between the first and the last."""
-    return bool(int(rows[-1]) - int(rows[0]) < len(rows) * _SPARSE and (rows[1:] > rows[:-1]).all())
-
-
-def _age(
-    newest: NDArray[np.uint32] | np.uint32, low: NDArray[np.uint16], high: NDArray[Any], mask: np.uint32
-) -> NDArray[np.uint32]:
-    age = high.astype(np.uint32)
-    age <<= np.uint32(16)
-    age |= low
-    np.subtract(newest, age, out=age)
-    age &= mask
-    return age

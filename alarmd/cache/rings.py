@@ -142,16 +142,6 @@ class Rings:
             return [(int(banks[0]), slice(None))]
         return [(int(number), np.flatnonzero(banks == number)) for number in np.unique(banks)]
 
-    def tail(self, bank_number: int, series: Numbers, length: int) -> tuple[NDArray[np.uint32], Floats]:
-        """Return the last samples of series that all lie in one bank, newest first, as arrays of (length, series).
-
-        What is told of a sample is its age, ms before the newest one of its series, and its value. `length` is cut to
-        the bank's capacity. Where a series holds fewer samples the age is `bank.PADDING`.
-        """
-        bank = self._bank(bank_number)
-        rows = self._row_of[series].astype(np.intp)
-        return bank.tail(rows, self.newest_ms[series], min(length, bank.capacity))
-
     def whereabouts(self, series: Numbers) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
         """Return in which banks, and there in which rows, series are: neighbours in a bank are so in memory."""
         return self._bank_of[series], self._row_of[series]

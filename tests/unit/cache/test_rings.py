@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from alarmd.cache.rings import LARGEST_RING, NEVER_MS, SMALLEST_RING, Rings
+from alarmd.cache.rings import LARGEST_RING, NEVER_MS, Rings
 
 START_MS = 1_767_225_600_000
 
@@ -94,43 +94,3 @@ def test_turns_tell_which_series_have_news() -> None:
     rings.admit([4])
 
     assert [1, 2, 4] == np.flatnonzero(rings.turn_of[:5] > seen).tolist()
-
-
-def test_the_newest_samples_of_many_rings_are_told_alike_however_they_lie() -> None:
-    """Whether rings lie side by side, are out of step, or far apart, their newest samples are the same."""
-    rings = Rings(length_s=3600)
-    rings.admit(range(300))
-    filled(rings, 300, samples=SMALLEST_RING - 4)
-    rings.append(np.array([5, 17, 140], np.int32), START_MS + 500_000, np.full(3, 99.0))
-    rings.insert(40, START_MS + 5_000, 77.0)
-    for chosen in (np.arange(300), np.arange(0, 300, 7), np.arange(3, 280), np.array([299, 5, 40])):
-        series = chosen.astype(np.int32)
-        [(bank, _)] = rings.by_bank(series)
-        ages, values = rings.tail(bank, series, 6)
-        for place, number in enumerate(chosen.tolist()):
-            times, held = rings.points(number)
-
-            assert held[::-1][:6].tolist() == values[:, place].tolist()
-            assert (times[-1] - times[::-1][:6]).tolist() == ages[:, place].tolist()
-
-
-@pytest.mark.parametrize("reported", [100, 6_000, 11_900])
-@pytest.mark.parametrize("every", [1, 3, 5])
-@pytest.mark.parametrize("length", [1, 6, 1_000])
-def test_the_newest_samples_are_told_alike_in_the_middle_of_a_round(reported: int, every: int, length: int) -> None:
-    """Some rings are a step ahead then, and a few hold more or fewer; many are read in several pieces."""
-    rings = Rings(length_s=3600)
-    rings.admit(range(12_000))
-    filled(rings, 12_000, samples=100)
-    rings.append(np.arange(17, 12_000, 500, dtype=np.int32), START_MS + 995_000, np.full(24, 7.0))
-    rings.append(np.arange(reported, dtype=np.int32), START_MS + 1_000_000, np.full(reported, 9.0))
-    series = np.arange(3, 12_000, every, dtype=np.int32)
-    [(bank, _)] = rings.by_bank(series)
-
-    ages, values = rings.tail(bank, series, length)
-    for number in (3, *range(3 + 7 * every, 12_000, 131 * every), int(series[-1])):
-        times_ms, expected = (one[::-1][:length] for one in rings.points(number))
-        place = (number - 3) // every
-
-        assert (times_ms[0] - times_ms).tolist() == ages[:, place].tolist()[: len(times_ms)]
-        assert expected.tolist() == values[:, place].tolist()[: len(expected)]
