@@ -225,6 +225,39 @@ def test_actions_repeat_at_their_interval_while_the_state_lasts() -> None:
     assert bench.decide(60) == {"a": remaining}
 
 
+def test_a_repeat_that_is_late_delays_none_behind_it() -> None:
+    """The beat is that of when the state was entered; a plan that takes over keeps it."""
+    bench = a_bench(repeat_interval_s=30)
+    bench.put(watched(repeat=True, state=State.ALARM), a_rule())
+    for at_s in range(0, 200, 5):
+        bench.sample(at_s, 97.0)
+    first = bench.decide(37)
+    bench.plan.enter(AlarmId("a"), state=State.ALARM, state_version=1, at=START + timedelta(seconds=37))
+    seen = [bool(bench.decide(at_s)) for at_s in (59, 60)]
+    bench.plan.put(watched(repeat=True, state=State.ALARM), a_rule(), now=START + timedelta(seconds=65))
+    taken_over = [bool(bench.decide(at_s)) for at_s in (66, 89, 90)]
+
+    assert first
+    assert [False, True] == seen
+    assert [False, False, True] == taken_over
+
+
+def test_an_alarm_may_have_a_rhythm_of_its_own() -> None:
+    """Others keep that of the operator."""
+    bench = a_bench(repeat_interval_s=30)
+    bench.put(replace(watched("own", repeat=True, state=State.ALARM), repeat_interval_s=10), a_rule())
+    bench.put(watched("others", repeat=True, state=State.ALARM), a_rule())
+    seen: dict[str, list[int]] = {"own": [], "others": []}
+    for at_s in range(0, 66, 5):
+        bench.sample(at_s, 97.0)
+        for alarm_id in bench.decide(at_s):
+            seen[alarm_id].append(at_s)
+            at = START + timedelta(seconds=at_s)
+            bench.plan.enter(AlarmId(alarm_id), state=State.ALARM, state_version=1, at=at)
+
+    assert {"own": [10, 20, 30, 40, 50, 60], "others": [30, 60]} == seen
+
+
 def test_outside_its_window_an_alarm_is_not_evaluated() -> None:
     """Closed, it keeps its state and says nothing, whatever its samples; the first pass of its window finds it."""
     bench = a_bench()
