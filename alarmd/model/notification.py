@@ -140,7 +140,10 @@ def origin_of(target: str) -> str:
 
 
 def target_of(action: str, trust_id: str) -> str:
-    """Return where the notifications for an action go: a trust, which no view of the alarm shows, is named in the target alone."""
+    """Return where the notifications for an action go.
+
+    A trust, which no view of the alarm shows, is named in the target alone.
+    """
     scheme, _, rest = action.partition(":")
     if not (trust_id and scheme.lower().startswith("trust+")):
         return action
