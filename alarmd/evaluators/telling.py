@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What operators are told of transitions that have been stored."""
 
+from collections.abc import Iterable
+
 import structlog
 
 from alarmd import telemetry
@@ -12,14 +14,31 @@ from alarmd.store.transitions import AppliedTransition
 _logger = structlog.get_logger()
 
 
-def tell(transition: Transition, applied: AppliedTransition) -> None:
-    """Count and log a transition that took effect, as it has been stored; of repeats only what was silenced counts."""
-    if applied.silenced:
-        telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SILENCED), reason="silence").inc(applied.silenced)
-    if transition.is_repeat:
-        return
+#: How many transitions are logged one by one; of more only their number. The history has all of them.
+_LOGGED = 1_000
+
+
+def tell(stored: Iterable[tuple[Transition, AppliedTransition]]) -> None:
+    """Count and log transitions that took effect, as they have been stored; of repeats only what was silenced counts.
+
+    Of very many at once most are logged as a number: writing 10,000 lines takes as long as storing what they tell.
+    """
+    changed = 0
+    for transition, applied in stored:
+        if applied.silenced:
+            telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SILENCED), reason="silence").inc(applied.silenced)
+        if transition.is_repeat:
+            continue
+        telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()
+        changed += 1
+        if changed <= _LOGGED:
+            _log(transition, applied)
+    if changed > _LOGGED:
+        _logger.info("alarms_transitioned", more=changed - _LOGGED)
+
+
+def _log(transition: Transition, applied: AppliedTransition) -> None:
     trace = {"trace_id": trace_id_of(transition.traceparent)} if transition.traceparent else {}
-    telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()
     _logger.info(
         "alarm_transitioned",
         alarm_id=transition.alarm_id,

@@ -294,13 +294,14 @@ class Evaluation:
             part = transitions[start : start + _TRANSITIONS_AT_ONCE]
             with self._database.write() as unit:
                 outcome = apply(unit, part, limits=self._gate)
+            outgoing = sum(one.notifications for one in outcome.applied)
+            if outgoing:
+                self._doorbell.ring(Bell.OUTBOX)
             self._enter(part, outcome)
             applied += len(outcome.applied)
             stale += len(outcome.stale)
-            notifications += sum(one.notifications for one in outcome.applied)
+            notifications += outgoing
             repeats += sum(one.is_repeat for one in part)
-        if notifications:
-            self._doorbell.ring(Bell.OUTBOX)
         return TickReport(
             samples_read=samples,
             alarms=len(self._plan),
@@ -315,5 +316,5 @@ class Evaluation:
         for one in outcome.applied:
             transition = by_id[one.alarm_id]
             self._plan.enter(one.alarm_id, state=transition.current, state_version=one.state_version, at=transition.at)
-            tell(transition, one)
+        tell((by_id[one.alarm_id], one) for one in outcome.applied)
         self._read_again(outcome.stale, self._clock.now())

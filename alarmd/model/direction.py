@@ -32,6 +32,8 @@ def leaning_of(rule: Mapping[str, Any]) -> Direction:
     What fires above a threshold scales out, what fires below one scales in. A composite leans as all of its leaves do,
     those under a negation the other way round; leaves that lean nowhere do not count.
     """
+    if "comparison_operator" in rule:
+        return _BY_COMPARISON.get(str(rule["comparison_operator"]), Direction.NEUTRAL)
     leanings = set(_leanings(rule)) - {Direction.NEUTRAL}
     return leanings.pop() if len(leanings) == 1 else Direction.NEUTRAL
 

@@ -29,8 +29,11 @@ def to_json(value: Any) -> str:
 def from_json(document: str | bytes) -> Any:
     """Return what a JSON document holds."""
     told = document if isinstance(document, str) else document.decode()
-    # Most lists of actions are empty, and reading 10,000 alarms reads 40,000 lists.
-    return [] if told == "[]" else _DECODER.decode(told)
+    # Most lists of actions and sets of labels are empty, and reading 10,000 alarms reads 60,000 of them.
+    if told == "[]":
+        return []
+    # What was written by `to_json` has nothing around it.
+    return {} if told == "{}" else _DECODER.raw_decode(told)[0]
 
 
 @lru_cache(maxsize=1024)  # the rows of a tick share a handful of moments
