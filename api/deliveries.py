@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/v3/deliveries`: what was sent where, how often it was tried, and what the receiver said."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -46,8 +47,8 @@ def list_deliveries() -> Response:
         until=_moment("until"),
         marker=text_argument("marker"),
         limit=size.to_fetch,
-        **_place(text_argument("target")),
     )
+    query = _narrowed(query, target=text_argument("target"))
     found = given.deliveries.find(query, caller())
     return list_answer(found, size, view=delivery_view, id_of=lambda each: each.event_id, key="deliveries")
 
@@ -94,9 +95,8 @@ def retry_deliveries() -> dict[str, Any]:
         since=body.since,
         until=body.until,
         limit=limit,
-        **_place(body.target),
     )
-    retried = given.deliveries.retry_all(query, caller())
+    retried = given.deliveries.retry_all(_narrowed(query, target=body.target), caller())
     ids = [str(one.event_id) for one in retried]
     return RetryView(retried=len(ids), more=len(ids) == limit, event_ids=ids).model_dump()
 
@@ -144,11 +144,11 @@ def _public_target(target: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
 
 
-def _place(target: str | None) -> dict[str, str]:
-    """Return how to look for a target: a URL means its scheme, host and port, anything else a host."""
+def _narrowed(query: OutboxQuery, *, target: str | None) -> OutboxQuery:
+    """Return a query for a target: a URL means its scheme, host and port, anything else a host."""
     if target is None:
-        return {}
-    return {"origin": origin_of(target)} if "://" in target else {"host": target}
+        return query
+    return replace(query, origin=origin_of(target)) if "://" in target else replace(query, host=target)
 
 
 def _word(words: type[_Word], value: str, name: str) -> _Word:

@@ -2,6 +2,7 @@
 """`alarmd delivery`."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_buried_delivery_is_put_back(stocked: Terminal) -> None:
 
 def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
     """However many requests that takes; those for others stay."""
-    buried = {"state": DeliveryState.BURIED, "finished_at": CREATED_AT}
+    buried: dict[str, Any] = {"state": DeliveryState.BURIED, "finished_at": CREATED_AT}
     with terminal.door.database.write() as work:
         work.outbox.add([a_notification(sequence=number, **buried) for number in range(1_001)])
         work.outbox.add([a_notification(alarm_id="other", target="http://other/up", **buried)])

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be asked of the outbox, on every database."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alarmd.model.direction import Direction
+from alarmd.model.notification import DeliveryState
+from alarmd.store.database import Database
+from alarmd.store.outbox import OutboxQuery
+from tests.support.notifications import CREATED_AT, a_notification
+
+
+def at(seconds: float) -> datetime:
+    return CREATED_AT + timedelta(seconds=seconds)
+
+
+def stock(database: Database) -> None:
+    """Put six notifications in the outbox, named a to f by their alarms, a second apart."""
+    given: dict[str, dict[str, Any]] = {
+        "a": {"target": "http://web.example/up"},
+        "b": {"target": "https://WEB.example:8443/up", "direction": Direction.OUT, "state": DeliveryState.DELIVERED},
+        "c": {"target": "http://sub.web.example/up", "direction": Direction.IN, "state": DeliveryState.EXPIRED},
+        "d": {"target": "http://web.example.org/up", "state": DeliveryState.BURIED},
+        "e": {"target": "trust+http://id@web.example/up?x=1", "state": DeliveryState.BURIED, "not_after": at(60)},
+        "f": {"target": "http://web.example/up", "state": DeliveryState.BURIED, "project_id": "p2"},
+    }
+    with database.write() as unit:
+        for number, (name, changes) in enumerate(given.items()):
+            unit.outbox.add([a_notification(alarm_id=name, created_at=at(number), **changes)])
+
+
+def found(database: Database, **asked: Any) -> str:
+    """Return the alarms of what is found, newest first."""
+    with database.read() as unit:
+        return "".join(one.alarm_id for one in unit.outbox.find(OutboxQuery(**asked)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, "fedcba"),
+        ({"project_id": "p2"}, "f"),
+        ({"states": ("buried",)}, "fed"),
+        ({"states": ("buried", "expired", "no state", "\0")}, "fedc"),
+        ({"states": ("\0",)}, ""),
+        ({"direction": Direction.IN}, "c"),
+        ({"origin": "http://web.example"}, "fea"),
+        ({"origin": "\0"}, ""),
+        ({"host": "web.example"}, "feba"),
+        ({"host": "WEB.example:8443"}, "b"),
+        ({"host": "web_example"}, ""),
+        ({"host": "%"}, ""),
+        ({"host": "\0"}, ""),
+        ({"event_prefix": "b_"}, "b"),
+        ({"event_prefix": "b_1_0"}, "b"),
+        ({"event_prefix": "B"}, ""),
+        ({"event_prefix": "\0"}, ""),
+        ({"since": at(2), "until": at(4)}, "dc"),
+        ({"host": "web.example", "states": ("buried",), "limit": 1}, "f"),
+        ({"host": "web.example", "marker": "e_1_0"}, "ba"),
+    ],
+)
+def test_what_is_asked_for_is_found(database: Database, asked: dict[str, Any], expected: str) -> None:
+    """Every condition holds, hosts are whole names, and what no database could hold matches nothing."""
+    stock(database)
+
+    assert expected == found(database, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "now_s", "expected"),
+    [
+        ({}, 10, "fed"),
+        ({"project_id": "project-1"}, 10, "ed"),
+        ({"limit": 2}, 10, "fe"),
+        ({"host": "web.example"}, 10, "fe"),
+        ({}, 60, "fd"),
+        ({"states": ("delivered",)}, 10, "fed"),
+    ],
+)
+def test_buried_ones_are_put_back_together(
+    database: Database, asked: dict[str, Any], now_s: float, expected: Sequence[str]
+) -> None:
+    """Those that are asked for and not too late, newest first; they wait from now on and are claimed at once."""
+    stock(database)
+    with database.write() as unit:
+        retried = unit.outbox.retry_all(OutboxQuery(**asked), at(now_s))
+        waiting = unit.outbox.find(OutboxQuery(states=("pending",)))
+
+    assert expected == "".join(one.alarm_id for one in retried)
+    assert {*expected, "a"} == {one.alarm_id for one in waiting}
+    assert {at(now_s)} == {one.next_attempt_at for one in waiting if one.alarm_id != "a"}
+
+
+def test_one_that_is_too_late_is_not_put_back(database: Database) -> None:
+    """Up to the last moment it is."""
+    stock(database)
+    with database.write() as unit:
+        put_back = [unit.outbox.retry("e_1_0", at(60)), unit.outbox.retry("e_1_0", at(59))]
+
+    assert [False, True] == put_back
