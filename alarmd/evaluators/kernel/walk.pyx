@@ -117,6 +117,8 @@ cdef Py_ssize_t _read(
             values[found] = column[at]
             ages[found] = <int32_t>age
             found += 1
+    # So the span of the oldest is 0.
+    ages[found] = ages[found - 1] if found else 0
     return found
 
 
@@ -290,14 +292,14 @@ cdef class _Table:
 
 
 cdef class _Scratch:
-    """Room for what one ring holds."""
+    """Room for what one ring holds, and one more."""
 
     cdef double* values
     cdef int32_t* ages
 
     def __cinit__(self, Py_ssize_t capacity):
-        self.values = <double*>malloc(capacity * sizeof(double))
-        self.ages = <int32_t*>malloc(capacity * sizeof(int32_t))
+        self.values = <double*>malloc((capacity + 1) * sizeof(double))
+        self.ages = <int32_t*>malloc((capacity + 1) * sizeof(int32_t))
         if self.values == NULL or self.ages == NULL:
             raise MemoryError
 
