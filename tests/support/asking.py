@@ -2,8 +2,8 @@
 """A server to ask that stands in the test's own process, and a bell to wait for its answers by."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -65,11 +65,12 @@ def settle(asker: Asker) -> None:
     """Return once all that is due has been asked, and has come back."""
     asker._ask_due()
     desks = asker._desks.values()
-    while any(desk._queue.qsize() or desk._hands for desk in desks):
-        # A hand that is about to leave takes nothing more, so there may be work for others afterwards.
-        for desk in desks:
-            desk.see_to_hands()
-        assert not wait([future for desk in desks for future in desk._hands], DEADLINE_S).not_done
+    for desk in desks:
+        desk.see_to_hands()
+    end_s = time.monotonic() + DEADLINE_S
+    while any(desk._queue.qsize() or desk._at_work for desk in desks):
+        assert time.monotonic() < end_s
+        time.sleep(0)  # the hands' turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Final
 
 import structlog
@@ -55,7 +56,10 @@ class Desk:
         self._clock = clock
         self._queue: SimpleQueue[Wanted] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
-        self._hands: list[Future[None]] = []
+        #: How many hands will look at the queue again. Whoever leaves does so while nobody counts, so what is put
+        #: here is always seen: by a hand that has not left yet, or by one that is taken on for it.
+        self._at_work = 0
+        self._counting = Lock()
         self._is_closed = False
 
     def put(self, wanted: Wanted) -> None:
@@ -64,16 +68,15 @@ class Desk:
 
     def see_to_hands(self) -> None:
         """Take on as many hands as there is work for; to be called after questions were put here, now and then."""
-        self._hands = [future for future in self._hands if not future.done()]
-        missing = min(self._server.concurrency - len(self._hands), self._queue.qsize())
+        with self._counting:
+            missing = max(0, min(self._server.concurrency - self._at_work, self._queue.qsize()))
+            self._at_work += missing
         if missing > 0 and self._pool is None:
             self._pool = ThreadPoolExecutor(self._server.concurrency, thread_name_prefix=f"ask-{self._name}")
         for _ in range(missing):
             if self._pool is not None:
                 hand = _Hand()
-                future = self._pool.submit(self._work, hand)
-                future.add_done_callback(partial(self._discharge, hand))
-                self._hands.append(future)
+                self._pool.submit(self._work, hand).add_done_callback(partial(self._discharge, hand))
 
     def close(self) -> None:
         """Begin nothing more, and let go of the server. What is under way goes on within the server's timeout."""
@@ -83,11 +86,8 @@ class Desk:
         self._server.close()
 
     def _work(self, hand: _Hand) -> None:
-        while not self._is_closed:
-            try:
-                wanted = hand.wanted = self._queue.get_nowait()
-            except Empty:
-                return
+        while not self._is_closed and (wanted := self._next()) is not None:
+            hand.wanted = wanted
             if not wanted.holders:
                 self._note(wanted, UNASKED)
                 continue
@@ -99,11 +99,22 @@ class Desk:
             hand.wanted = None
             self._note(wanted, said)
 
+    def _next(self) -> Wanted | None:
+        """Return what is asked next; None: whoever wanted to know has left."""
+        with self._counting:
+            try:
+                return self._queue.get_nowait()
+            except Empty:
+                self._at_work -= 1
+                return None
+
     def _discharge(self, hand: _Hand, future: "Future[None]") -> None:
         """See to what a hand has dropped by a fault of alarmd's own; it is asked again at its next turn."""
         error = None if future.cancelled() else future.exception()
         if error is None:
             return
+        with self._counting:
+            self._at_work -= 1
         _logger.error("question_failed", server=self._name, exc_info=error)
         if hand.wanted is not None:
             said = f"What {self._name} answered could not be read ({type(error).__name__}); alarmd's log tells more."

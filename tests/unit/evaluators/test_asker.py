@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import sys
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from structlog.testing import capture_logs
 from alarmd.clock import ManualClock
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.asking.asking import Answer, NoAnswer, Refused
+from alarmd.evaluators.asking.desk import Desk as OneDesk
+from alarmd.evaluators.asking.desk import Wanted
 from alarmd.telemetry import REGISTRY
 from tests.support.asking import DEADLINE_S, Bell, Oracle, PlainQuestion
 
@@ -202,6 +206,23 @@ def test_a_fault_of_our_own_is_no_answer_and_stops_nothing(desk: Desk, oracle: O
     assert "ZeroDivisionError" in first.message
     assert "fine" == second.values
     assert "question_failed" in [line["event"] for line in logs]
+
+
+def test_a_question_that_comes_while_a_hand_leaves_is_asked() -> None:
+    """However close the two are: it is seen by who leaves, or by somebody who comes for it."""
+    came: SimpleQueue[Any] = SimpleQueue()
+    desk = OneDesk("oracle", Oracle(concurrency=1), note=lambda _, said: came.put(said), clock=ManualClock())
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(1_000):
+            desk.put(Wanted(question=a_question(str(number)), holders=1))
+            desk.see_to_hands()
+
+            assert str(number) == came.get(timeout=DEADLINE_S).values
+    finally:
+        sys.setswitchinterval(interval_s)
+        desk.close()
 
 
 def test_a_server_that_is_not_configured_never_answers(desk: Desk) -> None:
