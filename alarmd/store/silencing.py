@@ -9,11 +9,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from sqlalchemy import Connection, select
+
 from alarmd.model.alarm import Alarm
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.silence import ReadHours, Silence, SilenceId, SilenceState
+from alarmd.store.queued import change, chunks, waits
+from alarmd.store.rows import lane_of
 from alarmd.store.silences import SilenceRepository
+from alarmd.store.tables import outbox
 
 #: Where silences are looked up: what they are about at the least.
 _Place = tuple[str | None, ...]
@@ -76,6 +81,30 @@ def silenced(notification: Notification, silence: Silence) -> Notification:
         last_error=f"silenced by {silence.silence_id}: {silence.comment}",
         finished_at=notification.created_at,
     )
+
+
+def give_way(connection: Connection, notifications: Collection[Notification]) -> int:
+    """Supersede what waits for another try in the lanes of silenced notifications of a new state; return how many.
+
+    It tells a state that is past, and the one that would have taken its place is never sent.
+    """
+    lanes = {
+        lane_of(one.alarm_id, one.target): one.created_at
+        for one in notifications
+        if one.state is DeliveryState.SILENCED and one.body["previous"] != one.body["current"]
+    }
+    count = 0
+    for part in chunks(sorted(lanes)):
+        statement = (
+            select(outbox.c.event_id, outbox.c.lane)
+            .where(outbox.c.lane.in_(part), waits(outbox), outbox.c.attempts > 0)
+            .order_by(outbox.c.event_id)
+            .with_for_update(skip_locked=True)
+        )
+        for row in connection.execute(statement).all():
+            end = {"state": str(DeliveryState.SUPERSEDED), "finished_at": lanes[row.lane]}
+            count += change(connection, [row.event_id], end)
+    return count
 
 
 def in_force_for(alarm: Alarm, silences: Sequence[Silence], *, at: datetime, read_hours: ReadHours) -> list[Silence]:

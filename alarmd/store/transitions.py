@@ -24,6 +24,7 @@ from alarmd.store.database import UnitOfWork
 from alarmd.store.evidence import bounded
 from alarmd.store.gate import Gate, GateLimits
 from alarmd.store.rows import alarm_of
+from alarmd.store.silencing import give_way
 from alarmd.store.tables import alarms
 
 #: How many alarms are looked at in one piece.
@@ -116,6 +117,7 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate
     update_rows(unit.connection, alarms, key="alarm_id", rows=states)
     unit.history.add_all(changes)
     unit.outbox.add(notifications)
+    give_way(unit.connection, notifications)
 
 
 def _still_holds(alarm: Alarm, transition: Transition) -> bool:

@@ -12,7 +12,7 @@ from alarmd.errors import InvalidInput
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.direction import Direction
-from alarmd.model.notification import DeliveryState, Notification, notifications_of
+from alarmd.model.notification import DeliveryState, Notification, Settlement, notifications_of
 from alarmd.model.silence import Silence
 from alarmd.model.transition import Transition
 from alarmd.store.database import Database
@@ -200,6 +200,37 @@ def test_nobody_claims_what_is_silenced(database: Database) -> None:
 
     assert () == tuple(held_back.notifications)
     assert [("ok", 2)] == [(one.body["current"], one.sequence) for one in claimed.notifications]
+
+
+@pytest.mark.parametrize("is_repeat", [False, True])
+def test_what_is_past_does_not_go_out_in_a_silence(database: Database, is_repeat: bool) -> None:
+    """A try that failed before the silence is not repeated once the alarm has left that state; else it is."""
+    target = "http://h/scale"
+    [alarm] = store(database, an_alarm(alarm_actions=(target,), ok_actions=(target,)))
+    applied(database, a_transition(alarm))
+    with database.write() as unit:
+        [claimed] = unit.outbox.claim(now=NOON, owner="n", lease_s=60, limit=10).notifications
+        failed = Settlement(
+            event_id=claimed.event_id,
+            state=DeliveryState.PENDING,
+            next_attempt_at=NOON + timedelta(seconds=5),
+            last_status=503,
+            last_error="HTTP 503",
+            at=NOON,
+        )
+        unit.outbox.settle([failed], owner="n")
+        moved = unit.alarms.get(alarm.alarm_id)
+    assert moved is not None
+    keep(database, a_silence())
+    later = NOON + timedelta(seconds=1)
+    applied(database, a_transition(moved, current=State.ALARM if is_repeat else State.OK, at=later))
+    newest, oldest = outbox_of(database, alarm)
+
+    assert DeliveryState.SILENCED is newest.state
+    if is_repeat:
+        assert (DeliveryState.PENDING, None) == (oldest.state, oldest.finished_at)
+    else:
+        assert (DeliveryState.SUPERSEDED, later) == (oldest.state, oldest.finished_at)
 
 
 def test_a_transition_without_actions_is_not_called_silenced(database: Database) -> None:
