@@ -168,6 +168,32 @@ _TABLE = [
         success=200,
         foreign_with_role=401,
     ),
+    Endpoint(
+        rule="retry_delivery",
+        method="POST",
+        path="/v3/retries",
+        allowed=_WRITERS,
+        success=200,
+        body={"project_id": "{project_id}"},
+        foreign_with_role=401,
+    ),
+    Endpoint(
+        rule="get_secrets",
+        method="GET",
+        path="/v3/secrets?project_id={project_id}",
+        allowed=_READERS,
+        success=200,
+        foreign_with_role=401,
+    ),
+    Endpoint(
+        rule="create_secret",
+        method="POST",
+        path="/v3/secrets",
+        allowed=_WRITERS,
+        success=201,
+        body={"project_id": "{project_id}"},
+        foreign_with_role=401,
+    ),
 ]
 
 
