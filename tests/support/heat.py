@@ -40,6 +40,8 @@ class Cloud:
     #: Answers in place of Heat, when it has something to say.
     instead: Callable[[Asked], Answer | None] = lambda _asked: None
     has_heat: bool = True
+    #: A Heat elsewhere that the catalogue names instead.
+    heat_url: str = ""
     asked: list[Asked] = field(default_factory=list)
 
     def answer(self, asked: Asked) -> Answer:
@@ -55,7 +57,7 @@ class Cloud:
     def _keystone(self, path: str, asked: Asked) -> Answer:
         if path == "/v3/auth/catalog":
             endpoint = {"id": "e", "interface": "internal", "region": "one", "region_id": "one"}
-            endpoint["url"] = f"{self.url}/heat/v1/{PROJECT}/"
+            endpoint["url"] = self.heat_url or f"{self.url}/heat/v1/{PROJECT}/"
             service = {"type": "orchestration", "id": "s", "name": "heat", "endpoints": [endpoint]}
             return 200, {}, {"catalog": [service] if self.has_heat else [], "links": {}}
         scope = asked.body["auth"].get("scope", {}).get("OS-TRUST:trust", {})
