@@ -19,9 +19,11 @@ from tests.faults.cases import (
     forbidden,
     kills,
     names,
+    operations,
     receivers,
     samples,
     stops,
+    storms,
 )
 from tests.faults.oracle import Findings
 from tests.faults.scene import POSTGRESQL, Stage
@@ -29,7 +31,20 @@ from tests.support import servers
 
 CASES: tuple[Case, ...] = tuple(
     case
-    for module in (kills, stops, databases, disks, receivers, certificates, names, forbidden, clocks, samples)
+    for module in (
+        kills,
+        stops,
+        databases,
+        disks,
+        receivers,
+        certificates,
+        names,
+        forbidden,
+        clocks,
+        samples,
+        storms,
+        operations,
+    )
     for case in module.CASES
 )
 

@@ -4,7 +4,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Condition, Event, Thread
 
@@ -13,7 +13,7 @@ import requests
 from tests.faults.journal import Journal
 from tests.faults.records import Sample, SampleLog
 from tests.faults.watches import ALARM, HIGH, LOW, OK, Watch
-from tests.support.daemon import DEADLINE_S
+from tests.support.daemon import DEADLINE_S, Daemon
 
 #: How often each machine's load is pushed, and how likely it then changes if it may.
 PUSH_S, FLIP_CHANCE = 0.2, 0.3
@@ -30,7 +30,7 @@ class Load:
 
     def __init__(
         self,
-        url: str,
+        alarmd: Daemon,
         machines: Sequence[str],
         *,
         samples: SampleLog,
@@ -38,13 +38,15 @@ class Load:
         seed: int,
         patient: bool = True,
         deadline_s: float = DEADLINE_S,
+        projects: Mapping[str, str] | None = None,
     ) -> None:
-        self._url = f"{url}/v3/samples"
+        self._alarmd = alarmd
         self._samples = samples
         #: Where webhooks come in; more may be added.
         self.journals = journals
         self._random = random.Random(seed)
         self._patient = patient
+        self._projects = projects or {}
         self._deadline_s = deadline_s
         self._machines = {name: [OK] for name in machines}
         self._since_s = dict.fromkeys(machines, 0.0)
@@ -154,12 +156,13 @@ class Load:
             return
         samples = [
             {"metric": "cpu_util", "resource_id": name, "value": value, "timestamp": round(true_s + skew_s, 3)}
+            | ({"project_id": self._projects[name]} if name in self._projects else {})
             for name, value in values.items()
         ]
         deadline_s = time.monotonic() + self._deadline_s
         while not self._end.is_set():
             try:
-                response = requests.post(self._url, json={"samples": samples}, timeout=5)
+                response = requests.post(f"{self._alarmd.url}/v3/samples", json={"samples": samples}, timeout=5)
             except requests.RequestException:
                 response = None
             if response is not None and response.status_code == 202:

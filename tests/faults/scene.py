@@ -24,13 +24,15 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 #: How many deliveries are asked for at once.
 _PAGE = 5_000
 
-#: Patience that fits cases of seconds: of the sender, and of alarms that miss their samples.
+#: Patience that fits cases of seconds. And no breaker: here everything changes at once, and all of it is to be told.
 BRISK = {
     "ALARMD_POLLER__JITTER_S": "0",
     "ALARMD_NOTIFIER__CONNECT_TIMEOUT_S": "1",
     "ALARMD_NOTIFIER__TIMEOUT_S": "2",
     "ALARMD_NOTIFIER__RETRY_FIRST_DELAY_S": "0.2",
     "ALARMD_NOTIFIER__RETRY_MAX_DELAY_S": "1",
+    "ALARMD_NOTIFIER__CIRCUIT_MAX_PAUSE_S": "2",
+    **{f"ALARMD_SAFETY__BREAKER_{name}_SHARE": "0" for name in ("ALARMS", "PROJECTS", "HOSTS", "SILENT")},
 }
 
 
@@ -71,6 +73,7 @@ class Stage:
         sources: str = "[]",
         command: Sequence[str] = (),
         options: Sequence[str] = (),
+        projects: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
         store: tuple[dict[str, str], list[str]] | None = None,
     ) -> Iterator["Scene"]:
@@ -98,16 +101,18 @@ class Stage:
                 )
             )
             load = Load(
-                alarmd.url,
+                alarmd,
                 machines,
                 samples=samples,
                 journals=[kept],
                 seed=self.seed,
                 patient=patient,
                 deadline_s=deadline_s,
+                projects=projects or {},
             )
             yield Scene(
                 folder=self.folder,
+                store_url=place.get("ALARMD_STORE__URL", ""),
                 alarmd=alarmd,
                 journal=kept,
                 samples=samples,
@@ -116,6 +121,7 @@ class Stage:
                 machines=machines,
                 lateness_s=lateness_s,
                 patient=patient,
+                projects=projects or {},
             )
 
 
@@ -124,6 +130,8 @@ class Scene:
     """What is there while a case is played."""
 
     folder: Path
+    #: The server's; empty for SQLite.
+    store_url: str
     alarmd: Daemon
     journal: Journal
     samples: SampleLog
@@ -132,6 +140,8 @@ class Scene:
     machines: Sequence[str]
     lateness_s: float
     patient: bool
+    #: Whose each machine is, and its alarms; nobody's if it is not named.
+    projects: Mapping[str, str]
     watches: list[Watch] = field(default_factory=list)
     #: How deliveries may end, beside being delivered, and with which error.
     ends: dict[str, str] = field(default_factory=dict)
@@ -142,9 +152,12 @@ class Scene:
 
     def watch(self, name: str, resource_id: str, *, url: str = "", **options: Any) -> Watch:
         """Create an alarm that the findings are about."""
-        made = watch(self.alarmd, url or self.journal.url, name, resource_id, **options)
+        project = self.projects.get(resource_id)
+        headers = {"X-Project-Id": project, "X-User-Id": "somebody", "X-Roles": "member"} if project else None
+        made = watch(self.alarmd, url or self.journal.url, name, resource_id, headers=headers, **options)
         self.watches.append(made)
-        self.load.watches = [each for each in self.watches if each.resource_id in self.machines]
+        if resource_id in self.machines:
+            self.load.watches.append(made)
         return made
 
     @contextmanager
@@ -194,16 +207,24 @@ class Scene:
         if self.patient and not self.load.is_told():
             return False
         states = self.states()
+        newest = {name: self.samples.of(name)[-1:] for name in {each.resource_id for each in self.watches}}
         for each in self.watches:
-            samples = self.samples.of(each.resource_id)
-            if not samples or each.state_at(samples[-1].value) != states[each.alarm_id]:
+            samples = newest[each.resource_id]
+            if not samples or each.state_at(samples[0].value) != states[each.alarm_id]:
                 return False
         pending = self.alarmd.request("GET", f"/v3/deliveries?state=pending&limit={_PAGE}")["deliveries"]
         return all(each["alarm_id"] in self.others for each in pending)
 
     def states(self) -> dict[str, str]:
         """Return the state of every alarm, by its id."""
-        return {each["alarm_id"]: each["state"] for each in self.alarmd.request("GET", "/v2/alarms?limit=10000")}
+        everybody = "q.field=all_projects&q.op=eq&q.value=true"
+        found: dict[str, str] = {}
+        while True:
+            marker = f"&marker={next(reversed(found))}" if found else ""
+            page = self.alarmd.request("GET", f"/v2/alarms?limit={_PAGE}&sort=alarm_id:asc&{everybody}{marker}")
+            found |= {each["alarm_id"]: each["state"] for each in page}
+            if len(page) < _PAGE:
+                return found
 
     def history(self, watch: Watch) -> list[str]:
         """Return the states that an alarm has gone through."""

@@ -40,7 +40,16 @@ def wait_until(
 class Daemon:
     """One running alarmd, on a port of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, state_dir: Path, log: Path) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        *,
+        state_dir: Path,
+        log: Path,
+        begin: Callable[[], "subprocess.Popen[bytes]"] | None = None,
+    ) -> None:
+        self._begin = begin
+        self._log_start = 0
         self.process = process
         self.state_dir = state_dir
         self._log = log
@@ -57,7 +66,7 @@ class Daemon:
         def look() -> bool:
             if self.process.poll() is not None:
                 raise AssertionError(f"alarmd ended with status {self.process.returncode}:\n{self.log}")
-            announced = re.search(r"is ready at (http://\S+)", self.log)
+            announced = re.search(r"is ready at (http://\S+)", self.log[self._log_start :])
             if not announced:
                 return False
             self.url = announced[1]
@@ -111,6 +120,14 @@ class Daemon:
             self.process.send_signal(number)
         return self.process.wait(deadline_s)
 
+    def restart(self) -> None:
+        """Start it again, after its end, as it was started; it may have another port."""
+        assert self._begin is not None, "nobody has said how"
+        self._log_start = len(self.log)
+        self.url = ""
+        self.process = self._begin()
+        self.await_ready()
+
     def kill_all(self) -> None:
         """End what is left of it, at once."""
         try:
@@ -141,13 +158,16 @@ def daemon(
     """
     # A log each, also for one that follows another on the same directory.
     log = log or state_dir.parent / f"{state_dir.name}-{len(list(state_dir.parent.glob('*.log')))}.log"
-    process = start(
-        ["--state-dir", str(state_dir), "--listen", "127.0.0.1:0", *options],
-        environ={"ALARMD_POLLER__SOURCES": sources, **(environ or {})},
-        log=log,
-        command=command,
-    )
-    running = Daemon(process, state_dir=state_dir, log=log)
+
+    def begin() -> "subprocess.Popen[bytes]":
+        return start(
+            ["--state-dir", str(state_dir), "--listen", "127.0.0.1:0", *options],
+            environ={"ALARMD_POLLER__SOURCES": sources, **(environ or {})},
+            log=log,
+            command=command,
+        )
+
+    running = Daemon(begin(), state_dir=state_dir, log=log, begin=begin)
     try:
         if await_ready:
             running.await_ready()

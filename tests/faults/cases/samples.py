@@ -117,6 +117,7 @@ def _source_dies(stage: Stage) -> Outcome:
         scene.watch_all()
         with scene.running():
             scene.load.stop_flipping()
+            complaints: list[str] = []
             for _ in range(times):
                 # One is idle and two are busy, or the other way round.
                 scene.load.turn(stage.random.choice(scene.machines))
@@ -128,7 +129,7 @@ def _source_dies(stage: Stage) -> Outcome:
                     dead = _states(scene)
                     scene.load.silence()
                 scene.await_quiet()
-                complaints = _compare(before, dead, _states(scene))
+                complaints += _compare(before, dead, _states(scene))
             findings = scene.findings()
             findings.complaints += complaints
         shrinking = [entry for entry in scene.journal.entries if entry.change == (BLIND, ALARM)]

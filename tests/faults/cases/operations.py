@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators do at the wrong moment: a reload with a broken file, a deletion, an upgrade, a hand in the rows."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+
+from tests.faults import behaviours
+from tests.faults.case import Case, Outcome
+from tests.faults.outage import outages, pause
+from tests.faults.scene import SQLITE, Scene, Stage
+from tests.support.daemon import wait_until
+
+#: The schema before notifications had directions, expiry and a gate.
+_OLD = "0003"
+
+#: What no rule ever is.
+_POISONS = ("{}", "[]", "null", '"rule"', '{"meter_name": null}', '{"threshold": "NaN", "query": {"or": [1]}}')
+
+
+def _reload(stage: Stage) -> Outcome:
+    """Break the file of settings and tell alarmd to read it."""
+    file = stage.folder / "alarmd.toml"
+    file.write_text("[evaluator]\ntick_s = 1.0\n", encoding="utf-8")
+    times = 1 if stage.short else 10
+    return outages(
+        stage, _broken_settings, what="reload with an error", lasts_s=3.0, times=times, options=["--config", str(file)]
+    )
+
+
+@contextmanager
+def _broken_settings(stage: Stage, scene: Scene) -> Iterator[None]:
+    file = stage.folder / "alarmd.toml"
+    good = file.read_text(encoding="utf-8")
+    file.write_text("[evaluator\ntick_s = often\n", encoding="utf-8")
+    before = set(scene.alarmd.children("evaluator"))
+    os.kill(scene.alarmd.process.pid, signal.SIGHUP)
+    wait_until(lambda: set(scene.alarmd.children("evaluator")) - before, what="a new evaluator")
+    yield
+    file.write_text(good, encoding="utf-8")
+
+
+def _deletion(stage: Stage) -> Outcome:
+    """Delete alarms whose webhooks wait for a receiver that is out of order."""
+    count = 3 if stage.short else 30
+    with stage.scene() as scene, scene.receiver("broken") as broken:
+        scene.watch_all()
+        doomed = [scene.watch(f"doomed-{number}", "vm-0", url=broken.url) for number in range(count)]
+        with scene.running():
+            scene.load.stop_flipping()
+            scene.await_quiet()
+            broken.choose = lambda _entry: behaviours.status(503)
+            came = len(broken.entries)
+            scene.load.turn("vm-0")
+            wait_until(lambda: len({each.alarm_id for each in broken.refused}) == count, what="vain tries")
+            for each in doomed:
+                scene.alarmd.request("DELETE", f"/v2/alarms/{each.alarm_id}")
+                scene.watches.remove(each)
+                scene.load.watches.remove(each)
+                scene.others.add(each.alarm_id)
+            broken.choose = broken.linger
+            scene.load.start_flipping()
+            pause(3.0)
+            findings = scene.findings()
+            ends = wait_until(lambda: _ends(scene), what="deliveries of deleted alarms to end")
+            # Each may go out while it is being deleted; afterwards none may, and every one has an end on record.
+            if len(broken.entries) - came > 2 * count:
+                findings.complaints.append(f"{len(broken.entries) - came} webhooks came of {count} deleted alarms")
+            if not set(ends) <= {"delivered", "buried", "superseded", "dropped"}:
+                findings.complaints.append(f"deliveries of deleted alarms are {sorted(set(ends))}")
+    return Outcome(injections=count, findings=findings)
+
+
+def _ends(scene: Scene) -> list[str]:
+    mine = [each["state"] for each in scene.deliveries() if each["alarm_id"] in scene.others]
+    return [] if "pending" in mine else mine
+
+
+def _poison(stage: Stage) -> Outcome:
+    """Put rules that cannot be read into the database, with the evaluator dead, and have the next one find them."""
+    with stage.scene() as scene:
+        scene.watch_all()
+        poisoned = [scene.watch(f"poisoned-{number}", "vm-0") for number in range(len(_POISONS))]
+        with scene.running():
+            pause(1.0)
+            for each in poisoned:
+                scene.watches.remove(each)
+                scene.load.watches.remove(each)
+                scene.others.add(each.alarm_id)
+            for each, rule in zip(poisoned, _POISONS, strict=True):
+                _write_rule(stage, scene, each.alarm_id, rule)
+            scene.faults.note("rules poisoned, evaluator killed")
+            pid = scene.alarmd.kill("evaluator")
+            scene.alarmd.await_successor("evaluator", of=pid)
+            pause(4.0)
+            findings = scene.findings()
+    return Outcome(injections=len(_POISONS), findings=findings)
+
+
+def _write_rule(stage: Stage, scene: Scene, alarm_id: str, rule: str) -> None:
+    if stage.database == SQLITE:
+        connection = sqlite3.connect(scene.alarmd.state_dir / "alarmd.db", timeout=30)
+        with connection:
+            connection.execute("UPDATE alarms SET rule = ? WHERE alarm_id = ?", (rule, alarm_id))
+        connection.close()
+        return
+    with psycopg.connect(scene.store_url.replace("+psycopg", ""), autocommit=True) as server:
+        server.execute("UPDATE alarms SET rule = %s WHERE alarm_id = %s", (rule, alarm_id))
+
+
+def _upgrade(stage: Stage) -> Outcome:
+    """Fill an outbox, put it into a database of the schema before, and bring that up to date as an operator does."""
+    state_dir = stage.folder / "state"
+    with stage.scene() as scene:
+        scene.watch_all()
+        with scene.running():
+            pause(2.0)
+            scene.journal.choose = lambda _entry: behaviours.status(503)
+            scene.load.stop_flipping()
+            for machine in scene.machines:
+                scene.load.turn(machine)
+            waiting = wait_until(lambda: _waiting(scene, 3 * len(scene.machines)), what="an outbox that is full")
+            with scene.faults.during("upgrade"):
+                status = scene.alarmd.stop()
+                _go_back(state_dir / "alarmd.db")
+                _alarmd("db", "upgrade", state_dir=state_dir)
+                scene.journal.choose = scene.journal.linger
+                scene.alarmd.restart()
+            findings = scene.findings()
+        if status != 0:
+            findings.complaints.append(f"alarmd ended with status {status}")
+        came = {entry.webhook_id for entry in scene.journal.entries}
+        missing = waiting - came
+        if missing:
+            findings.complaints.append(f"{len(missing)} of {len(waiting)} that waited in the old database never came")
+    return Outcome(injections=len(waiting), findings=findings)
+
+
+def _waiting(scene: Scene, least: int) -> set[str]:
+    pending = scene.alarmd.request("GET", "/v3/deliveries?state=pending&limit=1000")["deliveries"]
+    return {each["event_id"] for each in pending} if len(pending) >= least else set()
+
+
+def _go_back(database: Path) -> None:
+    """Put a database's rows into one of the old schema, which takes its place."""
+    old = database.with_name("old.db")
+    config = Config(cmd_opts=Namespace(x=[f"url=sqlite:///{old}"]))
+    config.set_main_option("script_location", str(files("alarmd.migrations")))
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, _OLD)
+    connection = sqlite3.connect(old, isolation_level=None)
+    connection.execute("ATTACH ? AS new", (str(database),))
+    tables = connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        if table.startswith("sqlite_") or table == "alembic_version":
+            continue
+        columns = ", ".join(f'"{row[1]}"' for row in connection.execute(f'PRAGMA main.table_info("{table}")'))
+        connection.execute(f'DELETE FROM main."{table}"')
+        connection.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM new."{table}"')
+    connection.close()
+    for path in database.parent.glob("alarmd.db*"):
+        path.unlink()
+    for path in database.parent.glob("old.db*"):
+        path.rename(path.with_name(path.name.replace("old", "alarmd", 1)))
+
+
+def _alarmd(*arguments: str, state_dir: Path) -> None:
+    environ = {**os.environ, "ALARMD_STATE_DIR": str(state_dir)}
+    subprocess.run([sys.executable, "-m", "alarmd", *arguments], check=True, capture_output=True, env=environ)
+
+
+CASES = (
+    Case(name="reload", title="a reload with an error in the settings", play=_reload),
+    Case(name="delete", title="alarms are deleted while their webhooks wait", play=_deletion),
+    Case(name="poison", title="rules in the database that cannot be read", play=_poison),
+    Case(name="upgrade", title="an upgrade with a full outbox", play=_upgrade, databases=(SQLITE,)),
+)
