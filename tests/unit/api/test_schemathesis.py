@@ -26,7 +26,6 @@ WRITES = {
     "POST /v3/events": 202,
     "POST /v3/retries": 200,
     "POST /v3/secrets": 201,
-    "DELETE /v3/secrets/{name}": 204,
 }
 
 
