@@ -146,7 +146,7 @@ OUTBOX_OLDEST_SECONDS = _gauge(
 )
 NOTIFICATIONS = Counter(
     "alarmd_notifications_total",
-    "Tries at delivering a notification, by what became of it and why.",
+    "Tries at delivering a notification, and those that silences kept back, by what became of it and why.",
     ["outcome", "reason"],
     registry=REGISTRY,
 )
