@@ -83,7 +83,7 @@ class HttpScheme:
         request = self._request_of(notification, headers or {})
         try:
             policy.check_url(notification.target)
-            answer = self._adapter.send_checked(request, policy=policy, steps=steps)
+            answer = self._adapter.send_checked(request, policy=policy, project_id=notification.project_id, steps=steps)
         except (TargetRefused, requests.RequestException) as error:
             return failure_of(error)
         return attempt_of(answer, self._clock.now(), max_retry_after_s=self._max_retry_after_s)

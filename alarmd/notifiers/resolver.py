@@ -2,6 +2,7 @@
 """Looks up names without letting a name server hold anybody up beyond a deadline."""
 
 import socket
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from ipaddress import ip_address
@@ -13,8 +14,10 @@ from alarmd.notifiers.targets import IPAddress
 #: Returns the addresses of a name, at least one, best first; raises OSError when there are none.
 Lookup: TypeAlias = Callable[[str], tuple[IPAddress, ...]]
 
-#: How many names may be looked up at once.
-_MAX_RUNNING = 32
+#: How many names may be looked up at once, and how many of them for one project: those whose name servers are silent
+#: go on for long after whoever asked has left, and must not keep others from asking.
+_MAX_RUNNING = 256
+_MAX_OF_ONE = 16
 
 
 def system_lookup(name: str) -> tuple[IPAddress, ...]:
@@ -34,22 +37,31 @@ class Resolver:
         self._lookup = lookup
         self._lock = Lock()
         self._running: dict[str, Future[tuple[IPAddress, ...]]] = {}
+        #: How many of them are looked up for whom.
+        self._shares: Counter[str] = Counter()
 
-    def resolve(self, name: str, *, timeout_s: float) -> tuple[IPAddress, ...]:
+    def resolve(self, name: str, *, timeout_s: float, project_id: str = "") -> tuple[IPAddress, ...]:
         """Return the addresses of a name, at least one, best first.
 
-        Raises OSError when the name has none, TimeoutError when the answer does not come in time.
+        Raises OSError when the name has none, TimeoutError when the answer does not come in time, or too many names are
+        looked up already: for the project, or for all.
         """
         with self._lock:
             future = self._running.get(name)
             if future is None:
-                if len(self._running) >= _MAX_RUNNING:
-                    raise TimeoutError(f"{_MAX_RUNNING} other names are still being looked up")
+                self._check_share(project_id)
                 future = self._running[name] = Future()
-                Thread(target=self._run, args=(name, future), name="resolver", daemon=True).start()
+                self._shares[project_id] += 1
+                Thread(target=self._run, args=(name, future, project_id), name="resolver", daemon=True).start()
         return future.result(timeout_s)
 
-    def _run(self, name: str, future: Future[tuple[IPAddress, ...]]) -> None:
+    def _check_share(self, project_id: str) -> None:
+        if self._shares[project_id] >= _MAX_OF_ONE:
+            raise TimeoutError(f"{_MAX_OF_ONE} other names of this project are still being looked up")
+        if len(self._running) >= _MAX_RUNNING:
+            raise TimeoutError(f"{_MAX_RUNNING} other names are still being looked up")
+
+    def _run(self, name: str, future: Future[tuple[IPAddress, ...]], project_id: str) -> None:
         try:
             addresses = self._lookup(name)
         except (OSError, UnicodeError) as error:
@@ -60,3 +72,6 @@ class Resolver:
         finally:
             with self._lock:
                 del self._running[name]
+                self._shares[project_id] -= 1
+                if not self._shares[project_id]:
+                    del self._shares[project_id]

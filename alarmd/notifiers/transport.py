@@ -66,18 +66,20 @@ class CheckedAdapter(BaseAdapter):
         request: requests.PreparedRequest,
         *,
         policy: TargetPolicy,
+        project_id: str = "",
         steps: Steps = UNWATCHED,
         within_s: float | None = None,
     ) -> requests.Response:
         """Send a request and return the answer with as much of its body as the limits allow.
 
-        With `within_s` the attempt may take no longer than that either.
+        The project is whose it is, so that no project takes more than its share. With `within_s` the attempt may take
+        no longer than that either.
         """
         limits = self._limits
         total_s = limits.deadline_s if within_s is None else min(limits.deadline_s, within_s)
         deadline = Deadline(self._clock, total_s=total_s, wait_s=limits.read_timeout_s)
         try:
-            return self._exchange(request, _Way(policy=policy, deadline=deadline, steps=steps))
+            return self._exchange(request, _Way(policy=policy, project_id=project_id, deadline=deadline, steps=steps))
         except TimeoutError as error:
             raise requests.Timeout(str(error), request=request) from error
         except ssl.SSLCertVerificationError as error:
@@ -143,7 +145,7 @@ class CheckedAdapter(BaseAdapter):
         """Return the addresses of a name, best first, once all of them are allowed."""
         wait_s = way.deadline.left_s(self._limits.connect_timeout_s)
         try:
-            found = self._resolver.resolve(name, timeout_s=wait_s)
+            found = self._resolver.resolve(name, timeout_s=wait_s, project_id=way.project_id)
         except OSError as error:
             way.steps.note("lookup", error=_words_of(error), host=name)
             raise
@@ -209,6 +211,7 @@ class _Way:
     """What holds for one request on its way."""
 
     policy: TargetPolicy
+    project_id: str
     deadline: Deadline
     steps: Steps
 

@@ -7,6 +7,7 @@ import pytest
 
 from alarmd.notifiers.resolver import Resolver
 from alarmd.notifiers.targets import IPAddress
+from tests.support.daemon import wait_until
 
 ADDRESS = IPv4Address("192.0.2.1")
 
@@ -60,13 +61,44 @@ def test_many_silent_names_are_bounded() -> None:
 
     resolver = Resolver(silent)
     try:
-        for number in range(32):
+        for number in range(256):
             with pytest.raises(TimeoutError):
-                resolver.resolve(f"slow{number}.example", timeout_s=0.001)
-        with pytest.raises(TimeoutError, match="32 other names"):
-            resolver.resolve("one.too.many.example", timeout_s=10)
+                resolver.resolve(f"slow{number}.example", timeout_s=0.001, project_id=f"p{number % 20}")
+        with pytest.raises(TimeoutError, match="256 other names"):
+            resolver.resolve("one.too.many.example", timeout_s=10, project_id="new")
     finally:
         end.set()
+
+
+def test_a_project_whose_names_are_silent_keeps_nobody_else_from_asking() -> None:
+    """It has a share of the lookups, which it gets back as they end."""
+    end = Event()
+
+    def lookup(name: str) -> tuple[IPAddress, ...]:
+        if name.startswith("slow"):
+            end.wait(30)
+        return (ADDRESS,)
+
+    resolver = Resolver(lookup)
+    try:
+        for number in range(16):
+            with pytest.raises(TimeoutError):
+                resolver.resolve(f"slow{number}.example", timeout_s=0.001, project_id="noisy")
+        with pytest.raises(TimeoutError, match="16 other names of this project"):
+            resolver.resolve("good.example", timeout_s=10, project_id="noisy")
+
+        assert (ADDRESS,) == resolver.resolve("good.example", timeout_s=10, project_id="quiet")
+        assert (ADDRESS,) == resolver.resolve("other.example", timeout_s=10, project_id="quiet")
+    finally:
+        end.set()
+    wait_until(lambda: _is_served(resolver, "noisy"), what="the share to be given back")
+
+
+def _is_served(resolver: Resolver, project_id: str) -> bool:
+    try:
+        return bool(resolver.resolve("good.example", timeout_s=10, project_id=project_id))
+    except TimeoutError:
+        return False
 
 
 def test_a_name_that_cannot_exist_is_an_ordinary_failure() -> None:
