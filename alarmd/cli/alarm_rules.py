@@ -109,13 +109,13 @@ _SHAPES = {
         mandatory=("metric", "threshold", "aggregation_method", "resource_id", "resource_type"),
     ),
     "gnocchi_aggregation_by_metrics_threshold": _Shape(
-        plain=_GNOCCHI,
+        plain=(*_GNOCCHI, "group_statistic"),
         metric="metrics",
         read_metrics=list,
         mandatory=("metrics", "threshold", "aggregation_method"),
     ),
     "gnocchi_aggregation_by_resources_threshold": _Shape(
-        plain=(*_GNOCCHI, "resource_type"),
+        plain=(*_GNOCCHI, "group_statistic", "resource_type"),
         metric="metric",
         read_metrics=_one("--metric"),
         read_queries=_json_query,

@@ -70,7 +70,8 @@ RULES = [
         _THRESHOLD,
         "--group-statistic",
         metavar="STATISTIC",
-        help="Make the statistic of each member first, then this of theirs: p95 of the members' avg.  "
+        help="Make the statistic of each member first, then this of theirs: p95 of the members' avg. With the gnocchi "
+        "types over several members, of what --aggregation-method makes of each.  "
         "[server default: the samples of all members together; avg for rate and delta]",
     ),
     in_section(_THRESHOLD, "--period", type=click.IntRange(min=1), help="Length of a period, s.  [server default: 60]"),
@@ -129,7 +130,12 @@ RULES = [
         help="Take an attribute out of the rule, so that its default counts again; also labels, labels.KEY, "
         "directions, directions.STATE, repeat-interval and signing-secret of the alarm. Repeatable.",
     ),
-    in_section(_GNOCCHI, "--aggregation-method", help="How Gnocchi is to aggregate, e.g. mean or rate:mean."),
+    in_section(
+        _GNOCCHI,
+        "--aggregation-method",
+        help="How values are made of samples, and of members: as Gnocchi does it, e.g. mean, 95pct or rate:mean; over "
+        "alarmd's own samples also rate, delta, stddev or p99.9.",
+    ),
     in_section(
         _GNOCCHI, "--granularity", type=click.IntRange(min=1), help="Length of a period, s.  [server default: 60]"
     ),

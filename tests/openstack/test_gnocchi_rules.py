@@ -294,6 +294,30 @@ def test_members_are_counted(groups: list[Group], client: Any) -> None:
         assert expected == _told(client, case)
 
 
+@pytest.mark.parametrize("method", ["max", "last", "95pct", "rate:mean", "rate:90pct"])
+@pytest.mark.parametrize("over_members", ["avg", "max", "stddev", "p50", "count"])
+def test_members_become_one_by_another_statistic(
+    method: str, over_members: str, groups: list[Group], client: Any, window: Window
+) -> None:
+    """Gnocchi makes it of what it keeps of each, and alarmd the same of its own samples."""
+    now = datetime.fromtimestamp(BEGIN_S + 725.0, UTC)
+    for group in groups:
+        case = _case(AGGREGATION, group, method, **_found(group), group_statistic=over_members)
+        named = _case(METRICS, group, method, metrics=list(group.metrics), group_statistic=over_members)
+        told = _told(client, case)
+        own = family(AGGREGATION, strict=False, is_asked=False)
+        rule = own.parse(own.normalise(case.rule, project_id=group.name), project_id=group.name)
+        plan = Plan(window, PlanOptions(lateness_s=_LATENESS_S, repeat_interval_s=60))
+        plan.put(an_alarm(project_id=group.name), rule, now=now)
+        [found] = plan.decide(now=now, watching_since=now - timedelta(seconds=36_000))
+
+        assert 5 == len(told)
+        assert told == _told(client, named)
+        assert all(
+            _same(*pair, size=size_of(group.series)) for pair in zip(found.evidence["values"], told, strict=True)
+        )
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

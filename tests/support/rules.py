@@ -71,7 +71,10 @@ def _wholes(most: int) -> st.SearchStrategy[Any]:
     return st.one_of(plain, plain.map(str), plain.map(float), plain.map(lambda number: number + 0.5), st.none())
 
 
-_METHODS = st.sampled_from(["mean", "last", "count", "1pct", "99pct", "rate:mean", "rate:95pct"])
+_METHODS = st.sampled_from(
+    ["mean", "last", "count", "1pct", "99pct", "rate:mean", "rate:95pct", "p99.9", "stddev", "rate", "delta"]
+)
+_OF_SEVERAL: Final = {"group_statistic": st.sampled_from(["sum", "p5", None])}
 _HOW_JUDGED: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "granularity": _wholes(30),
     "evaluation_periods": _wholes(50),
@@ -116,7 +119,7 @@ SPELLINGS: Final[Mapping[str, st.SearchStrategy[dict[str, Any]]]] = {
         {"metric": _TEXT, "resource_id": _TEXT, "resource_type": _TEXT, **_JUDGEMENT}, optional={**_HOW_JUDGED}
     ),
     "gnocchi_aggregation_by_metrics_threshold": st.fixed_dictionaries(
-        {"metrics": st.lists(_TEXT, max_size=3), **_JUDGEMENT}, optional={**_HOW_JUDGED}
+        {"metrics": st.lists(_TEXT, max_size=3), **_JUDGEMENT}, optional={**_HOW_JUDGED, **_OF_SEVERAL}
     ),
     "gnocchi_aggregation_by_resources_threshold": st.fixed_dictionaries(
         {
@@ -125,7 +128,7 @@ SPELLINGS: Final[Mapping[str, st.SearchStrategy[dict[str, Any]]]] = {
             "query": st.sampled_from(["{}", '{"=":{"a":null}}', ' {"and": [{"=": {"a": 1}}]}\n']),
             **_JUDGEMENT,
         },
-        optional={**_HOW_JUDGED},
+        optional={**_HOW_JUDGED, **_OF_SEVERAL},
     ),
     "prometheus": st.fixed_dictionaries(
         {"query": _TEXT, "threshold": _NUMBERS}, optional={"comparison_operator": st.one_of(_OPERATORS, st.none())}

@@ -17,16 +17,21 @@ CHANGES = ("rate", "delta")
 _PERCENTILE = r"p(100|[0-9]{1,2}(\.[0-9]{1,6})?)"
 
 
+def is_percentile(name: str) -> bool:
+    """Return whether a name is that of a percentile, as ``p99.9`` is."""
+    return re.fullmatch(_PERCENTILE, name) is not None
+
+
 def measure_of(name: str) -> Measure:
     """Return the measure that a name means, if it is none of `CHANGES`."""
-    return Percentile(float(name.removeprefix("p"))) if re.fullmatch(_PERCENTILE, name) else Statistic(name)
+    return Percentile(float(name.removeprefix("p"))) if is_percentile(name) else Statistic(name)
 
 
 def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
     known = ", ".join(f"'{name}'" for name in names)
 
     def check(value: str) -> str:
-        if value not in names and not re.fullmatch(_PERCENTILE, value):
+        if value not in names and not is_percentile(value):
             raise PydanticCustomError(
                 "measure",
                 "Value should be one of: {known}, or a percentile from 'p0' to 'p100', e.g. 'p99.9'",

@@ -156,8 +156,8 @@ def test_what_rules_may_say_beyond_aodh_is_described(door: Door) -> None:
     beyond = {
         "ThresholdRuleBody-Input": judged | {"group_statistic"},
         "GnocchiResourcesRuleBody": judged,
-        "GnocchiMetricsRuleBody": judged,
-        "GnocchiAggregationRuleBody": judged,
+        "GnocchiMetricsRuleBody": judged | {"group_statistic"},
+        "GnocchiAggregationRuleBody": judged | {"group_statistic"},
         "PrometheusRuleBody": {"evaluation_periods", "granularity", "series"},
     }
     described = {

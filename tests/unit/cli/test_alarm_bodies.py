@@ -82,8 +82,11 @@ CASES = [
     ),
     (
         "gnocchi_aggregation_by_metrics_threshold",
-        ("--metrics", "a", "--metrics", "b", "--threshold", "1", "--aggregation-method", "mean"),
-        {"threshold": 1.0, "aggregation_method": "mean", "metrics": ["a", "b"]},
+        (
+            *("--metrics", "a", "--metrics", "b", "--threshold", "1", "--aggregation-method", "mean"),
+            *("--group-statistic", "p95"),
+        ),
+        {"threshold": 1.0, "aggregation_method": "mean", "group_statistic": "p95", "metrics": ["a", "b"]},
     ),
     (
         "gnocchi_aggregation_by_resources_threshold",
@@ -217,6 +220,10 @@ def test_a_file_that_is_no_alarm_is_wrong_usage(text: str) -> None:
         (("--event-type", "x", "-m", "m", "--threshold", "1"), "it belongs to event"),
         (("--type", "prometheus", "--threshold", "1"), "needs --query"),
         (("--type", "composite"), "needs --rule"),
+        (
+            ("--type", "gnocchi_resources_threshold", "--group-statistic", "max"),
+            "it belongs to threshold, gnocchi_aggregation_by_metrics_threshold, gnocchi_aggregation_by_resources",
+        ),
         (("--type", "composite", "--rule", "{"), "is not valid JSON"),
         (("--type", "composite", "--rule", "[]"), "must be a JSON object"),
         (("--type", "loadbalancer_member_health", "--pool-id", "x"), "needs --stack-id, --autoscaling-group-id"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The three `gnocchi_*` types, a row of the contract each (aodh-api 3.1)."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,16 +71,21 @@ def test_s3_1_attributes_stand_in_one_order(type_: str, own: list[str]) -> None:
     [
         *("mean", "sum", "last", "max", "min", "std", "median", "first", "count", "1pct", "99pct"),
         *("rate:mean", "rate:5pct"),
+        *("stddev", "p0", "p95", "p99.9", "p100", "rate", "delta", "rate:stddev", "rate:p99.9"),
     ],
 )
 def test_s3_1_methods_are_those_that_gnocchi_reports(type_: str, method: str) -> None:
-    """Plain ones, percentiles, and the rates of both."""
+    """Plain ones, percentiles, and the rates of both; and those that alarmd adds."""
     assert method == normalised(type_, aggregation_method=method)["aggregation_method"]
 
 
 @pytest.mark.parametrize("type_", ALL)
 @pytest.mark.parametrize(
-    "method", ["avg", "MEAN", "", "0pct", "100pct", "01pct", "rate:", "rate:rate:mean", "nunique", "*"]
+    "method",
+    [
+        *("avg", "MEAN", "", "0pct", "100pct", "01pct", "rate:", "rate:rate:mean", "nunique", "*"),
+        *("p101", "p", "p1.1234567", "95pct\n", "rate:rate", "rate:delta", "pct"),
+    ],
 )
 def test_s3_1_other_methods_are_refused_with_the_list(type_: str, method: str) -> None:
     """In Aodh's words."""
@@ -256,6 +262,139 @@ def test_a_rate_of_several_is_that_of_each_as_one() -> None:
         strict.scale,
         strict.difference_of_results,
     )
+
+
+@pytest.mark.parametrize("type_", [METRICS, AGGREGATION])
+@pytest.mark.parametrize(
+    ("method", "over_members", "expected"),
+    [
+        ("max", "avg", (Statistic.MAX, Statistic.AVG, Differences.NONE, 1.0, False)),
+        ("95pct", "p99.9", (Percentile(95), Percentile(99.9), Differences.NONE, 1.0, False)),
+        ("p95", "last", (Percentile(95), Statistic.LAST, Differences.NONE, 1.0, False)),
+        ("std", "stddev", (Statistic.SAMPLE_STDDEV, Statistic.STDDEV, Differences.NONE, 1.0, False)),
+        ("stddev", "min", (Statistic.STDDEV, Statistic.MIN, Differences.NONE, 1.0, False)),
+        # What grows while a period lasts is looked at when it is over, whether it grows by samples or by members.
+        ("sum", "max", (Statistic.SUM, Statistic.MAX, Differences.NONE, 1.0, True)),
+        ("mean", "count", (Statistic.AVG, Statistic.COUNT, Differences.NONE, 1.0, True)),
+        ("rate:max", "sum", (Statistic.MAX, Statistic.SUM, Differences.RESET_SAFE, 1.0, True)),
+        ("rate:mean", "p50", (Statistic.AVG, Percentile(50), Differences.RESET_SAFE, 1.0, False)),
+        ("rate", None, (Statistic.RATE, Statistic.AVG, Differences.RESET_SAFE, 1.0, False)),
+        ("rate", "max", (Statistic.RATE, Statistic.MAX, Differences.RESET_SAFE, 1.0, False)),
+        ("delta", None, (Statistic.RATE, Statistic.AVG, Differences.RESET_SAFE, 60.0, False)),
+        ("delta", "sum", (Statistic.RATE, Statistic.SUM, Differences.RESET_SAFE, 60.0, True)),
+        ("p99.9", None, (Percentile(99.9), Percentile(99.9), Differences.NONE, 1.0, False)),
+        ("stddev", None, (Statistic.STDDEV, Statistic.STDDEV, Differences.NONE, 1.0, False)),
+        ("rate:p5", None, (Statistic.RATE, Percentile(5), Differences.RESET_SAFE, 60.0, False)),
+    ],
+)
+def test_members_and_time_are_independent(
+    type_: str, method: str, over_members: str | None, expected: tuple[object, ...]
+) -> None:
+    """Each member becomes a value by the one, and these become one by the other."""
+    metrics: dict[str, Any] = {"metrics": ["vm-1/cpu", "vm-2/cpu"]} if type_ == METRICS else {}
+    rule = compiled(type_, aggregation_method=method, group_statistic=over_members, **metrics).reading
+
+    assert expected == (rule.over_time, rule.over_members, rule.differences, rule.scale, rule.complete_only)
+    assert (60, True, False) == (rule.period_s, rule.is_aligned, rule.difference_of_results)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("rate", (Statistic.RATE, None, Differences.RESET_SAFE, 1.0)),
+        ("delta", (Statistic.RATE, None, Differences.RESET_SAFE, 60.0)),
+        ("stddev", (Statistic.STDDEV, None, Differences.NONE, 1.0)),
+        ("rate:p99.9", (Percentile(99.9), None, Differences.RESET_SAFE, 1.0)),
+    ],
+)
+def test_methods_that_alarmd_adds_are_of_one_resource_too(method: str, expected: tuple[object, ...]) -> None:
+    """As a rule of the type threshold has them, in Gnocchi's buckets."""
+    rule = compiled(RESOURCES, aggregation_method=method).reading
+
+    assert expected == (rule.over_time, rule.over_members, rule.differences, rule.scale)
+
+
+@pytest.mark.parametrize("type_", [METRICS, AGGREGATION])
+def test_what_is_made_of_members_is_shown_where_it_was_said(type_: str) -> None:
+    """Clients that do not know it see Aodh's rule."""
+    assert "p95" == normalised(type_, group_statistic="p95")["group_statistic"]
+    assert "group_statistic" not in normalised(type_, group_statistic=None)
+    assert "group_statistic" not in normalised(type_)
+
+
+@pytest.mark.parametrize("type_", [METRICS, AGGREGATION])
+@pytest.mark.parametrize("wrong", ["mean", "std", "95pct", "rate", "p101", "", 5])
+def test_what_is_made_of_members_has_the_names_of_threshold(type_: str, wrong: object) -> None:
+    """Others are refused with the list."""
+    with pytest.raises(InvalidInput, match=r"^Invalid input for field/attribute group_statistic\. "):
+        normalised(type_, group_statistic=wrong)
+
+
+def test_one_resource_has_no_members() -> None:
+    """What would be made of them is an attribute of other types."""
+    with pytest.raises(InvalidInput, match=f"^Unknown attribute for argument data.{RESOURCES}_rule: group_statistic$"):
+        normalised(RESOURCES, group_statistic="max")
+
+
+@pytest.mark.parametrize("type_", ALL)
+@pytest.mark.parametrize("limits", [{"gnocchi_is_strict": True}, {"servers": frozenset({"gnocchi"})}])
+@pytest.mark.parametrize("method", ["p95", "stddev", "rate", "delta", "rate:p5"])
+def test_methods_that_gnocchi_has_not_are_refused_where_it_counts(
+    type_: str, method: str, limits: dict[str, Any]
+) -> None:
+    """When they are written, and when the operator names a Gnocchi later."""
+    family, rule = family_of(type_, **limits), SHORTEST[type_] | {"aggregation_method": method}
+    for read in (family.normalise, family.parse):
+        with pytest.raises(InvalidInput, match=r"^Invalid input for field/attribute aggregation_method\. .* no such"):
+            read(rule, project_id="p1")
+
+
+@pytest.mark.parametrize("type_", [METRICS, AGGREGATION])
+@pytest.mark.parametrize(
+    ("limits", "over_members", "why"),
+    [
+        ({"gnocchi_is_strict": True}, "max", "this site says what Aodh would"),
+        ({"gnocchi_is_strict": True, "servers": frozenset({"gnocchi"})}, "max", "this site says what Aodh would"),
+        ({"servers": frozenset({"gnocchi"})}, "last", "does not make this of several; use one of avg, min, max, sum, "),
+        ({"servers": frozenset({"gnocchi"})}, "p95", "does not make this of several; use one of avg, min, max, sum, "),
+    ],
+)
+def test_what_gnocchi_does_not_make_of_members_is_refused_where_it_counts(
+    type_: str, limits: dict[str, Any], over_members: str, why: str
+) -> None:
+    """Never is something else taken for it."""
+    with pytest.raises(InvalidInput, match=rf"^Invalid input for field/attribute group_statistic\. .*{why}"):
+        family_of(type_, **limits).normalise(SHORTEST[type_] | {"group_statistic": over_members}, project_id="p1")
+
+
+@pytest.mark.parametrize(
+    ("method", "over_members", "operations"),
+    [
+        ("max", "avg", ["aggregate", "mean", ["metric", "cpu", "max"]]),
+        ("95pct", "p50", ["aggregate", "median", ["metric", "cpu", "95pct"]]),
+        ("rate:last", "stddev", ["aggregate", "std", ["metric", "cpu", "rate:last"]]),
+        (
+            "mean",
+            "count",
+            ["aggregate", "sum", ["*", 1.0, ["=", ["metric", "cpu", "mean"], ["metric", "cpu", "mean"]]]],
+        ),
+    ],
+)
+def test_a_gnocchi_makes_one_of_what_it_keeps_of_each(method: str, over_members: str, operations: Any) -> None:
+    """In one question, whatever is kept of a member."""
+    asked: dict[str, Any] = {
+        "limit_servers": frozenset({"gnocchi"}),
+        "aggregation_method": method,
+        "group_statistic": over_members,
+    }
+    rule = compiled(AGGREGATION, **asked)
+    named = compiled(METRICS, **asked)
+
+    assert operations == json.loads(rule.question.wanted.operations)
+    assert (over_members == "count") is rule.complete_only
+    if over_members != "count":
+        nodes = [["m-1", method], ["m-2", method]]
+        assert [*operations[:2], ["metric", *nodes]] == json.loads(named.question.wanted.operations)
 
 
 def test_metrics_are_named_by_resource_and_name() -> None:

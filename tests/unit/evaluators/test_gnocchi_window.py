@@ -125,6 +125,56 @@ def test_members_are_those_that_the_query_and_the_type_mean() -> None:
     assert [1000.0] == values(decided(GnocchiAggregation, samples, **every, aggregation_method="max", after_s=605))
 
 
+@pytest.mark.parametrize(
+    ("method", "over_members", "expected"),
+    [
+        # In the minute before the last, a was 0, 6, 12, 18, 24 and 30, b ten times that.
+        ("max", "avg", 165.0),
+        ("mean", "max", 150.0),
+        ("min", "sum", 0.0),
+        ("p50", "min", 15.0),
+        ("50pct", "p100", 150.0),
+        ("p80", "p50", 132.0),
+        ("count", "sum", 12.0),
+        ("last", "count", 2.0),
+        ("rate:max", "max", 60.0),
+        ("rate:sum", "avg", 165.0),
+    ],
+)
+def test_members_become_one_by_another_statistic(method: str, over_members: str, expected: float) -> None:
+    """Of each what the method says, of these what the group's statistic says."""
+    samples = [
+        Sample(metric=UTIL, resource=vm(name), timestamp_s=NOON_S + 540 + at, value=at * size / 10)
+        for name, size in (("a", 6.0), ("b", 60.0))
+        for at in (0, 10, 20, 30, 40, 50)
+    ]
+    rule: dict[str, Any] = GROUP | {"metric": "cpu_util", "aggregation_method": method, "group_statistic": over_members}
+
+    assert [expected] == pytest.approx(values(decided(GnocchiAggregation, samples, after_s=610, **rule)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"aggregation_method": "rate"}, 0.6e9),
+        ({"aggregation_method": "delta"}, 36e9),
+        ({"aggregation_method": "rate", "group_statistic": "max"}, 0.8e9),
+        ({"aggregation_method": "delta", "group_statistic": "sum"}, 72e9),
+        ({"aggregation_method": "rate:mean"}, 36e9),
+    ],
+)
+def test_what_counters_grow_by_does_not_depend_on_how_often_they_are_read(
+    rule: dict[str, Any], expected: float
+) -> None:
+    """A second, or in a period; of each, and then of the group."""
+    samples = [
+        *counter(vm("a"), start=1e13, load=0.8),
+        *counter(vm("b"), start=5, load=0.4)[::2],
+    ]
+
+    assert [expected] == pytest.approx(values(decided(GnocchiAggregation, samples, after_s=599, **GROUP | rule)))
+
+
 def test_metrics_by_name_are_one() -> None:
     """Several of them, of resources that need not have anything in common."""
     samples = [

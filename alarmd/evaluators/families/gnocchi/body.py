@@ -2,27 +2,24 @@
 """The rules of the three `gnocchi_*` types on the wire: Aodh's attributes, and after them those that alarmd adds."""
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from alarmd.complaints import in_words
-from alarmd.evaluators.families.gnocchi.reading import PLAIN_METHODS, RATE
-from alarmd.evaluators.families.judgement_body import JudgementBody
+from alarmd.evaluators.families.gnocchi.reading import PLAIN_METHODS, is_method
+from alarmd.evaluators.families.judgement_body import JudgementBody, optional
+from alarmd.evaluators.families.measure import OverMembers
 from alarmd.evaluators.families.rule_body import LongText, Name, Number, RuleBody, Whole
 from alarmd.model.rule import Comparison
 
-_METHODS: Final = frozenset(
-    prefix + method for prefix in ("", RATE) for method in (*PLAIN_METHODS, *(f"{one}pct" for one in range(1, 100)))
-)
-
 
 def _known_method(value: str) -> str:
-    if value not in _METHODS:
+    if not is_method(value):
         raise in_words(
-            f"aggregation_method should be in [{', '.join(PLAIN_METHODS)}, 1pct … 99pct, rate:count … rate:99pct] "
-            f"not {value}"
+            f"aggregation_method should be in [{', '.join(PLAIN_METHODS)}, 1pct … 99pct, rate:count … rate:99pct, "
+            f"stddev, p0 … p100, rate, delta] not {value}"
         )
     return value
 
@@ -76,14 +73,31 @@ class _FoundResources(RuleBody):
 class GnocchiBody(JudgementBody, _Judged):
     """What is not about where the values come from."""
 
+    @property
+    def over_members(self) -> str | None:
+        """What the values of several members become, where that has a name of its own."""
+        return None
+
+
+class _SeveralBody(GnocchiBody):
+    group_statistic: OverMembers | None = optional(
+        "each member becomes one value by aggregation_method, and those become one by this; without it "
+        "aggregation_method says both"
+    )
+
+    @property
+    def over_members(self) -> str | None:
+        """What it says."""
+        return self.group_statistic
+
 
 class GnocchiResourcesRuleBody(GnocchiBody, _OneResource):
     """A `gnocchi_resources_threshold_rule`: one metric of one resource."""
 
 
-class GnocchiMetricsRuleBody(GnocchiBody, _NamedMetrics):
+class GnocchiMetricsRuleBody(_SeveralBody, _NamedMetrics):
     """A `gnocchi_aggregation_by_metrics_threshold_rule`: metrics named one by one, as one."""
 
 
-class GnocchiAggregationRuleBody(GnocchiBody, _FoundResources):
+class GnocchiAggregationRuleBody(_SeveralBody, _FoundResources):
     """A `gnocchi_aggregation_by_resources_threshold_rule`: one metric of all resources that a query finds, as one."""

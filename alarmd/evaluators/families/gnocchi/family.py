@@ -19,11 +19,20 @@ from alarmd.evaluators.families.gnocchi.body import (
 )
 from alarmd.evaluators.families.gnocchi.query import NoResource, condition_of, named_project
 from alarmd.evaluators.families.gnocchi.question import SERVER, OneMetric, Wanted, found_metrics, named_metrics, rule_of
-from alarmd.evaluators.families.gnocchi.reading import base_of, goes_across, lent_of, look_back_of, of_one, of_several
+from alarmd.evaluators.families.gnocchi.reading import (
+    across_name,
+    base_of,
+    goes_across,
+    is_gnocchis,
+    lent_of,
+    look_back_of,
+    of_one,
+    of_several,
+)
 from alarmd.evaluators.families.judgement_body import check_reach
 from alarmd.evaluators.families.rule_body import PlainFamily, read_rule
 from alarmd.evaluators.family import FindFamily, RuleLimits, TickedRule
-from alarmd.model.rule import Condition, Selector, WindowRule
+from alarmd.model.rule import Condition, Reading, Selector, WindowRule
 
 _Body = TypeVar("_Body", bound=GnocchiBody)
 
@@ -39,8 +48,6 @@ class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
     is_ticked = True
     needs = ""
     fits_composite = True
-    #: How the values of the series become those of the rule.
-    _reads = staticmethod(of_several)
 
     def __init__(self, limits: RuleLimits, find: FindFamily) -> None:
         del find  # these rules hold no others
@@ -76,6 +83,8 @@ class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
             period_s=body.granularity,
         )
         lateness_s = self._limits.lateness_s
+        if self._strict or self._is_asked:
+            self._refuse_unknown(body)
         if self._is_asked:
             if body.minimum_coverage is not None:
                 raise invalid(
@@ -86,22 +95,53 @@ class _GnocchiFamily(PlainFamily, ABC, Generic[_Body]):
             return rule_of(
                 self._wanted(body),
                 judgement,
+                over_members=body.over_members,
                 granularity_s=body.granularity,
                 lateness_s=lateness_s,
                 strict=self._strict,
                 project_id=project_id if confined else None,
             )
-        reading = self._reads(
-            self._selector(body, project_id=project_id, confined=confined),
-            body.aggregation_method,
-            granularity_s=body.granularity,
-            strict=self._strict,
-            coverage=body.coverage,
-        )
+        reading = self._reading(body, self._selector(body, project_id=project_id, confined=confined))
         look_back = look_back_of(granularity_s=body.granularity, lateness_s=lateness_s, strict=self._strict)
         lent = lent_of(reading, periods=judgement.reach_periods + look_back, window_s=self._limits.window_s)
         return WindowRule(
             reading=replace(reading, lent_periods=lent), judgement=judgement, look_back_periods=look_back + lent
+        )
+
+    def _refuse_unknown(self, body: _Body) -> None:
+        """Refuse what a Gnocchi that is to be met, or asked, does not know."""
+        if not is_gnocchis(body.aggregation_method):
+            raise invalid(
+                "aggregation_method",
+                body.aggregation_method,
+                "Gnocchi has no such method, and this site goes by Gnocchi (gnocchi.url or gnocchi.strict); use one of "
+                "its own, for a percentile from 1pct to 99pct",
+            )
+        if body.over_members is None:
+            return
+        if self._strict:
+            raise invalid(
+                "group_statistic",
+                body.over_members,
+                "Aodh has no such attribute, and this site says what Aodh would (gnocchi.strict); leave it out",
+            )
+        if across_name(body.over_members) is None:
+            raise invalid(
+                "group_statistic",
+                body.over_members,
+                "Gnocchi, which is asked here (gnocchi.url), does not make this of several; use one of avg, min, max, "
+                "sum, count, stddev and p50",
+            )
+
+    def _reading(self, body: _Body, selector: Selector) -> Reading:
+        """Return how the values of the series become those of the rule."""
+        return of_several(
+            selector,
+            body.aggregation_method,
+            body.over_members,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
         )
 
     def _check(self, body: _Body) -> None:
@@ -121,7 +161,15 @@ class GnocchiResources(_GnocchiFamily[GnocchiResourcesRuleBody]):
 
     name = "gnocchi_resources_threshold"
     body = GnocchiResourcesRuleBody
-    _reads = staticmethod(of_one)
+
+    def _reading(self, body: GnocchiResourcesRuleBody, selector: Selector) -> Reading:
+        return of_one(
+            selector,
+            body.aggregation_method,
+            granularity_s=body.granularity,
+            strict=self._strict,
+            coverage=body.coverage,
+        )
 
     def _selector(self, body: GnocchiResourcesRuleBody, *, project_id: str, confined: bool) -> Selector:
         del confined  # one resource belongs to one project
@@ -161,7 +209,7 @@ class GnocchiMetrics(_GnocchiFamily[GnocchiMetricsRuleBody]):
         return Selector(metric="", project_id=project_id, any_of=tuple(sorted(named)))
 
     def _wanted(self, body: GnocchiMetricsRuleBody) -> Wanted:
-        return named_metrics(body.metrics, body.aggregation_method, strict=self._strict)
+        return named_metrics(body.metrics, body.aggregation_method, across_name(body.over_members), strict=self._strict)
 
 
 class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
@@ -175,6 +223,8 @@ class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
         return named_project(json.loads(rule["query"])) or project_id
 
     def _check(self, body: GnocchiAggregationRuleBody) -> None:
+        if body.over_members is not None or not is_gnocchis(body.aggregation_method):
+            return  # only what is kept of each counts, or it is refused with all that Gnocchi has not
         if (self._strict or self._is_asked) and not goes_across(body.aggregation_method):
             raise invalid(
                 "aggregation_method",
@@ -202,6 +252,7 @@ class GnocchiAggregation(_GnocchiFamily[GnocchiAggregationRuleBody]):
         return found_metrics(
             body.metric,
             body.aggregation_method,
+            across_name(body.over_members),
             resource_type=body.resource_type,
             query=query,
             strict=self._strict,

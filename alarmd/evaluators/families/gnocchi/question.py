@@ -199,13 +199,14 @@ def rule_of(
     wanted: Wanted,
     judgement: Judgement,
     *,
+    over_members: str | None = None,
     granularity_s: int,
     lateness_s: float,
     strict: bool,
     project_id: str | None,
 ) -> GnocchiRule:
     """Return the rule that asks for values and judges them so."""
-    complete_only = not strict and grows(wanted.method)
+    complete_only = not strict and grows(wanted.method, over_members)
     # A period that does not count yet, and one for the change to the first that does.
     spare = 0 if strict else complete_only + is_rate(wanted.method)
     question = GnocchiQuestion(
@@ -214,29 +215,42 @@ def rule_of(
     return GnocchiRule(question=question, judgement=judgement, complete_only=complete_only, lateness_s=lateness_s)
 
 
-def named_metrics(metrics: Sequence[str], method: str, *, strict: bool) -> NamedMetrics:
-    """Return the question for metrics named by their ids."""
-    nodes: list[Any] = [[metric, base_of(method)] for metric in metrics]
+def named_metrics(
+    metrics: Sequence[str], method: str, over_members: str | None = None, *, strict: bool
+) -> NamedMetrics:
+    """Return the question for metrics named by their ids; what their values become may have a name of its own."""
+    nodes: list[Any] = [[metric, _of_each(method, over_members)] for metric in metrics]
     if strict:
         # A node for each, as Aodh asks; Gnocchi refuses more than one.
         operations = ["aggregate", method, *(["metric", *node] for node in nodes)]
     else:
-        operations = _across(method, ["metric", *(nodes[0] if len(nodes) == 1 else nodes)])
+        operations = _across(over_members or method, ["metric", *(nodes[0] if len(nodes) == 1 else nodes)])
     return NamedMetrics(metrics=tuple(metrics), method=method, operations=json.dumps(operations))
 
 
 def found_metrics(
-    metric: str, method: str, *, resource_type: str, query: Mapping[str, Any], strict: bool
+    metric: str,
+    method: str,
+    over_members: str | None = None,
+    *,
+    resource_type: str,
+    query: Mapping[str, Any],
+    strict: bool,
 ) -> FoundMetrics:
-    """Return the question for a metric of all resources that a query finds."""
-    node = ["metric", metric, base_of(method)]
+    """Return the question for a metric of all resources that a query finds; see `named_metrics`."""
+    node = ["metric", metric, _of_each(method, over_members)]
     return FoundMetrics(
         metric=metric,
         method=method,
         resource_type=resource_type,
-        operations=json.dumps(["aggregate", method, node] if strict else _across(method, node)),
+        operations=json.dumps(["aggregate", method, node] if strict else _across(over_members or method, node)),
         search=json.dumps(query, sort_keys=True),
     )
+
+
+def _of_each(method: str, over_members: str | None) -> str:
+    """Return what is asked for of each metric: what Gnocchi keeps of it, also of its differences."""
+    return base_of(method) if over_members is None else method
 
 
 def _across(method: str, node: Any) -> Any:
