@@ -69,6 +69,10 @@ class DisabledTargetRepository:
             if lane in rows
         ]
 
+    def any(self) -> bool:
+        """Return whether any target of any alarm is disabled."""
+        return self._connection.execute(select(disabled_targets.c.lane).limit(1)).first() is not None
+
     def lanes_of(self, alarm_ids: Collection[AlarmId]) -> set[str]:
         """Return the lanes of some alarms that nothing is sent through."""
         found: set[str] = set()
@@ -137,9 +141,13 @@ class Disabling:
     def __init__(self, repository: DisabledTargetRepository) -> None:
         self._repository = repository
         self._lanes: set[str] = set()
+        # Mostly there are none, and thousands of alarms need not be looked up.
+        self._are_some = repository.any()
 
     def learn(self, found: Collection[Alarm]) -> None:
         """Read which targets of some alarms are disabled."""
+        if not self._are_some:
+            return
         self._lanes |= self._repository.lanes_of([alarm.alarm_id for alarm in found])
 
     def action_of(self, alarm: Alarm, notification: Notification) -> str | None:

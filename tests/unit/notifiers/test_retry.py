@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alarmd.model.notification import DeliveryState, EventId
-from alarmd.notifiers.retry import RetryPolicy
+from alarmd.notifiers.retry import RetryPolicy, asked_pause_s
 from alarmd.notifiers.scheme import Attempt, Reason
 from tests.support.notifications import BUSY, CREATED_AT, GONE, TAKEN, a_notification
 
@@ -128,6 +128,30 @@ def test_jitter_spreads_notifications_that_failed_together() -> None:
     }
 
     assert len(moments) > 90
+
+
+def test_who_is_gone_is_given_up_and_disabled() -> None:
+    """410 ends it, and tells the outbox to leave the target alone."""
+    gone = Attempt(reason=Reason.GONE, retryable=False, status=410, detail="HTTP 410 Gone")
+    settlement = RetryPolicy().decide(gone, a_notification(), CREATED_AT)
+    other = RetryPolicy().decide(GONE, a_notification(), CREATED_AT)
+
+    assert (DeliveryState.BURIED, True) == (settlement.state, settlement.disables_target)
+    assert (DeliveryState.BURIED, False) == (other.state, other.disables_target)
+
+
+@given(
+    st.text(max_size=60)
+    | st.from_regex(
+        r"[A-Z][a-z]{2}, [0-9]{1,25} [A-Z][a-z]{2} [0-9]{1,25} [0-9]{1,3}(:[0-9]{1,3}){0,3} ([+-][0-9]{1,25}|[A-Z]{3})"
+    )
+    | st.integers().map(str)
+)
+def test_no_retry_after_does_harm(value: str) -> None:
+    """Whatever stands in the header, it is a pause that is not negative, or none."""
+    asked_s = asked_pause_s(value, CREATED_AT)
+
+    assert asked_s is None or 0 <= asked_s < float("inf")
 
 
 @pytest.mark.parametrize(
