@@ -10,6 +10,7 @@ import structlog
 
 from alarmd.cluster.doorbell import Bell
 from alarmd.notifiers.secret_book import SecretBook
+from alarmd.settings import Settings
 from alarmd.telemetry import OUTBOX_DEPTH, OUTBOX_HELD, OUTBOX_OLDEST_SECONDS
 from alarmd.workers.pace import Pace
 from alarmd.workers.service import RoleService
@@ -54,6 +55,7 @@ class NotifierService(RoleService):
         deliver = Pace("deliver", self._deliver, interval_s=_LOOK_S, listener=listener, clock=self.clock)
         if self.worker_id != 0:
             return [deliver]
+        _warn_of_exceptions(runtime.settings)
         return [
             deliver,
             Pace("outbox-measure", self._measure, interval_s=_MEASURE_S, clock=self.clock),
@@ -91,3 +93,11 @@ class NotifierService(RoleService):
             gone = unit.outbox.prune(before, limit=_PRUNE_ROWS)
             unit.secrets.remove_expired(before)
         return _MORE_S if gone >= _PRUNE_ROWS else None
+
+
+def _warn_of_exceptions(settings: Settings) -> None:
+    """Say whose certificates nobody checks: a thing to be known by whoever reads the log."""
+    for name, options in settings.notifier.schemes.items():
+        hosts, networks = options.get("unverified_hosts"), options.get("unverified_networks")
+        if hosts or networks:
+            logger.warning("certificates_unchecked", scheme=name, hosts=hosts, networks=networks)
