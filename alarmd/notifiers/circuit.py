@@ -8,12 +8,17 @@ That of the receiver opens when it cannot be reached, or when it fails several p
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from math import inf
 from typing import Generic, TypeVar
 
 import structlog
 
 from alarmd.notifiers.scheme import Attempt, Reason
+from alarmd.store.database import UnitOfWork
 from alarmd.store.queues import Queue
+from alarmd.store.thinning import Mark
 from alarmd.telemetry import CIRCUIT_CHANGES, CIRCUITS_OPEN
 
 _log = structlog.get_logger()
@@ -22,6 +27,8 @@ _log = structlog.get_logger()
 _TROUBLE = frozenset({Reason.TIMEOUT, Reason.CONNECTION, Reason.TLS, Reason.SERVER_ERROR})
 #: What says that it is there.
 _ANSWERED = frozenset({Reason.OK, Reason.BUSY, Reason.CLIENT_ERROR, Reason.GONE, Reason.REDIRECT})
+#: How often what waits for a receiver that does not answer is thinned out, piece by piece.
+_THIN_EVERY_S = 1.0
 #: How many circuits are kept in mind; beyond that, trouble with further receivers is met try by try.
 _MOST = 10_000
 #: What nothing was heard of for so many times the longest pause is forgotten.
@@ -51,6 +58,9 @@ class _Circuit:
     #: When it may be asked again.
     until_s: float = 0.0
     heard_s: float = 0.0
+    #: When what waits for it was thinned out last, and how far that came.
+    thinned_s: float = -inf
+    mark: Mark | None = None
 
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -104,6 +114,12 @@ class _Board(Generic[_Key]):
         """Yield what is open, and whether it may be asked again."""
         return ((key, now_s >= one.until_s) for key, one in self._circuits.items() if one.is_open)
 
+    def to_thin(self, now_s: float) -> Iterator[tuple[_Key, _Circuit]]:
+        """Yield what is open and was not thinned out for a while."""
+        return (
+            (key, one) for key, one in self._circuits.items() if one.is_open and now_s - one.thinned_s >= _THIN_EVERY_S
+        )
+
     def forget(self, now_s: float) -> None:
         """Drop what nothing has been heard of for long: nothing waits for it any more."""
         long_ago_s = now_s - _FORGOTTEN_AFTER * self._policy.max_pause_s
@@ -116,9 +132,8 @@ class _Board(Generic[_Key]):
         return not self._needs_witnesses or len(circuit.projects) > 1 or circuit.unreached == circuit.failures
 
     def _named(self, queue: Queue) -> dict[str, str]:
-        return (
-            {"origin": queue.origin} if self._needs_witnesses else {"origin": queue.origin, "project": queue.project_id}
-        )
+        whose = {} if self._needs_witnesses else {"project_id": queue.project_id}
+        return {"origin": queue.origin, **whose}
 
 
 class Circuits:
@@ -153,6 +168,16 @@ class Circuits:
         """Return the queues that keep still, and whether one notification of them may be tried."""
         self._quiet_until_s = {queue: until_s for queue, until_s in self._quiet_until_s.items() if until_s > now_s}
         return dict(self._queues.open(now_s)) | dict.fromkeys(self._quiet_until_s, False)
+
+    def thin(self, unit: UnitOfWork, now: datetime, now_s: float) -> int:
+        """Thin out a piece of what waits behind an open circuit, if it is time to; return how many it has ended."""
+        wholes = ((origin, None, one) for origin, one in self._origins.to_thin(now_s))
+        parts = ((queue.origin, queue.project_id, one) for queue, one in self._queues.to_thin(now_s))
+        for origin, project_id, circuit in chain(wholes, parts):
+            done = unit.outbox.thin(origin, project_id=project_id, mark=circuit.mark, now=now)
+            circuit.thinned_s, circuit.mark = now_s, done.mark
+            return done.superseded
+        return 0
 
     def measure(self, now_s: float) -> None:
         """Tell how many are open, and forget what is no longer in use."""

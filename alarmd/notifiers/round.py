@@ -254,6 +254,7 @@ class DeliveryRound:
                 unit.outbox.settle(backlog.settled, owner=self._owner)
             if backlog.untried:
                 unit.outbox.release(backlog.untried, owner=self._owner)
+            superseded = self._fairness.circuits.thin(unit, now, now_s)
             if room:
                 claims = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room, rooms=rooms)
                 self._secrets.learn(unit, claims.notifications, now=now, now_s=now_s)
@@ -266,7 +267,8 @@ class DeliveryRound:
         self._lineup.put(claimed)
         if room:
             self._dry_at = now if len(claimed) < room and not claims.goes_on else None
-        _count(claims)
+        _count(claims, superseded)
+        self._fairness.circuits.measure(now_s)
         backlog.clear(claims)
 
     def _withdraw(self, backlog: "_Backlog", now_s: float) -> None:
@@ -338,7 +340,7 @@ class _Backlog:
         self.kicks.clear()
 
 
-def _count(claims: Claims) -> None:
-    for outcome, count in (("superseded", claims.superseded), ("expired", claims.expired)):
+def _count(claims: Claims, superseded: int) -> None:
+    for outcome, count in (("superseded", claims.superseded + superseded), ("expired", claims.expired)):
         if count:
             NOTIFICATIONS.labels(outcome=outcome, reason="").inc(count)

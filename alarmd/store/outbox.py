@@ -33,6 +33,7 @@ from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unf
 from alarmd.store.queues import heads
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import outbox
+from alarmd.store.thinning import Mark, Thinned, thin
 
 _PAGER = Pager(
     keys={"created_at": outbox.c.created_at, "event_id": outbox.c.event_id},
@@ -147,6 +148,13 @@ class OutboxRepository:
         Each ends as PENDING if it is still what its alarm says and not too late, else as SUPERSEDED or EXPIRED.
         """
         return release_held(self._connection, now, limit=limit)
+
+    def thin(self, origin: str, *, project_id: str | None, mark: Mark | None, now: datetime) -> Thinned:
+        """Supersede what waits for an origin (of one project, or of all) and has a newer one behind it in its lane.
+
+        Looks at a bounded piece; `mark` says where the last one ended.
+        """
+        return thin(self._connection, origin, project_id=project_id, mark=mark, now=now, limit=_CHUNK)
 
     def next_due(self) -> datetime | None:
         """Return the earliest moment at which something may be claimable, leases included; None when nothing waits.

@@ -51,8 +51,10 @@ class Candidate:
 def heads(connection: Connection, *, after: Queue | None, closed: Collection[str], limit: int) -> list[Head]:
     """Return the queues behind one, in their order, at most `limit`; of an origin that is closed its first one only."""
     start = Queue("", "") if after is None else Queue(after.origin, after.project_id + _BEHIND)
-    told = {"origin": start.origin, "project_id": start.project_id, "behind_all": _BEHIND_ALL, "limit": limit}
-    rows = connection.execute(_WALKS[connection.dialect.name], told | {"closed": to_json(sorted(closed))})
+    told = {"origin": start.origin, "project_id": start.project_id, "behind": _BEHIND, "behind_all": _BEHIND_ALL}
+    rows = connection.execute(
+        _WALKS[connection.dialect.name], told | {"closed": to_json(sorted(closed)), "limit": limit}
+    )
     return [Head(queue=Queue(row.origin, row.project_id), due=row.next_attempt_at) for row in rows]
 
 
@@ -79,7 +81,8 @@ def candidates(
 
 
 # Each step of a walk finds the first row of the next queue; past the rest of an origin that is closed in one step.
-# SQLite has no LATERAL, and PostgreSQL would compute the form for SQLite anew for each row of the table.
+# (It begins behind the project's name and not after it: SQLite would walk through all of what equals a bound of two
+# columns.) SQLite has no LATERAL, and PostgreSQL would compute the form for SQLite anew for each row of the table.
 
 _SQLITE_WALK = """
 WITH RECURSIVE here(origin, project_id, next_attempt_at, number) AS (
@@ -92,9 +95,12 @@ WITH RECURSIVE here(origin, project_id, next_attempt_at, number) AS (
     SELECT following.origin, following.project_id, following.next_attempt_at, here.number + 1
     FROM here JOIN outbox AS following ON following.rowid = (
         SELECT rowid FROM outbox
-        WHERE state = 'pending' AND lease_until IS NULL AND (origin, project_id) > (
+        WHERE state = 'pending' AND lease_until IS NULL AND (origin, project_id) >= (
             here.origin,
-            CASE WHEN here.origin IN (SELECT value FROM json_each(:closed)) THEN :behind_all ELSE here.project_id END
+            CASE
+                WHEN here.origin IN (SELECT value FROM json_each(:closed)) THEN :behind_all
+                ELSE here.project_id || :behind
+            END
         )
         ORDER BY origin, project_id, next_attempt_at LIMIT 1
     )
@@ -114,9 +120,12 @@ WITH RECURSIVE here(origin, project_id, next_attempt_at, number) AS (
     SELECT following.origin, following.project_id, following.next_attempt_at, here.number + 1
     FROM here CROSS JOIN LATERAL (
         SELECT origin, project_id, next_attempt_at FROM outbox
-        WHERE state = 'pending' AND lease_until IS NULL AND (origin, project_id) > (
+        WHERE state = 'pending' AND lease_until IS NULL AND (origin, project_id) >= (
             here.origin,
-            CASE WHEN CAST(:closed AS jsonb) ? here.origin THEN :behind_all ELSE here.project_id END
+            CASE
+                WHEN CAST(:closed AS jsonb) ? here.origin THEN :behind_all
+                ELSE here.project_id || :behind
+            END
         )
         ORDER BY origin, project_id, next_attempt_at LIMIT 1
     ) AS following
