@@ -146,7 +146,8 @@ OUTBOX_OLDEST_SECONDS = _gauge(
 )
 NOTIFICATIONS = Counter(
     "alarmd_notifications_total",
-    "Tries at delivering a notification, and those that silences kept back, by what became of it and why.",
+    "What became of notifications, and why: of each try (delivered, postponed, buried), or without one (superseded, "
+    "expired, silenced, dropped).",
     ["outcome", "reason"],
     registry=REGISTRY,
 )

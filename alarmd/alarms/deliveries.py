@@ -17,6 +17,7 @@ from alarmd.model.notification import DeliveryState, Notification
 from alarmd.policy import Action, Policy, is_admin, require
 from alarmd.store.database import Database, UnitOfWork
 from alarmd.store.outbox import OutboxQuery
+from alarmd.telemetry import NOTIFICATIONS
 
 #: How many deliveries one entry of an alarm's history names.
 _NAMED = 20
@@ -82,7 +83,9 @@ class DeliveryService:
             if not unit.outbox.drop(event_id, now):
                 raise InvalidInput(_why_not_dropped(notification))
             _record(unit, [notification], caller, "dropped_deliveries", now)
-            return self._visible(unit, event_id, caller)
+            dropped = self._visible(unit, event_id, caller)
+        NOTIFICATIONS.labels(outcome=str(dropped.state), reason="operator").inc()
+        return dropped
 
     def _scoped(self, action: Action, query: OutboxQuery, caller: Caller) -> OutboxQuery:
         """Return a query that reaches no further than its caller."""
