@@ -59,7 +59,8 @@ def alarm_of(row: RowMapping) -> Alarm:
         description=row["description"],
         enabled=row["enabled"],
         type=row["type"],
-        rule=row["rule"],
+        # What somebody has written past alarmd may be anything; it must not keep whole lists from being read.
+        rule=row["rule"] if isinstance(row["rule"], dict) else {},
         confined=row["confined"],
         project_id=row["project_id"],
         user_id=row["user_id"],

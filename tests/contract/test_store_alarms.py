@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Alarm, AlarmId, Severity, State
@@ -54,6 +55,16 @@ def test_what_is_stored_comes_back(database: Database) -> None:
         found = unit.alarms.get(alarm.alarm_id)
 
     assert replace(alarm, revision=1) == stored == found
+
+
+@pytest.mark.parametrize("rule", ["[]", "null", '"rule"', "1"])
+def test_a_rule_that_is_none_is_empty(database: Database, rule: str) -> None:
+    """What somebody has written past alarmd keeps nobody from reading the lists that it stands in."""
+    store(database, an_alarm())
+    with database.write() as unit:
+        unit.connection.execute(text("UPDATE alarms SET rule = :rule"), {"rule": rule})
+
+    assert [{}] == [alarm.rule for alarm in find(database)]
 
 
 def test_naive_moments_are_refused(database: Database) -> None:

@@ -21,6 +21,7 @@ from tests.faults.cases import (
     names,
     operations,
     receivers,
+    safety,
     samples,
     stops,
     storms,
@@ -44,6 +45,7 @@ CASES: tuple[Case, ...] = tuple(
         samples,
         storms,
         operations,
+        safety,
     )
     for case in module.CASES
 )

@@ -126,8 +126,9 @@ def _upgrade(stage: Stage) -> Outcome:
         scene.watch_all()
         with scene.running():
             pause(2.0)
-            scene.journal.choose = lambda _entry: behaviours.status(503)
             scene.load.stop_flipping()
+            scene.await_quiet()
+            scene.journal.choose = lambda _entry: behaviours.status(503)
             for machine in scene.machines:
                 scene.load.turn(machine)
             waiting = wait_until(lambda: _waiting(scene, 3 * len(scene.machines)), what="an outbox that is full")

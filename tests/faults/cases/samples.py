@@ -117,6 +117,7 @@ def _source_dies(stage: Stage) -> Outcome:
         scene.watch_all()
         with scene.running():
             scene.load.stop_flipping()
+            scene.await_quiet()
             complaints: list[str] = []
             for _ in range(times):
                 # One is idle and two are busy, or the other way round.
