@@ -16,7 +16,7 @@ from alarmd.notifiers.scheme import Attempt, Reason
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.settings.schema import KeystoneSettings
-from tests.support.heat import Asked, Cloud, cloud
+from tests.support.cloud import Asked, Cloud, cloud
 from tests.support.notifications import a_notification
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import requests
 
 from tests.openstack import programs
+from tests.support.cloud import PROJECT
 from tests.support.daemon import wait_until
-from tests.support.heat import PROJECT
 from tests.support.servers import PostgresServer
 
 _SCRIPT: Final = Path(__file__).parent / "scripts" / "heat_service.py"

@@ -13,7 +13,7 @@ from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.settings.schema import KeystoneSettings
 from tests.openstack.heat_service import Heat, heat
-from tests.support.heat import cloud
+from tests.support.cloud import cloud
 from tests.support.notifications import a_notification
 from tests.support.servers import PostgresServer
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keystone and Heat as far as healing a stack asks them, over real sockets."""
+"""Keystone, Heat and Zaqar as far as they are asked here, over real sockets."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,11 +23,13 @@ class Asked:
     path: str
     token: str | None
     body: Any
+    #: In lower case.
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Cloud:
-    """A Keystone that gives a token through the trust `t1`, and a Heat with one stack and its group."""
+    """A Keystone that gives alarmd tokens, also through the trust `t1`; a Heat with one stack and its group; a Zaqar."""
 
     url: str = ""
     #: Physical id of a resource → the names of the resource and of the one that its stack belongs to.
@@ -43,6 +45,9 @@ class Cloud:
     #: A Heat elsewhere that the catalogue names instead.
     heat_url: str = ""
     asked: list[Asked] = field(default_factory=list)
+    #: What came to Zaqar, with the queue that it came for.
+    messages: list[tuple[str, Any]] = field(default_factory=list)
+    subscriptions: list[tuple[str, Any]] = field(default_factory=list)
 
     def answer(self, asked: Asked) -> Answer:
         """Return the answer to a request."""
@@ -50,16 +55,16 @@ class Cloud:
         if path.startswith("/v3/"):
             return self._keystone(path, asked)
         self.asked.append(asked)
-        if asked.token is None or asked.token in self.revoked:
+        if (asked.token is None and "url-signature" not in asked.headers) or asked.token in self.revoked:
             return 401, {}, {"error": "who are you?"}
-        return self.instead(asked) or self._heat(path.removeprefix(f"/heat/v1/{PROJECT}"), asked)
+        said = self.instead(asked)
+        if said is not None or path.startswith("/zaqar/"):
+            return said or self._zaqar(path, asked)
+        return self._heat(path.removeprefix(f"/heat/v1/{PROJECT}"), asked)
 
     def _keystone(self, path: str, asked: Asked) -> Answer:
         if path == "/v3/auth/catalog":
-            endpoint = {"id": "e", "interface": "internal", "region": "one", "region_id": "one"}
-            endpoint["url"] = self.heat_url or f"{self.url}/heat/v1/{PROJECT}/"
-            service = {"type": "orchestration", "id": "s", "name": "heat", "endpoints": [endpoint]}
-            return 200, {}, {"catalog": [service] if self.has_heat else [], "links": {}}
+            return 200, {}, {"catalog": self._catalog(), "links": {}}
         scope = asked.body["auth"].get("scope", {}).get("OS-TRUST:trust", {})
         if path != "/v3/auth/tokens" or scope.get("id", "t1") != "t1":
             return 401, {}, {"error": {"code": 401, "message": "no such trust"}}
@@ -71,8 +76,27 @@ class Cloud:
             "roles": [],
             "issued_at": "2026-01-01T00:00:00.000000Z",
             "expires_at": "2099-01-01T00:00:00.000000Z",
+            "catalog": self._catalog(),
         }
         return 201, {"X-Subject-Token": f"token-{self.tokens}"}, {"token": token}
+
+    def _catalog(self) -> list[dict[str, Any]]:
+        places = {"messaging": f"{self.url}/zaqar"}
+        if self.has_heat:
+            places["orchestration"] = self.heat_url or f"{self.url}/heat/v1/{PROJECT}/"
+        where = {"id": "e", "interface": "internal", "region": "one", "region_id": "one"}
+        return [
+            {"type": kind, "id": kind, "name": kind, "endpoints": [{**where, "url": url}]}
+            for kind, url in places.items()
+        ]
+
+    def _zaqar(self, path: str, asked: Asked) -> Answer:
+        queue, _, what = path.removeprefix("/zaqar/v2/queues/").partition("/")
+        if asked.method != "POST" or what not in {"messages", "subscriptions"}:
+            return 404, {}, {"title": "Not found"}
+        told = self.messages if what == "messages" else self.subscriptions
+        told.append((queue, asked.body))
+        return 201, {}, {"resources": [f"/v2/queues/{queue}/{what}/1"], "subscription_id": "1"}
 
     def _heat(self, path: str, asked: Asked) -> Answer:
         places = {"/stacks/STACK": "/stacks/web/STACK", "/stacks/ASG": "/stacks/web-asg-x1/ASG"}
@@ -113,6 +137,7 @@ def cloud() -> Iterator[Cloud]:
                 path=self.path,
                 token=self.headers.get("X-Auth-Token"),
                 body=json.loads(raw) if raw else None,
+                headers={name.lower(): value for name, value in self.headers.items()},
             )
             status, headers, body = running.answer(asked)
             # Those who ask leave at their deadline.
