@@ -29,7 +29,7 @@ class Asked:
 
 @dataclass(kw_only=True)
 class Cloud:
-    """A Keystone that gives alarmd tokens, also through the trust `t1`; a Heat with one stack and its group; a Zaqar."""
+    """A Keystone that gives tokens, also through the trust `t1`; a Heat with one stack and its group; a Zaqar."""
 
     url: str = ""
     #: Physical id of a resource → the names of the resource and of the one that its stack belongs to.
