@@ -21,10 +21,15 @@ class Deadline:
 
     def left_s(self, wait_s: float | None = None) -> float:
         """Return how long the next wait may take; raises TimeoutError when the time is up."""
-        left_s = self._end_s - self._clock.monotonic_s()
+        left_s = self.remaining_s
         if left_s <= 0:
             raise TimeoutError("the deadline of the attempt has passed")
         return min(left_s, self._wait_s if wait_s is None else wait_s)
+
+    @property
+    def remaining_s(self) -> float:
+        """How much time is left; nothing when it is up."""
+        return max(0.0, self._end_s - self._clock.monotonic_s())
 
 
 class TimedSocket(socket.socket):

@@ -116,7 +116,7 @@ class CheckedAdapter(BaseAdapter):
             )
             step = "answer"
             answer = connection.getresponse()
-            body = self._read(answer, sock, within_s=min(self._limits.body_wait_s, way.deadline.left_s()))
+            body = self._read(answer, sock, within_s=min(self._limits.body_wait_s, way.deadline.remaining_s))
             # After a refusal the name is looked up anew: the receiver may have moved, and left somebody who says so.
             keep = answer.status < 400 and not answer.will_close
         except (OSError, HTTPException) as error:

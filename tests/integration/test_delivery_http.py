@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -353,6 +354,24 @@ def test_nobody_there_is_tried_again(make_scheme: _Schemes) -> None:
     assert (Reason.CONNECTION, True) == (refused.reason, refused.retryable)
     assert (Reason.CONNECTION, True) == (unresolved.reason, unresolved.retryable)
     assert "secret" not in unresolved.detail
+
+
+def test_a_name_server_that_is_silent_is_left_in_time(make_scheme: _Schemes) -> None:
+    """A lookup that hangs costs no more than connecting may, and another try may find it answer."""
+    end = Event()
+
+    def silent(name: str) -> tuple[IPAddress, ...]:
+        end.wait(30)
+        raise OSError(-3, f"Temporary failure in name resolution: {len(name)}")
+
+    started_s = time.monotonic()
+    try:
+        attempt = make_scheme(lookup=silent, connect_timeout_s=0.2).deliver(a_notification(target="http://a.example/"))
+    finally:
+        end.set()
+
+    assert (Reason.TIMEOUT, True) == (attempt.reason, attempt.retryable)
+    assert time.monotonic() - started_s < 5
 
 
 class TestConnections:

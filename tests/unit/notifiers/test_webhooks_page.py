@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from alarmd.model.secret import key_of
+from alarmd.notifiers.heat import HeatOptions
 from alarmd.notifiers.http import HttpOptions
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.signing import signature_of
@@ -40,6 +41,20 @@ def test_the_code_on_the_page_knows_genuine_webhooks(read_webhook: Callable[...,
 
     assert read_webhook(SECRET, headers, b'{"current": "alarm"}') == {"current": "alarm"}
     assert read_webhook(SECRET, headers, b'{"current": "ok"}') is None
+
+
+def test_the_page_lists_every_option_of_the_schemes() -> None:
+    """No more and no fewer than there are, with their defaults where these are the scheme's own."""
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (.*?) \|", PAGE.partition("### Options of the schemes")[2], re.MULTILINE)
+    told = {name: default for names, default in rows for name in re.findall(r"[a-z_]+", names)}
+    options, of_heat = HttpOptions(), HeatOptions()
+
+    assert set(HttpOptions.model_fields) == set(told)
+    assert set(HttpOptions.model_fields) | {"keystone"} == set(HeatOptions.model_fields)
+    for name in ("max_idle_connections", "max_retry_after_s"):
+        assert f"`{getattr(options, name)}`" == told[name]
+    assert ("`65536`, for `trust+heat` 1 MiB", 2**20) == (told["max_answer_bytes"], of_heat.max_answer_bytes)
+    assert f"`{options.body_wait_s}`, for `trust+heat` `{of_heat.body_wait_s}`" == told["body_wait_s"]
 
 
 def test_the_schedule_on_the_page_is_the_default() -> None:
