@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -199,12 +200,13 @@ class OutboxRepository:
     def retry_all(self, query: OutboxQuery, now: datetime) -> list[Notification]:
         """Put the buried notifications that are asked for back as `retry` does; return them, as they were.
 
+        Only the last word of an alarm to a target goes back: after a newer one an old one would be news of the past.
         The newest go first; what the query says of states and pages, but for its limit, does not count.
         """
         wanted = replace(query, states=())
         statement = (
             select(outbox)
-            .where(*wanted.visible, *wanted.narrowed, *_may_return(now))
+            .where(*wanted.visible, *wanted.narrowed, *_may_return(now), _is_last_word())
             .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
             .limit(query.limit)
         )
@@ -251,6 +253,17 @@ def _may_return(now: datetime) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a notification was given up and may be sent still."""
     in_time = or_(outbox.c.not_after.is_(None), outbox.c.not_after > now)
     return outbox.c.state == str(DeliveryState.BURIED), in_time
+
+
+def _is_last_word() -> ColumnElement[bool]:
+    """Return the condition that nothing newer was made in the same lane, whatever became of it."""
+    newer = outbox.alias("newer")
+    return ~exists().where(
+        # By the alarm, since lanes are indexed only while something waits in them.
+        newer.c.alarm_id == outbox.c.alarm_id,
+        newer.c.sequence > outbox.c.sequence,
+        newer.c.lane == outbox.c.lane,
+    )
 
 
 def _again(now: datetime) -> dict[str, Any]:

@@ -103,3 +103,23 @@ def test_one_that_is_too_late_is_not_put_back(database: Database) -> None:
         put_back = [unit.outbox.retry("e_1_0", at(60)), unit.outbox.retry("e_1_0", at(59))]
 
     assert [False, True] == put_back
+
+
+def test_only_the_last_word_is_put_back(database: Database) -> None:
+    """What a newer one of the same alarm and target has overtaken stays buried, whatever became of the newer one."""
+    buried = DeliveryState.BURIED
+    with database.write() as unit:
+        for alarm, sequence, state in (
+            ("overtaken", 1, buried),
+            ("overtaken", 2, DeliveryState.DELIVERED),
+            ("twice", 1, buried),
+            ("twice", 2, buried),
+            ("waiting", 1, buried),
+            ("waiting", 2, DeliveryState.PENDING),
+        ):
+            unit.outbox.add([a_notification(alarm_id=alarm, sequence=sequence, state=state)])
+        for target, sequence in (("http://a/", 1), ("http://b/", 2)):
+            unit.outbox.add([a_notification(alarm_id="apart", sequence=sequence, target=target, state=buried)])
+        retried = unit.outbox.retry_all(OutboxQuery(), at(10))
+
+    assert {"twice_2_0", "apart_1_0", "apart_2_0"} == {str(one.event_id) for one in retried}

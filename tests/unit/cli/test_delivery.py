@@ -77,7 +77,7 @@ def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
     """However many requests that takes; those for others stay."""
     buried: dict[str, Any] = {"state": DeliveryState.BURIED, "finished_at": CREATED_AT}
     with terminal.door.database.write() as work:
-        work.outbox.add([a_notification(sequence=number, **buried) for number in range(1_001)])
+        work.outbox.add([a_notification(alarm_id=f"a{number}", **buried) for number in range(1_001)])
         work.outbox.add([a_notification(alarm_id="other", target="http://other/up", **buried)])
     retried = terminal.json("delivery", "retry", "--all", "--target", "scaler")
 
