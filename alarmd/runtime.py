@@ -38,7 +38,8 @@ from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.event_evaluation import EventEvaluation
 from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.safety import Release
-from alarmd.evaluators.schedules.schedule import Schedule, normalise_constraints
+from alarmd.evaluators.schedules.hours import read_hours
+from alarmd.evaluators.schedules.schedule import normalise_constraints
 from alarmd.evaluators.tick import Evaluation, TakingOver
 from alarmd.importing import AodhSource, Conversion, ImportRun
 from alarmd.notifiers import assembly
@@ -246,7 +247,7 @@ class Runtime:
             database=database,
             policy=self.policy,
             normalise_constraints=normalise_constraints,
-            read_hours=Schedule.of,
+            read_hours=read_hours,
             limits=asked.silence_limits(self.settings),
             clock=self.clock,
         )

@@ -99,9 +99,9 @@ def _schemas(rule_bodies: Mapping[str, type[BaseModel]]) -> Part:
     taken = {type_: references[shape, "validation"] for type_, shape in rule_bodies.items()}
     shown = {type_: references[shape, "serialization"] for type_, shape in rule_bodies.items()}
     for body in ("AlarmBody", "SilenceBody"):
-        found[body]["properties"]["time_constraints"] = {
-            "anyOf": [{"type": "array", "items": ref("TimeConstraintBody")}, {"type": "null"}]
-        }
+        for form in found[body]["properties"]["time_constraints"]["anyOf"]:
+            if form["type"] == "array":
+                form["items"] = ref("TimeConstraintBody")
     return {
         **found,
         **_by_type("AlarmBody", found["AlarmBody"], taken),

@@ -43,7 +43,7 @@ class SilenceBody(BaseModel):
     ends_at: _Moment = Field(default=None, description="when it is over; this or duration")
     duration: int | None = Field(default=None, ge=1, le=_LONGEST_S, description="seconds; this or ends_at")
     time_constraints: list[dict[str, Any]] | None = Field(
-        default=None, description="when within its time it is in force; by default all the time"
+        default=None, max_length=10, description="when within its time it is in force; by default all the time"
     )
 
 

@@ -4,7 +4,7 @@
 from alarmd.clock import Clock
 from alarmd.evaluators.breaker import BreakerLimits
 from alarmd.evaluators.safety import Watch
-from alarmd.evaluators.schedules.schedule import Schedule
+from alarmd.evaluators.schedules.hours import read_hours
 from alarmd.model.direction import Direction
 from alarmd.settings import Settings
 from alarmd.store.database import Database
@@ -21,7 +21,7 @@ def gate_limits(settings: Settings) -> GateLimits:
     }
     return GateLimits(
         expire_after_s={direction: seconds for direction, seconds in after_s.items() if seconds},
-        read_hours=Schedule.of,
+        read_hours=read_hours,
     )
 
 

@@ -28,6 +28,7 @@ from alarmd.evaluators.answers.turns import TurnLimits, Turns
 from alarmd.evaluators.asking.asking import Server
 from alarmd.evaluators.family import RuleFamily, TickedRule
 from alarmd.evaluators.fresh_evidence import OpenRules
+from alarmd.evaluators.schedules.hours import read_hours
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.evaluators.verdicts.wording import composite_reason
 from alarmd.model.alarm import Alarm, AlarmId, State
@@ -186,7 +187,7 @@ class Explanations:
     def _silences(self, alarm: Alarm, now: datetime) -> tuple[Quiet, ...]:
         with self._around.database.read() as unit:
             found = unit.silences.within([alarm.project_id], since=now, until=now)
-        in_force = in_force_for(alarm, found, at=now, read_hours=Schedule.of)
+        in_force = in_force_for(alarm, found, at=now, read_hours=read_hours)
         return tuple(Quiet(silence=silence, states=silence.states_of(alarm)) for silence in in_force)
 
 

@@ -251,6 +251,11 @@ def test_who_has_no_name_is_the_administrator(door: Door) -> None:
             400,
             ["Mars"],
         ),
+        (
+            {"time_constraints": [{"name": str(number), "start": "@daily", "duration": 1} for number in range(11)]},
+            400,
+            ["time_constraints", "at most 10"],
+        ),
         ({"everything": True}, 400, ["everything", "labels"]),
         ({"everything": True, "labels": None}, 403, ["Only administrators"]),
         ({"all_projects": True}, 401, ["all projects"]),
