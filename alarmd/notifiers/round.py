@@ -250,6 +250,9 @@ class DeliveryRound:
             room = 0
         claims = Claims(notifications=(), after=backlog.after)
         with self._database.write() as unit:
+            # First: it locks alarms, which everybody locks before rows of the outbox.
+            if gone := [one for one in backlog.settled if one.disables_target]:
+                unit.disabled_targets.disable(gone)
             if backlog.settled:
                 unit.outbox.settle(backlog.settled, owner=self._owner)
             if backlog.untried:
