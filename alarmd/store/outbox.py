@@ -33,7 +33,7 @@ from alarmd.store.paging import Pager, matches
 from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unfinished, waits, wake
 from alarmd.store.queues import heads
 from alarmd.store.rows import notification_of, notification_values
-from alarmd.store.tables import outbox
+from alarmd.store.tables import alarms, disabled_targets, outbox
 from alarmd.store.thinning import Mark, Thinned, thin
 
 _PAGER = Pager(
@@ -201,12 +201,13 @@ class OutboxRepository:
         """Put the buried notifications that are asked for back as `retry` does; return them, as they were.
 
         Only the last word of an alarm to a target goes back: after a newer one an old one would be news of the past.
+        Nor does what is of an alarm that was deleted, or for a target that has said that it is gone.
         The newest go first; what the query says of states and pages, but for its limit, does not count.
         """
         wanted = replace(query, states=())
         statement = (
             select(outbox)
-            .where(*wanted.visible, *wanted.narrowed, *_may_return(now), _is_last_word())
+            .where(*wanted.visible, *wanted.narrowed, *_may_return(now), *_is_meant_still())
             .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
             .limit(query.limit)
         )
@@ -255,14 +256,19 @@ def _may_return(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return outbox.c.state == str(DeliveryState.BURIED), in_time
 
 
-def _is_last_word() -> ColumnElement[bool]:
-    """Return the condition that nothing newer was made in the same lane, whatever became of it."""
+def _is_meant_still() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that nothing newer was made in the same lane, and that alarm and target still are."""
     newer = outbox.alias("newer")
-    return ~exists().where(
+    overtaken = exists().where(
         # By the alarm, since lanes are indexed only while something waits in them.
         newer.c.alarm_id == outbox.c.alarm_id,
         newer.c.sequence > outbox.c.sequence,
         newer.c.lane == outbox.c.lane,
+    )
+    return (
+        ~overtaken,
+        exists().where(alarms.c.alarm_id == outbox.c.alarm_id),
+        ~exists().where(disabled_targets.c.lane == outbox.c.lane),
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from alarmd.model.alarm import AlarmId
 from alarmd.model.direction import Direction
-from alarmd.model.notification import DeliveryState
+from alarmd.model.notification import DeliveryState, Settlement
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
+from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
 
 
@@ -30,6 +32,7 @@ def stock(database: Database) -> None:
     }
     with database.write() as unit:
         for number, (name, changes) in enumerate(given.items()):
+            unit.alarms.add(an_alarm(alarm_id=AlarmId(name)))
             unit.outbox.add([a_notification(alarm_id=name, created_at=at(number), **changes)])
 
 
@@ -109,6 +112,8 @@ def test_only_the_last_word_is_put_back(database: Database) -> None:
     """What a newer one of the same alarm and target has overtaken stays buried, whatever became of the newer one."""
     buried = DeliveryState.BURIED
     with database.write() as unit:
+        for alarm in ("overtaken", "twice", "waiting", "apart"):
+            unit.alarms.add(an_alarm(alarm_id=AlarmId(alarm)))
         for alarm, sequence, state in (
             ("overtaken", 1, buried),
             ("overtaken", 2, DeliveryState.DELIVERED),
@@ -123,3 +128,28 @@ def test_only_the_last_word_is_put_back(database: Database) -> None:
         retried = unit.outbox.retry_all(OutboxQuery(), at(10))
 
     assert {"twice_2_0", "apart_1_0", "apart_2_0"} == {str(one.event_id) for one in retried}
+
+
+def test_what_nobody_means_any_more_is_not_put_back(database: Database) -> None:
+    """Of an alarm that was deleted, and for a target that has answered 410; either may be retried by its id."""
+    gone, kept = "http://gone/", "http://kept/"
+    with database.write() as unit:
+        unit.alarms.add(an_alarm(alarm_id=AlarmId("alarm-1"), alarm_actions=(gone, kept)))
+        for sequence, target in enumerate((gone, kept), start=1):
+            unit.outbox.add([a_notification(target=target, sequence=sequence, state=DeliveryState.BURIED)])
+        unit.outbox.add([a_notification(alarm_id="deleted", state=DeliveryState.BURIED)])
+        answer = Settlement(
+            event_id=a_notification(sequence=1).event_id,
+            state=DeliveryState.BURIED,
+            next_attempt_at=at(1),
+            last_status=410,
+            last_error="HTTP 410 Gone",
+            at=at(1),
+            disables_target=True,
+        )
+        unit.disabled_targets.disable([answer])
+        retried = unit.outbox.retry_all(OutboxQuery(), at(10))
+        by_id = [unit.outbox.retry(event_id, at(10)) for event_id in ("alarm-1_1_0", "deleted_1_0")]
+
+    assert ["alarm-1_2_0"] == [str(one.event_id) for one in retried]
+    assert [True, True] == by_id

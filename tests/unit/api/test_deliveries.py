@@ -9,9 +9,11 @@ import pytest
 
 from alarmd.api.context import ApiLimits
 from alarmd.cluster.doorbell import Bell
+from alarmd.model.alarm import AlarmId
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from alarmd.store.history import HistoryQuery
+from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
 from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
 
@@ -195,6 +197,8 @@ def test_what_is_too_late_stays_buried(door: Door) -> None:
 def test_all_that_a_receiver_missed_is_tried_again_in_one_request(door: Door) -> None:
     """Of the caller's project, newest first, so many at a time; each alarm's history has one entry of it."""
     with door.database.write() as work:
+        for alarm_id in ("alarm-0", "alarm-1", "alarm-2", "alarm-3", "other"):
+            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
         for number in range(4):
             changes = BURIED | {"project_id": "p2" if number == 3 else "p1", "created_at": at(number)}
             for host in ("web.example", "web.example:8080") if number == 2 else ("web.example",):

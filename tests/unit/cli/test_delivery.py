@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from alarmd.clock import SystemClock
+from alarmd.model.alarm import AlarmId
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
+from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
 from tests.unit.cli.conftest import Terminal
 
@@ -77,7 +79,11 @@ def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
     """However many requests that takes; those for others stay."""
     buried: dict[str, Any] = {"state": DeliveryState.BURIED, "finished_at": CREATED_AT}
     with terminal.door.database.write() as work:
-        work.outbox.add([a_notification(alarm_id=f"a{number}", **buried) for number in range(1_001)])
+        for alarm_id in ("alarm-1", "other"):
+            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
+        work.outbox.add(
+            [a_notification(sequence=number, target=f"http://scaler/{number}", **buried) for number in range(1_001)]
+        )
         work.outbox.add([a_notification(alarm_id="other", target="http://other/up", **buried)])
     retried = terminal.json("delivery", "retry", "--all", "--target", "scaler")
 
