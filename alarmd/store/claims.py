@@ -87,7 +87,7 @@ def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, 
     expired = _end_what_is_late(connection, now)
     walk = _walk(connection, now=now, limit=limit, rooms=rooms)
     for _ in range(_LOOKS):
-        chosen, aside, is_cut = _deal(connection, walk.due[:limit], now=now, limit=limit, rooms=rooms)
+        chosen, aside, is_cut = _deal(connection, walk.due, now=now, limit=limit, rooms=rooms)
         _step_aside(connection, aside, now)
         if not aside or len(chosen) == limit:
             break
@@ -114,6 +114,13 @@ class _Walk:
     #: Whether these were all.
     is_whole: bool
 
+    @classmethod
+    def of(cls, due: Sequence[Queue], *, last: Queue | None, is_whole: bool, limit: int) -> "_Walk":
+        """Return a walk that ended early enough to have no more queues than a claim may take notifications."""
+        if len(due) > limit:
+            return cls(due=due[:limit], last=due[limit - 1], is_whole=False)
+        return cls(due=due, last=last, is_whole=is_whole)
+
 
 def _walk(connection: Connection, *, now: datetime, limit: int, rooms: Rooms) -> _Walk:
     """Go round the queues until there are enough that have something, or all have been seen."""
@@ -133,10 +140,10 @@ def _walk(connection: Connection, *, now: datetime, limit: int, rooms: Rooms) ->
         due += [head.queue for head in seen if head.due <= now and rooms.room_of(head.queue) > 0]
         last = seen[-1].queue if seen else last
         if is_end and has_turned:
-            return _Walk(due=due, last=rooms.after, is_whole=True)
+            return _Walk.of(due, last=rooms.after, is_whole=True, limit=limit)
         if is_end:
             has_turned, last = True, None
-    return _Walk(due=due, last=last, is_whole=False)
+    return _Walk.of(due, last=last, is_whole=False, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,3 +161,11 @@ def test_a_policy_that_makes_no_sense_cannot_be_made(changes: dict[str, float]) 
     """Pauses that would shrink or be negative are refused."""
     with pytest.raises(ValueError, match="have to be"):
         RetryPolicy(**changes)
+
+
+def test_no_pause_lasts_longer_than_it_may_be_sent() -> None:
+    """What may not be sent after some moment waits until then at most: from then on the outbox ends it."""
+    policy = RetryPolicy(first_delay_s=60, jitter=0)
+    settlement = policy.decide(BUSY, a_notification(not_after=_after(45)), _after(10))
+
+    assert (DeliveryState.PENDING, _after(45)) == (settlement.state, settlement.next_attempt_at)

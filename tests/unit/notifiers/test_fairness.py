@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import dataclass
+from threading import Thread
+
+from alarmd.notifiers.circuit import CircuitPolicy
+from alarmd.notifiers.fairness import Fairness, Shares, queue_of
+from alarmd.notifiers.lineup import Lineup
+from alarmd.notifiers.scheme import Attempt, Reason
+from alarmd.store.queues import Queue
+from tests.support.notifications import TAKEN, a_notification
+
+A, B = Queue("http://a", "p1"), Queue("http://b", "p2")
+TIMEOUT = Attempt(reason=Reason.TIMEOUT, retryable=True)
+POLICY = CircuitPolicy(failures=2, first_pause_s=1, max_pause_s=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    queue: Queue
+    number: int = 0
+
+
+def a_fairness(batch: int = 16) -> Fairness:
+    return Fairness(Shares.of(8), circuits=POLICY, batch=batch)
+
+
+def test_half_of_the_threads_is_anybodys_share() -> None:
+    """Unless it is said, one receiver and one project get half of the threads, and one thread in any case."""
+    assert Shares(threads=9, per_origin=4, per_project=4) == Shares.of(9)
+    assert Shares(threads=1, per_origin=1, per_project=1) == Shares.of(1)
+    assert Shares(threads=9, per_origin=7, per_project=2) == Shares.of(9, per_receiver=7, per_project=2)
+
+
+def test_the_queue_of_a_notification() -> None:
+    """Receivers are told apart by scheme, host and port; projects by their id."""
+    notification = a_notification(target="HTTPS://user@Heat.example:8004/v1/signal?x=1", project_id="p")
+
+    assert Queue("https://heat.example:8004", "p") == queue_of(notification)
+
+
+def test_what_is_in_hand_takes_up_room() -> None:
+    """Whoever has much in hand may have less, and a receiver that has its share leaves the rest to others."""
+    fairness = a_fairness()
+    fairness.take([A] * 4)
+    room, rooms = fairness.rooms(0, after=None)
+
+    assert 4 == room
+    assert (0, 4) == (rooms.room_of(A), rooms.room_of(B))
+
+
+def test_quick_receivers_get_more_in_advance() -> None:
+    """As many as a receiver has just taken may wait for a free thread of its own, but no more than a batch."""
+    fairness = a_fairness(batch=3)
+    fairness.take([A] * 4)
+    fairness.take([])
+    for _ in range(4):
+        fairness.end(A, TAKEN, 0)
+    room, rooms = fairness.rooms(0, after=None)
+
+    assert (8 + 3, 4 + 3, 4) == (room, rooms.room_of(A), rooms.room_of(B))
+
+
+def test_what_waits_behind_a_slow_receiver_takes_no_room_from_others() -> None:
+    """When a quick receiver stops answering, what was claimed for it in advance does not shut out the others."""
+    fairness = a_fairness()
+    fairness.take([A] * 12)
+    room, rooms = fairness.rooms(0, after=None)
+
+    assert 4 == room
+    assert 0 >= rooms.room_of(A)
+    assert 4 == rooms.room_of(B)
+
+
+def test_a_receiver_that_is_left_alone_is_asked_by_one_at_a_time() -> None:
+    """While a circuit is open nothing is claimed; when its pause is over one, and no second before that has ended."""
+    fairness = a_fairness()
+    fairness.take([A, A])
+    fairness.end(A, TIMEOUT, 0)
+    fairness.end(A, TIMEOUT, 0)
+    left_alone = fairness.rooms(0.5, after=None)[1].room_of(A)
+    asked = fairness.rooms(1, after=None)[1].room_of(A)
+    fairness.take([A])
+    under_way = fairness.rooms(1.5, after=None)[1].room_of(A)
+
+    assert (0, 1, 0) == (left_alone, asked, under_way)
+
+
+def test_what_is_given_back_untried_says_nothing() -> None:
+    """What was claimed and not tried frees its room and opens nothing."""
+    fairness = a_fairness()
+    fairness.take([A] * 4)
+    for _ in range(4):
+        fairness.end(A, None, 0)
+
+    assert (0, 4) == (fairness.in_hand, fairness.rooms(0, after=None)[1].room_of(A))
+
+
+def test_a_lineup_lets_queues_take_turns() -> None:
+    """A queue that came first with many does not go before one that came later with one."""
+    lineup: Lineup[Item] = Lineup(per_origin=9, per_project=9)
+    lineup.put([Item(A, 1), Item(A, 2), Item(B, 3)])
+
+    assert [1, 3, 2] == [one.number for one in (lineup.take(), lineup.take(), lineup.take()) if one]
+
+
+def test_a_lineup_holds_back_who_has_enough() -> None:
+    """Beyond its share a queue waits until a thread has given one of its items back."""
+    lineup: Lineup[Item] = Lineup(per_origin=1, per_project=9)
+    first, second, other = Item(A, 1), Item(A, 2), Item(Queue("http://b", "p1"), 3)
+    lineup.put([first, second, other])
+    taken = [lineup.take(), lineup.take()]
+    waiting = Thread(target=lambda: taken.append(lineup.take()))
+    waiting.start()
+    lineup.back(first)
+    waiting.join(10)
+
+    assert [first, other, second] == taken
+
+
+def test_a_lineup_holds_back_a_project_that_has_enough() -> None:
+    """A project has its share wherever its notifications go."""
+    lineup: Lineup[Item] = Lineup(per_origin=9, per_project=1)
+    lineup.put([Item(A, 1), Item(Queue("http://b", "p1"), 2), Item(B, 3)])
+
+    assert [1, 3] == [one.number for one in (lineup.take(), lineup.take()) if one]
+
+
+def test_taking_out_of_a_lineup() -> None:
+    """What waits in some queues can be taken back, in its order; threads wait no longer once it is closed."""
+    lineup: Lineup[Item] = Lineup(per_origin=9, per_project=9)
+    lineup.put([Item(A, 1), Item(B, 2), Item(A, 3)])
+    out = lineup.withdraw(lambda queue: queue == A)
+    left = lineup.take()
+    lineup.close()
+
+    assert ([1, 3], Item(B, 2), None) == ([one.number for one in out], left, lineup.take())
