@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hypothesis' strategies for rules with everything that they may say, and for what comes meanwhile."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
 from hypothesis import strategies as st
 
-from alarmd.evaluators.families.prometheus.family import PrometheusFamily, PrometheusRule
-from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.asking.asking import AskedRule
+from alarmd.evaluators.families.gnocchi.family import GnocchiAggregation, GnocchiMetrics, GnocchiResources
+from alarmd.evaluators.families.loadbalancer.family import LoadbalancerFamily
+from alarmd.evaluators.families.prometheus.family import PrometheusFamily
+from alarmd.evaluators.family import RuleFamilyFactory, RuleLimits
 from alarmd.model.alarm import State
 from alarmd.model.rule import (
     AlarmReference,
@@ -28,13 +32,14 @@ from alarmd.model.rule import (
     WindowRule,
 )
 from alarmd.model.samples import Kind, Metric
+from tests.support.reference_asked import GROUP, STACK
 
 #: A gauge and a counter, in the order of their names.
 METRICS = (Metric(name="cpu_util"), Metric(name="packets", kind=Kind.CUMULATIVE))
-#: What is asked of a Prometheus.
-QUERIES = ("a", "b")
+#: What other servers are asked about: queries, metrics, pools.
+TOPICS = ("a", "b")
 
-AnyRule = WindowRule | PrometheusRule | CompositeRule
+AnyRule = WindowRule | AskedRule | CompositeRule
 
 
 @dataclass(frozen=True)
@@ -110,18 +115,79 @@ WINDOW_RULES = st.builds(
     WindowRule, reading=READINGS, judgement=judgements(), look_back_periods=st.sampled_from([None, None, 0, 1])
 )
 _WIRE = st.integers(0, 99).map(lambda number: {"type": "threshold", "number": number})
-_ASKED = PrometheusFamily(RuleLimits(window_s=600, lateness_s=4, servers=frozenset({"prometheus"})), lambda _name: None)
-ASKED_RULES = st.builds(
-    lambda periods, **rule: _ASKED.parse(rule | periods, project_id="p1"),
+_TOPICS = st.sampled_from(TOPICS)
+_LIMITS = RuleLimits(window_s=600, lateness_s=4)
+_ASKING = replace(_LIMITS, servers=frozenset({"prometheus", "gnocchi", "octavia"}))
+_PROMETHEUS = PrometheusFamily(_ASKING, lambda _name: None)
+PROMETHEUS_RULES = st.builds(
+    lambda periods, **rule: _PROMETHEUS.parse(rule | periods, project_id="p1"),
     st.sampled_from([{}, {}, {"evaluation_periods": 2, "granularity": 60}]),
-    query=st.sampled_from(QUERIES),
+    query=_TOPICS,
     comparison_operator=st.sampled_from([str(one) for one in Comparison]),
     threshold=st.integers(1, 3),
     series=st.sampled_from([None, "all", "any"]),
 )
+
+
+@st.composite
+def gnocchi_rules(draw: st.DrawFn, limits: RuleLimits, *, methods: Sequence[str], metrics: Sequence[str]) -> Any:
+    """Draw a rule of any of the gnocchi types, as a client writes it."""
+    periods = draw(st.integers(1, 3))
+    comparison = draw(st.sampled_from(Comparison))
+    threshold = draw(st.integers(1, 3))
+    step = {Comparison.GT: -1, Comparison.GE: -1, Comparison.LT: 1, Comparison.LE: 1}.get(comparison, 0)
+    rule: dict[str, Any] = {
+        "aggregation_method": draw(st.sampled_from(methods)),
+        "granularity": draw(st.sampled_from([2, 5])),
+        "evaluation_periods": periods,
+        "comparison_operator": str(comparison),
+        "threshold": threshold,
+        "datapoints_to_alarm": draw(st.none() | st.integers(1, periods)),
+        "treat_missing_data": draw(st.sampled_from([None, *map(str, MissingData)])),
+        "recovery_threshold": threshold + step if step and draw(st.booleans()) else None,
+        "hold_for": draw(st.sampled_from([None, None, 5])),
+        "keep_for": draw(st.sampled_from([None, None, 7])),
+    }
+    metric = draw(st.sampled_from(metrics))
+    kinds: list[RuleFamilyFactory] = [GnocchiResources, GnocchiMetrics, GnocchiAggregation]
+    which = draw(st.sampled_from(kinds))
+    family = which(limits, lambda _name: None)
+    if which is GnocchiResources:
+        rule |= {"metric": metric, "resource_id": draw(st.sampled_from(["vm-1", "vm-2"])), "resource_type": "x"}
+    else:
+        rule["group_statistic"] = draw(st.sampled_from([None, "avg", "max", "count", "p50"]))
+        named = [metric] if "gnocchi" in limits.servers else [f"vm-1/{metric}", f"vm-2/{metric}"]
+        found = {"metric": metric, "resource_type": "generic", "query": "{}"}
+        rule |= {"metrics": named} if which is GnocchiMetrics else found
+    return family.parse(family.normalise(rule, project_id=""), project_id="")
+
+
+#: Over alarmd's own samples, of which fractions are exact here too.
+GNOCCHI_RULES = gnocchi_rules(
+    _LIMITS,
+    methods=[
+        *("mean", "min", "max", "sum", "count", "first", "last", "median", "75pct", "p75", "p0", "rate", "delta"),
+        *("rate:max", "rate:sum", "rate:p50"),
+    ],
+    metrics=[metric.name for metric in METRICS],
+)
+ASKED_GNOCCHI_RULES = gnocchi_rules(_ASKING, methods=["mean", "sum", "rate:max"], metrics=TOPICS)
+_LOADBALANCER = LoadbalancerFamily(_ASKING, lambda _name: None)
+LOADBALANCER_RULES = st.builds(
+    lambda pool_id, confined: _LOADBALANCER.parse(
+        {"pool_id": pool_id, "stack_id": STACK, "autoscaling_group_id": GROUP}, project_id="p1", confined=confined
+    ),
+    _TOPICS,
+    st.booleans(),
+)
+ASKED_RULES = PROMETHEUS_RULES | ASKED_GNOCCHI_RULES | LOADBALANCER_RULES
 LEAVES: st.SearchStrategy[Node] = st.builds(
     Leaf,
-    rule=WINDOW_RULES | ASKED_RULES | st.builds(AlarmReference, alarm_id=st.sampled_from(["0", "1", "2", "gone"])),
+    rule=WINDOW_RULES
+    | GNOCCHI_RULES
+    | PROMETHEUS_RULES
+    | ASKED_GNOCCHI_RULES
+    | st.builds(AlarmReference, alarm_id=st.sampled_from(["0", "1", "2", "gone"])),
     wire=_WIRE,
 )
 
@@ -149,11 +215,30 @@ ARRIVALS = st.lists(
     max_size=15,
 )
 
-#: Of which query a Prometheus says something else from now on, and what: values of series, or None for an error.
-ANSWERS = st.tuples(
-    st.sampled_from(QUERIES),
-    st.none() | st.lists(st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, inf]), max_size=2), max_size=3),
-)
+_VALUES = [0.0, 1.0, 2.0, 3.0, 4.0]
+#: Which server says of what something else from now on, and what (`told_servers`), None for an error.
+ANSWERS_OF: dict[str, st.SearchStrategy[tuple[str, str, Any]]] = {
+    "prometheus": st.tuples(
+        st.just("prometheus"),
+        _TOPICS,
+        st.none() | st.lists(st.lists(st.sampled_from([*_VALUES, inf]), max_size=2), max_size=3),
+    ),
+    "gnocchi": st.tuples(
+        st.just("gnocchi"),
+        _TOPICS,
+        st.none() | st.lists(st.sampled_from([*_VALUES, *_VALUES, None, "nothing"]), max_size=6),
+    ),
+    "octavia": st.tuples(
+        st.just("octavia"),
+        _TOPICS,
+        st.none()
+        | st.just(())
+        | st.tuples(
+            st.sampled_from(["p1", "p1", "p2"]),
+            st.lists(st.tuples(st.booleans(), st.sampled_from(["ONLINE", "ERROR", "ERROR"])), max_size=3),
+        ),
+    ),
+}
 
 
 def _every(minutes: int, duration_s: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from alarmd.model.rule import (
     WindowRule,
 )
 from tests.support.aodh_schedule import is_open_in_aodh
-from tests.support.reference_asked import ReferenceAnswer, said_of_answer
+from tests.support.reference_asked import AskedSaid, ReferenceAnswer, said_of_answer, words_of_pool
 from tests.support.reference_evidence import has_fresh_evidence
 from tests.support.reference_judgement import ALARM, NOTHING, OK, TREND_ALARM, TREND_OK, UNKNOWN, next_of, said_of
 from tests.support.reference_reading import ReferenceSeries, values_of
@@ -66,6 +66,10 @@ class _Said:
     latest: Any = None
     #: Whether anything could be said of it at all.
     is_evaluated: bool = True
+    #: The reason where nothing is known.
+    unknown: str = ""
+    #: What was said of the answer of a server that was asked.
+    asked: AskedSaid | None = None
 
 
 def _look_back_periods(rule: WindowRule, lateness_s: float) -> int:
@@ -101,7 +105,8 @@ def _said_of_rule(rule: WindowRule, state: State, series: list[ReferenceSeries],
     if not read.known or None in values[: judgement.evaluation_periods]:
         periods = judgement.evaluation_periods + rule.reading.is_aligned
         is_evaluated = watched_s > period_s * periods + moment.lateness_s
-        return _Said(said=UNKNOWN, wanted=wanted, latest=latest, is_evaluated=is_evaluated)
+        unknown = f"{wanted} datapoints are unknown"
+        return _Said(said=UNKNOWN, wanted=wanted, latest=latest, is_evaluated=is_evaluated, unknown=unknown)
     said, outside = said_of(values, judgement, state)
     return _Said(said=said, wanted=wanted, outside=outside, latest=latest)
 
@@ -112,7 +117,15 @@ def _said_of(rule: Any, state: State, series: list[ReferenceSeries], moment: Mom
     answer = moment.answers.get(rule.question)
     if answer is None or moment.now_s > answer.counts_until_s:
         return _Said(said=NOTHING, wanted=0, is_evaluated=False)
-    return _Said(**said_of_answer(rule, answer))
+    asked = said_of_answer(rule, answer, state)
+    return _Said(
+        said=asked.said,
+        wanted=asked.wanted,
+        outside=asked.outside,
+        latest=asked.latest,
+        unknown=asked.unknown,
+        asked=asked,
+    )
 
 
 def evaluate(
@@ -138,16 +151,16 @@ def evaluate(
     counted = new if found.said in {ALARM, OK, UNKNOWN} else None
     if new is state and not is_due:
         return ReferenceVerdict(state, counted=counted)
-    if new in scales_in and not _is_fresh(rule, series, moment, set()):
+    if new in scales_in and not _is_fresh(rule, state, series, moment, set()):
         return ReferenceVerdict(state, counted=counted)
+    if found.asked is not None and found.asked.unhealthy is not None:
+        return ReferenceVerdict(new, *words_of_pool(rule, found.asked, state, new), counted)
     wanted, outside = found.wanted, 0 if found.said == UNKNOWN else found.outside
     count, disposition = (wanted - outside, "inside") if new is State.OK else (outside, "outside")
     verb = "Remaining as" if new is state else "Transition to"
     reason = f"{verb} {new} due to {count} samples {disposition} threshold, most recent: {found.latest}"
     if found.said == UNKNOWN and new is not state:
-        count, disposition = wanted, "unknown"
-        # Of series that a server does not have, Aodh tells no number.
-        reason = "datapoints are unknown" if not isinstance(rule, WindowRule) else f"{wanted} datapoints are unknown"
+        count, disposition, reason = wanted, "unknown", found.unknown
     data = {"type": "threshold", "disposition": disposition, "count": count, "most_recent": found.latest}
     return ReferenceVerdict(new, reason, data, counted)
 
@@ -179,8 +192,8 @@ def evaluate_composite(
     if new in scales_in:
         # What there is fresh evidence for has to decide it, whatever the rest would say.
         fresh = [
-            said if _is_fresh(leaf.rule, series, moment, set()) else NOTHING
-            for (leaf, _), said in zip(_leaves(rule.root), leaves, strict=True)
+            said if _is_fresh(leaf.rule, _own_state(state, turned=turned), series, moment, set()) else NOTHING
+            for (leaf, turned), said in zip(_leaves(rule.root), leaves, strict=True)
         ]
         if _value_of(rule.root, iter(fresh)) != value:
             return ReferenceVerdict(state, counted=counted)
@@ -205,15 +218,18 @@ def evaluate_composite(
     )
 
 
-def _is_fresh(rule: Any, series: list[ReferenceSeries], moment: Moment, seen: set[str]) -> bool:
+def _is_fresh(rule: Any, state: State, series: list[ReferenceSeries], moment: Moment, seen: set[str]) -> bool:
     """Whether there is fresh evidence for a rule; of an alarm, for all that its rule goes by."""
     if isinstance(rule, AlarmReference):
         if rule.alarm_id in seen or rule.alarm_id not in moment.rules:
             return True
         seen.add(rule.alarm_id)
-        return _is_fresh(moment.rules[rule.alarm_id], series, moment, seen)
+        return _is_fresh(moment.rules[rule.alarm_id], moment.states[rule.alarm_id], series, moment, seen)
     if isinstance(rule, CompositeRule):
-        return all(_is_fresh(leaf.rule, series, moment, seen) for leaf, _ in _leaves(rule.root))
+        return all(
+            _is_fresh(leaf.rule, _own_state(state, turned=turned), series, moment, seen)
+            for leaf, turned in _leaves(rule.root)
+        )
     if isinstance(rule, WindowRule):
         return has_fresh_evidence(
             rule,
@@ -225,7 +241,9 @@ def _is_fresh(rule: Any, series: list[ReferenceSeries], moment: Moment, seen: se
             share=moment.scale_in_coverage,
         )
     answer = moment.answers.get(rule.question)
-    return answer is not None and moment.now_s <= answer.counts_until_s and answer.is_latest
+    if answer is None or moment.now_s > answer.counts_until_s or not answer.is_latest:
+        return False
+    return said_of_answer(rule, answer, state).is_whole
 
 
 _STATES = {ALARM: State.ALARM, OK: State.OK, UNKNOWN: State.INSUFFICIENT_DATA}
@@ -248,14 +266,18 @@ def _leaf_value(
     if isinstance(leaf.rule, AlarmReference):
         known = moment.states.get(leaf.rule.alarm_id, State.INSUFFICIENT_DATA)
         return {State.OK: OK, State.ALARM: ALARM, State.INSUFFICIENT_DATA: UNKNOWN}[known], True
-    # What the leaf would be in if it alone kept the composite where it is.
-    own = {State.ALARM: State.OK, State.OK: State.ALARM}.get(composite, composite) if turned else composite
+    own = _own_state(composite, turned=turned)
     found = _said_of(leaf.rule, own, series, moment)
     if not found.is_evaluated:
         return NOTHING, False
     if found.said in {TREND_ALARM, TREND_OK}:
         return ALARM if next_of(found.said, own) is State.ALARM else OK, True
     return found.said, True
+
+
+def _own_state(composite: State, *, turned: bool) -> State:
+    """Return what a leaf would be in if it alone kept the composite where it is."""
+    return {State.ALARM: State.OK, State.OK: State.ALARM}.get(composite, composite) if turned else composite
 
 
 def _value_of(node: Node, leaves: Iterator[str]) -> str:

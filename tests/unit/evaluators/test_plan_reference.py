@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from alarmd.cache.window import Window, WindowLimits
 from alarmd.clock import ManualClock
 from alarmd.evaluators.asking.asker import Asker
-from alarmd.evaluators.asking.asking import Answer, NoAnswer
-from alarmd.evaluators.families.prometheus.server import PromQuery, Series, SeriesAnswered
+from alarmd.evaluators.asking.asking import Question
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.roster import COUNTS
 from alarmd.model.alarm import AlarmId, State
@@ -39,10 +38,11 @@ from tests.support.alarms import an_alarm
 from tests.support.aodh_schedule import is_open_in_aodh
 from tests.support.asking import settle
 from tests.support.random_rules import (
-    ANSWERS,
+    ANSWERS_OF,
     ARRIVALS,
     ASKED_RULES,
     COMPOSITES,
+    GNOCCHI_RULES,
     METRICS,
     TERMS,
     WINDOW_RULES,
@@ -50,42 +50,15 @@ from tests.support.random_rules import (
     Terms,
 )
 from tests.support.reference import Moment, ReferenceVerdict, evaluate, evaluate_composite
-from tests.support.reference_asked import ReferenceAnswer
 from tests.support.reference_reading import ReferenceSeries
 from tests.support.samples import a_batch, a_resource
+from tests.support.told_servers import ToldServer, told_servers
 
 #: Some seconds before time constraints close, and half a minute more before they open again.
 START = datetime(2026, 1, 1, 0, 0, 25, tzinfo=UTC)
 START_MS = round(START.timestamp() * 1000)
 LATENESS_S = 4.0
 REPEAT_MS = 7_000
-
-
-@dataclass(kw_only=True)
-class Prometheus:
-    """A server of the test's own: says of each query what it has been told to, and remembers what it has said."""
-
-    say: dict[str, Sequence[Sequence[float]] | None] = field(default_factory=dict)
-    said: dict[PromQuery, ReferenceAnswer] = field(default_factory=dict)
-    interval_s: float = 3.0
-    timeout_s: float = 1.0
-    concurrency: int = 2
-
-    def ask(self, question: PromQuery, *, now: datetime) -> Answer:
-        """Say it, or fail."""
-        series = self.say.get(question.query[0], ())
-        if series is None:
-            if question in self.said:
-                self.said[question] = replace(self.said[question], is_latest=False)
-            raise NoAnswer("Prometheus is not there.")
-        values = tuple(tuple(one) for one in series)
-        # It may fail to answer twice in between.
-        until_s = now.timestamp() + 3 * self.interval_s + self.timeout_s
-        self.said[question] = ReferenceAnswer(counts_until_s=until_s, series=values)
-        return Answer(at=now, values=SeriesAnswered(series=tuple(Series(labels={}, values=one) for one in values)))
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 @dataclass
@@ -96,7 +69,7 @@ class Pair:
     terms: Mapping[str, Terms] = field(default_factory=dict)
     window: Window = field(default_factory=lambda: Window(WindowLimits(length_s=600, lateness_s=LATENESS_S)))
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
-    prometheus: Prometheus = field(default_factory=Prometheus)
+    servers: Mapping[str, ToldServer] = field(default_factory=told_servers)
     series: dict[tuple[str, str], ReferenceSeries] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     entered_ms: dict[str, int] = field(default_factory=dict)
@@ -106,7 +79,7 @@ class Pair:
 
     def __post_init__(self) -> None:
         options = PlanOptions(lateness_s=LATENESS_S, repeat_interval_s=REPEAT_MS / 1000, count_results=True)
-        self.asker = Asker({"prometheus": self.prometheus}, clock=self.clock, spread=lambda: 0.0)
+        self.asker = Asker(self.servers, clock=self.clock, spread=lambda: 0.0)
         self.plan = Plan(self.window, options, self.asker)
         self.states = {alarm_id: self.terms.get(alarm_id, Terms()).state for alarm_id in self.rules}
         self.entered_ms = dict.fromkeys(self.rules, START_MS)
@@ -124,7 +97,7 @@ class Pair:
         others = [question for one, rule in self.rules.items() if one != alarm_id for question in _questions(rule)]
         for question in {*_questions(self.rules[alarm_id])} - {*others}:
             # Nobody else wanted to know, so what was said has been forgotten.
-            self.prometheus.said.pop(question, None)
+            self.servers[question.server].said.pop(question, None)
         terms, entered_ms = self.terms.get(alarm_id, Terms()), self.entered_ms[alarm_id]
         alarm = an_alarm(
             alarm_id=AlarmId(alarm_id),
@@ -161,7 +134,7 @@ class Pair:
             watching_since_s=since.timestamp(),
             lateness_s=LATENESS_S,
             states=dict(self.states),
-            answers=dict(self.prometheus.said),
+            answers={question: said for server in self.servers.values() for question, said in server.said.items()},
             rules=self.rules,
         )
         kinds = [f"{type(self.rules[alarm_id]).__name__} waits" for alarm_id in self.plan.waiting]
@@ -220,7 +193,7 @@ class Pair:
         self.plan.enter(AlarmId(alarm_id), state=state, state_version=step, at=self.clock.now())
 
 
-def _questions(rule: AnyRule) -> Iterator[PromQuery]:
+def _questions(rule: AnyRule) -> Iterator[Question]:
     """Yield what a rule asks, its leaves included."""
     waiting: list[Node] = [rule.root if isinstance(rule, CompositeRule) else Leaf(rule=rule, wire={})]
     while waiting:
@@ -258,9 +231,9 @@ def _naming(what: object) -> Iterator[None]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    alarms=st.lists(st.tuples(WINDOW_RULES | ASKED_RULES | COMPOSITES, TERMS), min_size=1, max_size=6),
+    alarms=st.lists(st.tuples(WINDOW_RULES | GNOCCHI_RULES | ASKED_RULES | COMPOSITES, TERMS), min_size=1, max_size=6),
     arrivals=ARRIVALS,
-    answers=st.lists(ANSWERS, max_size=6),
+    answers=st.lists(st.one_of(*ANSWERS_OF.values()), max_size=6),
     every=st.integers(1, 3),
     pause_ms=st.sampled_from([0, 0, 3000, 20_000]),
     watching_s=st.sampled_from([-86_400.0, 0.0, 10.0]),
@@ -270,23 +243,61 @@ def test_the_plan_agrees_with_the_reference(
     *,
     alarms: list[tuple[AnyRule, Terms]],
     arrivals: list[tuple[int, int, str, float, int]],
-    answers: list[tuple[str, list[list[float]] | None]],
+    answers: list[tuple[str, str, Any]],
     every: int,
     pause_ms: int,
     watching_s: float,
     churn: list[int],
 ) -> None:
     """Whatever arrives, and whichever alarms go and come back, every state, word and count is that of the reference."""
+    _play(alarms, arrivals, answers, every=every, pause_ms=pause_ms, watching_s=watching_s, churn=churn)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    alarms=st.lists(st.tuples(ASKED_RULES, TERMS), min_size=2, max_size=6),
+    first=st.tuples(*(ANSWERS_OF[server] for server in ANSWERS_OF for _ in range(2))),
+    answers=st.lists(st.one_of(*ANSWERS_OF.values()), max_size=6),
+    passes_ms=st.lists(st.sampled_from([1000, 1000, 3000, 5000, 11_000]), min_size=1, max_size=12),
+    churn=st.lists(st.integers(0, 7), max_size=2),
+)
+def test_what_servers_answer_is_judged_as_by_the_reference(
+    *,
+    alarms: list[tuple[AnyRule, Terms]],
+    first: tuple[tuple[str, str, Any], ...],
+    answers: list[tuple[str, str, Any]],
+    passes_ms: list[int],
+    churn: list[int],
+) -> None:
+    """Rules that ask a Prometheus, a Gnocchi or an Octavia, which answer, fall silent and answer something else."""
+    arrivals = [(pass_ms, 0, "vm-1", 1.0, 1) for pass_ms in passes_ms]
+    _play(alarms, arrivals, [*first, *answers], told=len(first), churn=churn)
+
+
+def _play(
+    alarms: Sequence[tuple[AnyRule, Terms]],
+    arrivals: Sequence[tuple[int, int, str, float, int]],
+    answers: Sequence[tuple[str, str, Any]],
+    *,
+    told: int = 0,
+    every: int = 1,
+    pause_ms: int = 0,
+    watching_s: float = 0.0,
+    churn: Sequence[int] = (),
+) -> None:
+    """Have both decide again and again; of the answers so many are told from the beginning on."""
     pair = Pair(
         {str(number): rule for number, (rule, _) in enumerate(alarms)},
         {str(number): terms for number, (_, terms) in enumerate(alarms)},
     )
+    for server, topic, said in answers[:told]:
+        pair.servers[server].say[topic] = said
     clock_ms = step = 0
     try:
         for pass_ms, back_ms, resource_id, value, times in arrivals:
             if answers:
-                query, series = answers[step % len(answers)]
-                pair.prometheus.say[query] = series
+                server, topic, said = answers[(told + step) % len(answers)]
+                pair.servers[server].say[topic] = said
             for _ in range(times):
                 clock_ms += pass_ms
                 step += 1
