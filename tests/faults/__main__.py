@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tests.faults import report
-from tests.faults.campaign import CASES, Plan, Row, play
+from tests.faults.campaign import CASES, Plan, play
 from tests.faults.scene import POSTGRESQL, SQLITE
 
 #: How many of a row's complaints are shown.
@@ -22,6 +22,16 @@ _SHOWN = 8
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 @click.option("--seed", type=int, help="Draw the same victims and moments again.  [default: drawn]")
 @click.option("--database", type=click.Choice([SQLITE, POSTGRESQL]), multiple=True, help="Play on this one only.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 8),
+    help="How many cases are played side by side.  [default: 2 if short, 1]",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep rows in this file, and take those that it has of other cases into the table.",
+)
 @click.option("--date", default="", help="Is written on the page; nothing else tells when it was made.")
 @click.option(
     "--page",
@@ -36,6 +46,8 @@ def main(
     as_json: bool,
     seed: int | None,
     database: tuple[str, ...],
+    jobs: int | None,
+    keep: Path | None,
     date: str,
     page: Path | None,
     only_list: bool,
@@ -54,24 +66,25 @@ def main(
     chosen = [case for case in CASES if not names or case.name in names]
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     plan = Plan(cases=chosen, short=short, seed=seed, databases=database)
-    rows = _play(plan)
+    rows = _play(plan, jobs=jobs or (2 if short else 1))
+    if keep is not None:
+        rows = report.merge(rows, keep)
     click.echo(f"\n{report.as_table(rows)}\n")
     for row in rows:
-        complaints = row.outcome.findings.complaints
         # The last one says where the rest can be found.
-        for complaint in [*complaints[:_SHOWN], *complaints[_SHOWN:][-1:]]:
+        for complaint in [*row.complaints[:_SHOWN], *row.complaints[_SHOWN:][-1:]]:
             click.echo(f"{row.title} ({row.database}): {complaint}")
     if page is None and not names and not short and not database:
         page = report.PAGE
     if page is not None:
         command = " ".join(["python -m tests.faults", *(["--short"] if short else []), *names, f"--seed {seed}"])
-        report.write_page(rows, command=command, seed=seed, date=date, page=page)
+        report.write_page(rows, command=command, date=date, page=page)
     if as_json:
         click.echo(report.as_json(rows))
     sys.exit(0 if all(row.is_good or row.left_out for row in rows) else 1)
 
 
-def _play(plan: Plan) -> list[Row]:
+def _play(plan: Plan, *, jobs: int) -> list[report.Line]:
     started_s = time.monotonic()
 
     def tell(text: str) -> None:
@@ -79,7 +92,7 @@ def _play(plan: Plan) -> list[Row]:
 
     tell(f"seed {plan.seed}")
     rows = []
-    for row in play(plan, tell=tell):
+    for row in play(plan, tell=tell, jobs=jobs):
         findings = row.outcome.findings
         verdict = row.left_out or ("good" if row.is_good else f"BAD: {'; '.join(findings.complaints)[:500]}")
         tell(
@@ -87,7 +100,9 @@ def _play(plan: Plan) -> list[Row]:
             f"{row.outcome.injections} injections, {findings.transitions} transitions: {verdict}"
         )
         rows.append(row)
-    return rows
+    order = [(case.name, database) for case, database in plan.parts()]
+    rows.sort(key=lambda row: order.index((row.case.name, row.database)))
+    return [report.Line.of(row, seed=plan.seed) for row in rows]
 
 
 if __name__ == "__main__":

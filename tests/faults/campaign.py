@@ -5,10 +5,13 @@ import os
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from tests.faults.case import Case, Outcome
 from tests.faults.cases import (
@@ -96,14 +99,29 @@ class Plan:
         return found
 
 
-def play(plan: Plan, *, tell: Callable[[str], None]) -> Iterator[Row]:
-    """Play all, and give each row as soon as it is known."""
+def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[Row]:
+    """Play all, several side by side, and give each row as soon as it is known.
+
+    What needs the same thing for itself, such as the PostgreSQL server, which cases stop, is played in turn.
+    """
+    locks: defaultdict[str, Lock] = defaultdict(Lock)
     with ExitStack() as stack:
-        postgres = None
-        for case, database in plan.parts():
-            if database == POSTGRESQL and postgres is None:
-                postgres = stack.enter_context(servers.postgres())
-            yield from play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
+        parts = plan.parts()
+        needs_server = any(database == POSTGRESQL for _, database in parts)
+        postgres = stack.enter_context(servers.postgres()) if needs_server else None
+
+        def play_part(case: Case, database: str) -> list[Row]:
+            needs = [case.needs] if case.needs else []
+            with ExitStack() as held:
+                for need in sorted([*needs, *([database] if database == POSTGRESQL else [])]):
+                    held.enter_context(locks[need])
+                return play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
+
+        pool = stack.enter_context(ThreadPoolExecutor(jobs))
+        # Those that stand in line for the server begin, so that the others fill the time of its last.
+        ordered = sorted(parts, key=lambda part: part[1] != POSTGRESQL) if jobs > 1 else parts
+        for done in as_completed([pool.submit(play_part, *part) for part in ordered]):
+            yield from done.result()
 
 
 def play_one(

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from threading import Event
 
+import psutil
+
 from tests.faults.journal import Journal
 from tests.faults.load import Load
 from tests.faults.records import FaultLog
@@ -51,7 +53,8 @@ class Killer:
         self._pause = Event()
         #: When a process of the role was last killed.
         self._killed_s = dict.fromkeys(ROLES, time.monotonic())
-        self.killed: list[int] = []
+        #: Process ids with their times of birth: in a long campaign the kernel gives ids again.
+        self._victims: set[tuple[int, float]] = set()
         self.kills: Counter[str] = Counter()
 
     def run(self, *, each: int, newborn: int, tell: Callable[[str], None]) -> None:
@@ -68,8 +71,13 @@ class Killer:
             self._kill(role, self._random.choice(moments))
             if number in succeeded:
                 self._kill(role, Moment.BIRTH)
-            if len(self.killed) % 50 < 1:
-                tell(f"{len(self.killed)} kills, {self._load.flips} changes of load")
+            if number % 50 == 49:
+                tell(f"{self.count} kills, {self._load.flips} changes of load")
+
+    @property
+    def count(self) -> int:
+        """How many processes were killed."""
+        return self.kills.total()
 
     def await_successors(self) -> None:
         """Wait until every role has a process again."""
@@ -89,11 +97,12 @@ class Killer:
     def _kill(self, role: str, moment: Moment) -> None:
         # Looked up before, since that takes longer than some moments last.
         pid = self._await_living(role)
+        victim = pid, psutil.Process(pid).create_time()
         self._await(moment)
         os.kill(pid, signal.SIGKILL)
         self._faults.note(f"kill {role} {pid} at {moment}")
         self._killed_s[role] = time.monotonic()
-        self.killed.append(pid)
+        self._victims.add(victim)
         self.kills[role] += 1
 
     def _await(self, moment: Moment) -> None:
@@ -119,7 +128,13 @@ class Killer:
 
     def _living(self, role: str) -> list[int]:
         """Return the processes of a role without those that are dead and not yet buried."""
-        return [pid for pid in self._alarmd.children(role) if pid not in self.killed]
+        return [pid for pid in self._alarmd.children(role) if not self._is_dead(pid)]
+
+    def _is_dead(self, pid: int) -> bool:
+        try:
+            return (pid, psutil.Process(pid).create_time()) in self._victims
+        except psutil.NoSuchProcess:
+            return True
 
     def _await_living(self, role: str) -> int:
         return wait_until(lambda: self._living(role), what=f"a new {role}")[0]

@@ -6,10 +6,11 @@ import platform
 import sqlite3
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alarmd import __version__
-from tests.faults.campaign import Row
+from tests.faults.campaign import CASES, Row
 from tests.support.servers import ServerMissing, find_program
 
 #: Where the table is kept.
@@ -27,66 +28,122 @@ may be. How to run it and what each column means: [operations](operations.md#the
 """
 
 
-def totals(rows: Sequence[Row]) -> dict[str, float]:
-    """Return the sums of all rows that were played."""
-    findings = [row.outcome.findings for row in rows if not row.left_out]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A row of the table."""
+
+    case: str
+    title: str
+    database: str
+    seed: int
+    injections: int
+    transitions: int
+    lost: int
+    doubled: int
+    worst_lateness_s: float
+    #: What is wrong, a sentence each.
+    complaints: list[str]
+    #: Why it was not played; empty when it was.
+    left_out: str
+
+    @classmethod
+    def of(cls, row: Row, *, seed: int) -> "Line":
+        """Return the line of a row."""
+        findings = row.outcome.findings
+        return cls(
+            case=row.case.name,
+            title=row.title,
+            database=row.database,
+            seed=seed,
+            injections=row.outcome.injections,
+            transitions=findings.transitions,
+            lost=findings.lost,
+            doubled=findings.doubled,
+            worst_lateness_s=round(findings.worst_lateness_s, 2),
+            complaints=findings.complaints,
+            left_out=row.left_out,
+        )
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it was played and nothing is wrong."""
+        return not (self.left_out or self.complaints or self.lost or self.doubled)
+
+
+def merge(lines: Sequence[Line], kept: Path) -> list[Line]:
+    """Add lines to a file and return all that it holds then; new ones take the places of old ones."""
+    every: dict[tuple[str, str, str], Line] = {}
+    if kept.exists():
+        for text in kept.read_text(encoding="utf-8").splitlines():
+            line = Line(**json.loads(text))
+            every[line.case, line.title, line.database] = line
+    every |= {(line.case, line.title, line.database): line for line in lines}
+    order = [case.name for case in CASES]
+    found = sorted(every.values(), key=lambda line: order.index(line.case))
+    kept.write_text("".join(f"{json.dumps(asdict(line))}\n" for line in found), encoding="utf-8")
+    return found
+
+
+def totals(lines: Sequence[Line]) -> dict[str, float]:
+    """Return the sums of all lines that were played."""
+    played = [line for line in lines if not line.left_out]
     return {
-        "cases": len(findings),
-        "injections": sum(row.outcome.injections for row in rows),
-        "transitions": sum(each.transitions for each in findings),
-        "lost": sum(each.lost for each in findings),
-        "doubled": sum(each.doubled for each in findings),
-        "worst_lateness_s": round(max((each.worst_lateness_s for each in findings), default=0.0), 2),
+        "cases": len(played),
+        "injections": sum(line.injections for line in played),
+        "transitions": sum(line.transitions for line in played),
+        "lost": sum(line.lost for line in played),
+        "doubled": sum(line.doubled for line in played),
+        "worst_lateness_s": max((line.worst_lateness_s for line in played), default=0.0),
     }
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(lines: Sequence[Line]) -> str:
     """Return the totals on one line."""
-    return json.dumps(totals(rows))
+    return json.dumps(totals(lines))
 
 
-def as_table(rows: Sequence[Row]) -> str:
-    """Return the rows as a table in Markdown that is easy on the eye in a terminal, too."""
-    cells = [_HEADS, *(_cells(row) for row in rows), _sum_of(rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADS))]
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in cells]
-    lines.insert(1, f"| {' | '.join('-' * width for width in widths)} |")
-    return "\n".join(lines)
+def as_table(lines: Sequence[Line]) -> str:
+    """Return a table in Markdown that is easy on the eye in a terminal, too."""
+    cells = [_HEADS, *(_cells(line) for line in lines), _sum_of(lines)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADS))]
+    rows = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in cells]
+    rows.insert(1, f"| {' | '.join('-' * width for width in widths)} |")
+    return "\n".join(rows)
 
 
-def write_page(rows: Sequence[Row], *, command: str, seed: int, date: str, page: Path = PAGE) -> None:
+def write_page(lines: Sequence[Line], *, command: str, date: str, page: Path = PAGE) -> None:
     """Write the page anew."""
-    facts = [f"Command: `{command}`", f"Seed: {seed}", f"Versions: {_versions()}"]
+    seeds = ", ".join(str(seed) for seed in sorted({line.seed for line in lines}))
+    facts = [f"Command: `{command}`", f"Seeds: {seeds}", f"Versions: {_versions()}"]
     if date:
         facts.insert(0, f"Date: {date}")
-    left_out = [f"- {row.title}: {row.left_out}" for row in rows if row.left_out]
-    bad = [f"- {row.title}: {each}" for row in rows for each in row.outcome.findings.complaints]
-    sections = [_INTRODUCTION, "\n".join(f"- {fact}" for fact in facts), as_table(rows)]
-    for title, lines in (("Left out:", left_out), ("Wrong:", bad)):
-        if lines:
-            sections.append("\n".join([title, "", *lines]))
+    left_out = [f"- {line.title}: {line.left_out}" for line in lines if line.left_out]
+    bad = [f"- {line.title}: {each}" for line in lines for each in line.complaints]
+    sections = [_INTRODUCTION, "\n".join(f"- {fact}" for fact in facts), as_table(lines)]
+    for title, rows in (("Left out:", left_out), ("Wrong:", bad)):
+        if rows:
+            sections.append("\n".join([title, "", *rows]))
     page.write_text("\n\n".join(section.rstrip("\n") for section in sections) + "\n", encoding="utf-8")
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    findings = row.outcome.findings
-    if row.left_out:
-        return (row.title, row.database, "", "", "", "", "", "left out")
+def _cells(line: Line) -> tuple[str, ...]:
+    if line.left_out:
+        return (line.title, line.database, "", "", "", "", "", "left out")
     return (
-        row.title,
-        row.database,
-        f"{row.outcome.injections:,}",
-        f"{findings.transitions:,}",
-        f"{findings.lost:,}",
-        f"{findings.doubled:,}",
-        f"{findings.worst_lateness_s:.1f} s",
-        "good" if row.is_good else "BAD",
+        line.title,
+        line.database,
+        f"{line.injections:,}",
+        f"{line.transitions:,}",
+        f"{line.lost:,}",
+        f"{line.doubled:,}",
+        f"{line.worst_lateness_s:.1f} s",
+        "good" if line.is_good else "BAD",
     )
 
 
-def _sum_of(rows: Sequence[Row]) -> tuple[str, ...]:
-    every = totals(rows)
-    verdict = "good" if all(row.is_good or row.left_out for row in rows) else "BAD"
+def _sum_of(lines: Sequence[Line]) -> tuple[str, ...]:
+    every = totals(lines)
+    verdict = "good" if all(line.is_good or line.left_out for line in lines) else "BAD"
     counts = [f"{every[name]:,}" for name in ("injections", "transitions", "lost", "doubled")]
     return ("all", "", *counts, f"{every['worst_lateness_s']:.1f} s", verdict)
 

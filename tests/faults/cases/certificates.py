@@ -89,6 +89,7 @@ CASES = (
         name="certificate",
         title="a receiver's certificate expires; renewed, and retried by the operator",
         play=_play,
+        in_short=(),
         programs=("openssl", "cc"),
     ),
 )

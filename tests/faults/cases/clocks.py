@@ -53,6 +53,7 @@ CASES = (
         name="clock",
         title="the clock is set by ±500 ms and ±1 h, and set right again",
         play=_play,
+        in_short=(),
         programs=("cc",),
     ),
 )

@@ -109,7 +109,7 @@ CASES = (
         title="PostgreSQL breaks off every connection",
         play=_resets,
         databases=_ONLY,
-        in_short=_ONLY,
+        in_short=(),
     ),
-    Case(name="postgres-read-only", title="PostgreSQL only reads", play=_reads, databases=_ONLY, in_short=_ONLY),
+    Case(name="postgres-read-only", title="PostgreSQL only reads", play=_reads, databases=_ONLY, in_short=()),
 )

@@ -182,6 +182,7 @@ CASES = (
         name="forbidden-targets",
         title="targets in every spelling of forbidden addresses, and a rebinding name",
         play=_play,
+        needs="name server",
         programs=("unshare",),
         as_root=True,
     ),

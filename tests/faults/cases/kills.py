@@ -51,7 +51,7 @@ def _roles(stage: Stage) -> Outcome:
                 if history != ["ok"]:
                     findings.complaints.append(f"{each_host.name} went through {history}")
         _judge_end(scene, killer.kills, killer, findings.complaints)
-    return Outcome(injections=len(killer.killed), findings=findings)
+    return Outcome(injections=killer.count, findings=findings)
 
 
 def _watch_host(scene: Scene) -> list[Watch]:
