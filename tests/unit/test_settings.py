@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from alarmd.errors import SettingsError
+from alarmd.notifiers.http import HttpOptions
 from alarmd.settings import ROLES, SECRETS, Settings, keys, load, load_with_origins, variable_of
 
 ROOT = Path(__file__).parents[2]
@@ -247,7 +248,8 @@ def test_example_names_known_keys_only() -> None:
     # Settings are commented out with `#` right before the key, prose with `# `.
     said = {line.removeprefix("#").partition(" =")[0] for line in lines if re.match(r"#?[a-z_]+ = ", line)}
 
-    assert said <= {key.rpartition(".")[2] for key, _ in keys()} | {"type", "uri"}
+    options = {"type", "uri", *HttpOptions.model_fields}
+    assert said <= {key.rpartition(".")[2] for key, _ in keys()} | options
 
 
 def test_variable_names() -> None:
