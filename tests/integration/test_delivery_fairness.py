@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from alarmd.model.alarm import AlarmId
-from alarmd.model.notification import DeliveryState, EventId, Notification, event_id_of
+from alarmd.model.notification import DeliveryState, EventId, Notification
 from alarmd.notifiers.circuit import CircuitPolicy
 from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.recording import RecordingScheme
@@ -220,27 +220,6 @@ def test_what_is_too_late_is_not_sent(rounds: _Rounds) -> None:
     assert due == CREATED_AT + timedelta(seconds=4)
     assert (DeliveryState.EXPIRED, 1) == (found.state, found.attempts)
     assert 1 == len(scheme.notifications)
-
-
-def test_what_became_too_late_in_hand_is_not_sent(rounds: _Rounds) -> None:
-    """A claimed notification whose time ran out while it waited for a thread is given back, and ends."""
-    with hanging("bad") as (scheme, go):
-        made = rounds({"http": scheme}, workers=1)
-        rounds.add(*many(1, host="good"), *many(1, host="good", sequence=2, project="p3"))
-        bad = a_notification(target="http://bad/", alarm_id="bad", sequence=1)
-        late = a_notification(
-            target="http://late/", alarm_id="late", not_after=CREATED_AT + timedelta(seconds=9), project_id="p9"
-        )
-        rounds.add(bad, late)
-        made.run()
-        scheme.wait_for(1)
-        rounds.clock.advance(10)
-        go.set()
-        made.run()
-        found = rounds.wait_until(event_id_of(late.alarm_id, 1, 0), lambda one: one.state is not DeliveryState.PENDING)
-
-    if found.state is DeliveryState.EXPIRED:
-        assert 0 == found.attempts
 
 
 @pytest.mark.parametrize("count", [1_500])
