@@ -108,6 +108,7 @@ class ImportRun:
 
     def _replace(self, unit: UnitOfWork, alarm: Alarm, before: Alarm) -> None:
         unit.alarms.replace(alarm)
+        unit.disabled_targets.clear(alarm.alarm_id)
         if alarm.rule != before.rule:
             unit.references.put(alarm.alarm_id, ())  # what comes from an Aodh refers to nothing
         reads, read = self.conversion.reads(alarm), self.conversion.reads(before)
