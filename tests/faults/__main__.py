@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tests.faults import report
-from tests.faults.campaign import CASES, Plan, play
+from tests.faults.campaign import CASES, Plan, parts_of, play
 from tests.faults.scene import POSTGRESQL, SQLITE
 
 #: How many of a row's complaints are shown.
@@ -25,7 +25,7 @@ _SHOWN = 8
 @click.option(
     "--jobs",
     type=click.IntRange(1, 8),
-    help="How many cases are played side by side.  [default: 2 if short, 1]",
+    help="How many cases are played side by side.  [default: 3 if short, 1]",
 )
 @click.option(
     "--keep",
@@ -65,8 +65,8 @@ def main(
         raise click.UsageError(f"There is no case named {', '.join(sorted(unknown))}; --list names them all.")
     chosen = [case for case in CASES if not names or case.name in names]
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-    plan = Plan(cases=chosen, short=short, seed=seed, databases=database)
-    rows = _play(plan, jobs=jobs or (2 if short else 1))
+    plan = Plan(parts=parts_of(chosen, short=short, databases=database), short=short, seed=seed)
+    rows = _play(plan, jobs=jobs or (3 if short else 1))
     if keep is not None:
         rows = report.merge(rows, keep)
     click.echo(f"\n{report.as_table(rows)}\n")
@@ -100,7 +100,7 @@ def _play(plan: Plan, *, jobs: int) -> list[report.Line]:
             f"{row.outcome.injections} injections, {findings.transitions} transitions: {verdict}"
         )
         rows.append(row)
-    order = [(case.name, database) for case, database in plan.parts()]
+    order = [(case.name, database) for case, database in plan.parts]
     rows.sort(key=lambda row: order.index((row.case.name, row.database)))
     return [report.Line.of(row, seed=plan.seed) for row in rows]
 

@@ -84,19 +84,19 @@ class Row:
 class Plan:
     """What to play, and how."""
 
-    cases: Sequence[Case]
+    #: Each case with a database that it is played on.
+    parts: Sequence[tuple[Case, str]]
     short: bool
     seed: int
-    #: Which databases; empty: those that each case asks for.
-    databases: Sequence[str] = ()
 
-    def parts(self) -> list[tuple[Case, str]]:
-        """Return each case with each database that it is played on."""
-        found = []
-        for case in self.cases:
-            offered = case.in_short if self.short else case.databases
-            found += [(case, name) for name in (self.databases or offered) if name in case.databases]
-        return found
+
+def parts_of(cases: Sequence[Case], *, short: bool, databases: Sequence[str] = ()) -> list[tuple[Case, str]]:
+    """Return each case with each database that it is played on; without names, with those that it asks for."""
+    found = []
+    for case in cases:
+        offered = case.in_short if short else case.databases
+        found += [(case, name) for name in (databases or offered) if name in case.databases]
+    return found
 
 
 def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[Row]:
@@ -106,8 +106,7 @@ def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[
     """
     locks: defaultdict[str, Lock] = defaultdict(Lock)
     with ExitStack() as stack:
-        parts = plan.parts()
-        needs_server = any(database == POSTGRESQL for _, database in parts)
+        needs_server = any(database == POSTGRESQL for _, database in plan.parts)
         postgres = stack.enter_context(servers.postgres()) if needs_server else None
 
         def play_part(case: Case, database: str) -> list[Row]:
@@ -119,7 +118,7 @@ def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[
 
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
         # Those that stand in line for the server begin, so that the others fill the time of its last.
-        ordered = sorted(parts, key=lambda part: part[1] != POSTGRESQL) if jobs > 1 else parts
+        ordered = sorted(plan.parts, key=lambda part: part[1] != POSTGRESQL) if jobs > 1 else plan.parts
         for done in as_completed([pool.submit(play_part, *part) for part in ordered]):
             yield from done.result()
 

@@ -74,7 +74,7 @@ class Stage:
         command: Sequence[str] = (),
         options: Sequence[str] = (),
         projects: Mapping[str, str] | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float = 3 * DEADLINE_S,
         store: tuple[dict[str, str], list[str]] | None = None,
     ) -> Iterator["Scene"]:
         """Start alarmd and a receiver."""

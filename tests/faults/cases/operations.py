@@ -122,7 +122,7 @@ def _write_rule(stage: Stage, scene: Scene, alarm_id: str, rule: str) -> None:
 def _upgrade(stage: Stage) -> Outcome:
     """Fill an outbox, put it into a database of the schema before, and bring that up to date as an operator does."""
     state_dir = stage.folder / "state"
-    with stage.scene() as scene:
+    with stage.scene(deadline_s=120.0) as scene:
         scene.watch_all()
         with scene.running():
             pause(2.0)
