@@ -34,6 +34,22 @@ class _Part(NamedTuple):
         return len(self.positions) == len(self.strip)
 
 
+class _Looked(NamedTuple):
+    """What was found for all units that lie in one pass, in the order of `ranks`; a slice: of all ranks."""
+
+    one: Pass
+    ranks: Index | slice
+    values: Floats
+    why: dict[str, Flags]
+
+    def rows(self, index: Index) -> Index:
+        """Return where units of the pass are in it."""
+        known = self.ranks
+        if isinstance(known, slice):
+            return index
+        return np.array([int((known == rank).argmax()) for rank in index.tolist()], np.intp)
+
+
 class _Kept(NamedTuple):
     """Points that are kept from tick to tick, and after which pass they were last brought up to date."""
 
@@ -56,6 +72,8 @@ class Column:
         self.slots: Index = np.zeros(0, np.intp)
         self._parts: list[_Part] = []
         self._kept: dict[tuple[int, MissingData], _Kept] = {}
+        #: What the last pass has come to, for those who ask what it was found from.
+        self._looked: list[_Looked] = []
         self._known: Flags = np.zeros(0, np.bool_)
         self._known_number = -1
 
@@ -164,6 +182,16 @@ class Column:
             raise RuntimeError("units that are new to a strip were not looked at")
         return found
 
+    def found_for(self, one: Pass, index: Index, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
+        """Return the same as `found` for a few units, from what was found already where it was."""
+        for looked in self._looked:
+            if looked.one is one:
+                rows = looked.rows(index)
+                return looked.values.take(rows, axis=1), {
+                    reason: is_so.take(rows, axis=1) for reason, is_so in looked.why.items()
+                }
+        return self.found(one, index, moment)
+
     def found(self, one: Pass, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
         """Return the values of units in each period, NaN where there is none that counts, and why others do not."""
         method, findings = self.method, one.findings
@@ -189,6 +217,7 @@ class Column:
     def _patch(self, points: Points, passes: dict[Strip, Pass], moment: Moment, missing: MissingData) -> None:
         """Bring points up to date with what was found."""
         wanted = len(points.values)
+        self._looked = []
         for part in self._parts:
             one = passes.get(part.strip)
             if one is None:
@@ -199,7 +228,8 @@ class Column:
                 chosen = one.is_chosen[part.positions]
                 index, places = one.rank[part.positions[chosen]], places[chosen]
             if len(places):
-                values, _ = self.found(one, index, moment)
+                values, why = self.found(one, index, moment)
+                self._looked.append(_Looked(one, index, values, why))
                 points.put(places, self.chosen(values, one.shift[index], moment, wanted=wanted, missing=missing))
 
     def chosen(self, values: Floats, shift: Index, moment: Moment, *, wanted: int, missing: MissingData) -> Floats:

@@ -60,7 +60,7 @@ def _found(
 ) -> Iterator[dict[str, Any]]:
     """Yield it for units that have series and are at some places in a pass."""
     one, index = at
-    found, why = column.found(one, index, moment)
+    found, why = column.found_for(one, index, moment)
     values = column.chosen(found, one.shift[index], moment, wanted=wanted, missing=missing).T.tolist()
     newest = int(column.method.complete_only and moment.is_aligned and column.periods > 1)
     remembered = one.members(index, since_ms=column.memory_ms(moment)).tolist()

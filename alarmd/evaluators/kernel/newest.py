@@ -30,9 +30,12 @@ NOTHING = Newest(NEVER_MS, "")
 
 def newest_of(unit: Unit, window: Window) -> Newest:
     """Return the newest sample of a unit's series."""
-    members = np.fromiter(unit.members, np.intp, len(unit.members))
-    if not len(members):
+    if not unit.members:
         return NOTHING
-    times_ms = window.rings.newest_ms[members]
-    at = int(times_ms.argmax())
-    return Newest(int(times_ms[at]), window.traces.of(int(members[at])))
+    newest_ms = window.rings.newest_ms
+    if len(unit.members) == 1:
+        (latest,) = unit.members
+    else:
+        members = np.fromiter(unit.members, np.intp, len(unit.members))
+        latest = int(members[newest_ms[members].argmax()])
+    return Newest(int(newest_ms[latest]), window.traces.of(latest))
