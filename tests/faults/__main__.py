@@ -54,7 +54,7 @@ def main(
 ) -> None:
     """Break things around alarmd and show what became of its notifications.
 
-    Plays all cases, or those that are named. See docs/operations.md.
+    Plays all cases, or those that are named. See docs/fault-campaign.md.
     """
     if only_list:
         for case in CASES:

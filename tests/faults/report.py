@@ -24,7 +24,7 @@ _INTRODUCTION = """\
 This page is written by the fault campaign (`make faults`), which plays each case with real processes, a real
 database, and a receiver that writes every webhook down before it answers. An oracle that knows nothing of alarmd's code
 then computes, from the samples that were pushed and the faults that were made, which histories and which webhooks there
-may be. How to run it and what each column means: [operations](operations.md#the-fault-campaign).
+may be. How to run it and what each column means: [the fault campaign](fault-campaign.md).
 """
 
 
