@@ -226,7 +226,12 @@ ANSWERS_OF: dict[str, st.SearchStrategy[tuple[str, str, Any]]] = {
     "gnocchi": st.tuples(
         st.just("gnocchi"),
         _TOPICS,
-        st.none() | st.lists(st.sampled_from([*_VALUES, *_VALUES, None, "nothing"]), max_size=6),
+        st.none()
+        | st.builds(
+            lambda gaps, values: ["nothing"] * gaps + values,
+            st.sampled_from([0, 0, 1, 2, 3]),
+            st.lists(st.sampled_from([*_VALUES, *_VALUES, None, "nothing"]), max_size=6),
+        ),
     ),
     "octavia": st.tuples(
         st.just("octavia"),

@@ -36,6 +36,8 @@ class ReferenceVerdict:
     reason_data: dict[str, Any] | None = None
     #: What the evaluation is counted under; None when it led to no state, or there was none.
     counted: State | None = None
+    #: The values that a server told, newest first, where they are the evidence.
+    values: tuple[float | None, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +164,7 @@ def evaluate(
     if found.said == UNKNOWN and new is not state:
         count, disposition, reason = wanted, "unknown", found.unknown
     data = {"type": "threshold", "disposition": disposition, "count": count, "most_recent": found.latest}
-    return ReferenceVerdict(new, reason, data, counted)
+    return ReferenceVerdict(new, reason, data, counted, found.asked.values if found.asked else None)
 
 
 def evaluate_composite(

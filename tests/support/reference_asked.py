@@ -44,6 +44,8 @@ class AskedSaid:
     unhealthy: tuple[Mapping[str, Any], ...] | None = None
     #: Whether all that was judged was answered, and nothing taken for it.
     is_whole: bool = True
+    #: The values that were judged, newest first, where evidence of them is kept.
+    values: tuple[float | None, ...] | None = None
 
 
 def said_of_answer(rule: Any, answer: ReferenceAnswer, state: State) -> AskedSaid:
@@ -123,6 +125,7 @@ def _of_buckets(
         latest=values[0] if values else None,
         unknown=f"No datapoint for granularity {length_s}" if is_empty else f"{wanted} datapoints are unknown",
         is_whole=len(values) >= wanted and None not in values,
+        values=tuple(values),
     )
 
 

@@ -148,6 +148,7 @@ class Pair:
                 assert expected.state == (found.current if found else state)
                 assert expected.reason == (found.reason if found else None)
                 assert expected.reason_data == (dict(found.reason_data) if found else None)
+                assert expected.values is None or (found and list(expected.values) == found.evidence["values"])
             if found:
                 kinds.append(f"{type(rule).__name__} {found.previous} to {found.current}")
                 self._enter(alarm_id, expected.state, step)
