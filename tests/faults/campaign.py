@@ -5,10 +5,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -102,18 +101,15 @@ def parts_of(cases: Sequence[Case], *, short: bool, databases: Sequence[str] = (
 def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[Row]:
     """Play all, several side by side, and give each row as soon as it is known.
 
-    What needs the same thing for itself, such as the PostgreSQL server, which cases stop, is played in turn.
+    Those on PostgreSQL are played in turn: some of them stop it.
     """
-    locks: defaultdict[str, Lock] = defaultdict(Lock)
+    server = Lock()
     with ExitStack() as stack:
         needs_server = any(database == POSTGRESQL for _, database in plan.parts)
         postgres = stack.enter_context(servers.postgres()) if needs_server else None
 
         def play_part(case: Case, database: str) -> list[Row]:
-            needs = [case.needs] if case.needs else []
-            with ExitStack() as held:
-                for need in sorted([*needs, *([database] if database == POSTGRESQL else [])]):
-                    held.enter_context(locks[need])
+            with server if database == POSTGRESQL else nullcontext():
                 return play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
 
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
@@ -142,9 +138,9 @@ def play_one(
         stage = Stage(folder=folder, database=database, seed=seed, short=short, postgres=postgres, tell=tell)
         try:
             played = case.play(stage)
-        except AssertionError as error:
-            # Something that the case waited for has not come about: that is a finding, not an end of the campaign.
-            played = Outcome(injections=0, findings=Findings(complaints=[_short(str(error))]))
+        except Exception as error:  # noqa: BLE001  # what has not come about is a finding, not the campaign's end
+            complaint = _short(f"{type(error).__name__}: {error}")
+            played = Outcome(injections=0, findings=Findings(complaints=[complaint]))
         took_s = time.monotonic() - started_s
         outcomes = [played] if isinstance(played, Outcome) else played
         rows = [Row(case=case, database=database, outcome=outcome, took_s=took_s) for outcome in outcomes]

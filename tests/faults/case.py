@@ -39,7 +39,5 @@ class Case:
     in_short: Sequence[str] = (SQLITE,)
     #: Programs that it takes; it is left out, and said to be, where one is missing.
     programs: Sequence[str] = ()
-    #: What it takes for itself, so that no other case that does is played beside it.
-    needs: str = ""
     #: Whether only root may do it.
     as_root: bool = False

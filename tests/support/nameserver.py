@@ -12,8 +12,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-#: Of another machine's loopback nobody else listens here.
-ADDRESS = "127.53.53.53"
+#: Where nobody else listens but another one of these.
+_ADDRESSES = [f"127.53.53.{number}" for number in range(1, 200)]
 
 #: How soon it notices that it is to end.
 _LOOK_S = 0.1
@@ -26,7 +26,8 @@ class NameServer:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((ADDRESS, 53))
+        #: Where it listens, on the port that resolvers know.
+        self.address = _bind(self._socket)
         self._socket.settimeout(_LOOK_S)
         self._end = Event()
         self._lock = Lock()
@@ -98,10 +99,19 @@ def _name_of(packet: bytes) -> tuple[str, int]:
     return ".".join(labels), at + 1
 
 
-def asked_by(folder: Path) -> list[str]:
+def _bind(server: socket.socket) -> str:
+    for address in _ADDRESSES:
+        with suppress(OSError):
+            server.bind((address, 53))
+            return address
+    server.close()
+    raise OSError("port 53 is taken, or only root may have it")
+
+
+def asked_by(folder: Path, server: NameServer) -> list[str]:
     """Return a command that gives the one after it a world of its own, in which this is the only name server."""
     resolv, switch = folder / "resolv.conf", folder / "nsswitch.conf"
-    resolv.write_text(f"nameserver {ADDRESS}\noptions timeout:1 attempts:1\n", encoding="ascii")
+    resolv.write_text(f"nameserver {server.address}\noptions timeout:1 attempts:1\n", encoding="ascii")
     switch.write_text("passwd: files\ngroup: files\nhosts: files dns\n", encoding="ascii")
     mount = " && ".join(f'mount --bind "{own}" "$(readlink -f /etc/{own.name})"' for own in (resolv, switch))
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mount} && exec "$@"', "sh"]

@@ -168,7 +168,7 @@ def _guarded_scene(stage: Stage) -> Iterator[tuple[Scene, NameServer, _Tripwire]
     environ = {"ALARMD_NOTIFIER__DENY_NETWORKS": _FORBIDDEN}
     with (
         name_server() as server,
-        stage.scene(machines=["vm-0"], command=asked_by(stage.folder), environ=environ) as scene,
+        stage.scene(machines=["vm-0"], command=asked_by(stage.folder, server), environ=environ) as scene,
     ):
         wire = _Tripwire(int(scene.journal.url.rpartition(":")[2]))
         try:
@@ -182,7 +182,6 @@ CASES = (
         name="forbidden-targets",
         title="targets in every spelling of forbidden addresses, and a rebinding name",
         play=_play,
-        needs="name server",
         programs=("unshare",),
         as_root=True,
     ),

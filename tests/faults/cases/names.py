@@ -75,7 +75,7 @@ def _turn_away(entry: Entry) -> Behaviour:
 def _named_scene(stage: Stage) -> Iterator[tuple[Scene, NameServer]]:
     with name_server() as server:
         server.set(NAME, "127.0.0.1")
-        with stage.scene(command=asked_by(stage.folder)) as scene:
+        with stage.scene(command=asked_by(stage.folder, server)) as scene:
             url = scene.journal.url.replace("127.0.0.1", NAME)
             for machine in scene.machines:
                 scene.watch(f"{machine}-high", machine, url=url)
@@ -89,7 +89,6 @@ CASES = (
         title="the receiver's name cannot be looked up, for three reasons",
         play=_play,
         in_short=(),
-        needs="name server",
         programs=("unshare",),
         as_root=True,
     ),
@@ -97,7 +96,6 @@ CASES = (
         name="moving-name",
         title="the receiver moves to another address",
         play=_move,
-        needs="name server",
         programs=("unshare",),
         as_root=True,
         in_short=(),
