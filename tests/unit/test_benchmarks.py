@@ -157,6 +157,30 @@ def test_without_json_there_is_a_table() -> None:
     assert "measuring 1 passes" in result.stderr
 
 
+def test_a_storm_is_told_as_json() -> None:
+    """Every alarm of a real daemon is flipped by one push, and all that follows is told with its floors."""
+    told = figures(run("storm", "--alarms", "5", "--database", "sqlite", "--json"))
+
+    assert ("storm", 5, "sqlite", 0, 0) == tuple(
+        told[key] for key in ("benchmark", "alarms", "database", "lost", "repeated")
+    )
+    assert 0 < told["committed_s"] <= told["received_s"]
+    assert all(told[key] > 0 for key in ("api_p99_ms", "committed_ratio", "received_ratio", "api_requests"))
+    assert {"committed_s <= 1", "received_s <= 8", "api_p99_ms <= 200", "lost <= 0"} == told["bars"].keys()
+
+
+def test_deliveries_are_told_as_json() -> None:
+    """A real notifier drains an outbox and is fed steadily, with every receiver well and with one that hangs."""
+    result = run(
+        *("deliver", "--notifications", "50", "--rate", "50", "--seconds", "0.5", "--database", "sqlite", "--json")
+    )
+
+    told = figures(result)
+    assert ("deliver", 50, "sqlite") == (told["benchmark"], told["notifications"], told["database"])
+    assert all(told[key] > 0 for key in ("per_s", "floor_per_s", "ratio", "p99_ms", "hanging_p99_ms"))
+    assert {"per_s >= 1000", "p99_change <= 0.2"} == told["bars"].keys()
+
+
 def test_a_reaction_is_told_as_json() -> None:
     """A real daemon's webhooks come back, none is lost or repeated, and the figures are told."""
     told = figures(run("reaction", "--alarms", "3", "--rounds", "4", "--json"))
