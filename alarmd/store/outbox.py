@@ -15,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
-    bindparam,
     delete,
     exists,
     func,
@@ -25,12 +24,12 @@ from sqlalchemy import (
 )
 
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
-from alarmd.store.bulk import insert_rows
+from alarmd.store.bulk import insert_rows, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.held import Released, release_held
 from alarmd.store.outbox_query import OutboxQuery
 from alarmd.store.paging import Pager, matches
-from alarmd.store.queued import FREE, change, held_back, leased_to, pending, unfinished, waits, wake
+from alarmd.store.queued import FREE, call_back, change, held_back, leased_to, pending, sleeper, unfinished, waits, wake
 from alarmd.store.queues import heads
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import alarms, disabled_targets, outbox
@@ -86,35 +85,19 @@ class OutboxRepository:
         """
         if not settlements:
             return 0
-        statement = (
-            update(outbox)
-            .where(outbox.c.event_id == bindparam("settled_id"), leased_to(owner))
-            .values(
-                state=bindparam("settled_state"),
-                attempts=outbox.c.attempts + 1,
-                next_attempt_at=bindparam("settled_next"),
-                last_status=bindparam("settled_status"),
-                last_error=bindparam("settled_error"),
-                finished_at=bindparam("settled_finish"),
-                lease_owner=None,
-                lease_until=None,
-            )
-        )
-        rows = [
-            {
-                "settled_id": each.event_id,
-                "settled_state": str(each.state),
-                "settled_next": each.next_attempt_at,
-                "settled_status": each.last_status,
-                "settled_error": each.last_error,
-                "settled_finish": None if each.state is DeliveryState.PENDING else each.at,
-            }
+        said = {each.event_id: each for each in settlements}
+        mine = (
+            select(outbox.c.event_id, outbox.c.attempts, sleeper.label("sleeper"))
+            .where(outbox.c.event_id.in_(sorted(said)), leased_to(owner))
             # One order for everybody, so that two writers never wait for each other.
-            for each in sorted(settlements, key=lambda settlement: settlement.event_id)
-        ]
-        count = self._connection.execute(statement, rows).rowcount
-        wake(self._connection, [each.event_id for each in settlements])
-        return count
+            .order_by(outbox.c.event_id)
+            .with_for_update(of=outbox)
+        )
+        rows = self._connection.execute(mine).all()
+        ends = [{**_values_of(said[EventId(row.event_id)]), "attempts": row.attempts + 1} for row in rows]
+        update_rows(self._connection, outbox, key="event_id", rows=ends)
+        call_back(self._connection, [row.sleeper for row in rows if row.sleeper is not None])
+        return len(rows)
 
     def release(self, event_ids: Iterable[EventId], *, owner: str) -> int:
         """Give claimed notifications back untried; return how many were still the owner's."""
@@ -274,3 +257,16 @@ def _is_meant_still() -> tuple[ColumnElement[bool], ...]:
 
 def _again(now: datetime) -> dict[str, Any]:
     return {"state": str(DeliveryState.PENDING), "next_attempt_at": now, "finished_at": None}
+
+
+def _values_of(settlement: Settlement) -> dict[str, Any]:
+    """Return what has become of a notification as column values, in nobody's hands."""
+    return {
+        "event_id": settlement.event_id,
+        "state": str(settlement.state),
+        "next_attempt_at": settlement.next_attempt_at,
+        "last_status": settlement.last_status,
+        "last_error": settlement.last_error,
+        "finished_at": None if settlement.state is DeliveryState.PENDING else settlement.at,
+        **FREE,
+    }

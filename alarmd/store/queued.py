@@ -8,9 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Select,
     and_,
-    bindparam,
     literal_column,
     or_,
     select,
@@ -72,34 +70,36 @@ def change(
     )
 
 
-def _sleepers() -> Select[Any]:
-    following = outbox.alias("following")
-    next_of_lane = (
-        select(following.c.event_id)
-        .where(following.c.lane == outbox.c.lane, pending(following), following.c.attempts == 0)
-        .order_by(following.c.sequence)
-        .limit(1)
-        .correlate(outbox)
-        .scalar_subquery()
-    )
-    ended = select(next_of_lane).where(outbox.c.event_id.in_(bindparam("ended", expanding=True)))
-    return (
-        select(following.c.event_id)
-        .where(
-            following.c.event_id.in_(ended),
-            waits(following),
-            following.c.next_attempt_at > following.c.created_at,
-        )
-        .with_for_update(skip_locked=True, of=following)
-    )
+_following = outbox.alias("following")
 
-
-_SLEEPERS = _sleepers()
+#: The id of what has stepped aside (`claims`) behind a row in its lane; NULL where nothing has.
+sleeper = (
+    select(_following.c.event_id)
+    .where(
+        _following.c.lane == outbox.c.lane,
+        pending(_following),
+        _following.c.sequence > outbox.c.sequence,
+        _following.c.attempts == 0,
+        _following.c.next_attempt_at > _following.c.created_at,
+    )
+    .order_by(_following.c.sequence)
+    .limit(1)
+    .correlate(outbox)
+    .scalar_subquery()
+)
 
 
 def wake(connection: Connection, ids: Sequence[str]) -> None:
-    """Call back what has stepped aside (`claims`) behind these in their lanes, since they are out of the way."""
+    """Call back what has stepped aside behind these in their lanes, since they are out of the way."""
     for part in chunks(ids):
-        found = connection.execute(_SLEEPERS, {"ended": list(part)}).scalars().all()
-        # As if it had never been met: what was never tried is due since it was made.
-        change(connection, found, {"next_attempt_at": outbox.c.created_at})
+        found = connection.execute(select(sleeper).where(outbox.c.event_id.in_(part))).scalars()
+        call_back(connection, [one for one in found if one is not None])
+
+
+def call_back(connection: Connection, ids: Sequence[str]) -> None:
+    """Have what has stepped aside be due as if it had never been met: since it was made."""
+    if not ids:
+        return
+    free = select(outbox.c.event_id).where(outbox.c.event_id.in_(sorted(ids)), waits(outbox))
+    found = connection.execute(free.with_for_update(skip_locked=True)).scalars().all()
+    change(connection, found, {"next_attempt_at": outbox.c.created_at})
