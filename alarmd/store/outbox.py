@@ -88,7 +88,8 @@ class OutboxRepository:
         said = {each.event_id: each for each in settlements}
         mine = (
             select(outbox.c.event_id, outbox.c.attempts, sleeper.label("sleeper"))
-            .where(outbox.c.event_id.in_(sorted(said)), leased_to(owner))
+            # Only what is pending has an owner. To say so would lead PostgreSQL to an index over all that is pending.
+            .where(outbox.c.event_id.in_(sorted(said)), outbox.c.lease_owner == owner)
             # One order for everybody, so that two writers never wait for each other.
             .order_by(outbox.c.event_id)
             .with_for_update(of=outbox)
