@@ -63,6 +63,11 @@ class Silence:
     #: The user who ended it before its time; empty when nobody did.
     ended_by: str = ""
 
+    @property
+    def began_at_once(self) -> bool:
+        """Whether it was in force as soon as it was made, whatever other clocks say of that moment."""
+        return self.starts_at == self.created_at
+
     def is_about(self, alarm: Alarm) -> bool:
         """Whether it keeps any action of an alarm quiet."""
         return (

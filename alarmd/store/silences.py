@@ -82,11 +82,13 @@ class SilenceRepository:
     def within(self, project_ids: Collection[str], *, since: datetime, until: datetime) -> list[Silence]:
         """Return the silences of projects, and those of all projects, that last at some time of a span; oldest first.
 
-        Those that recur may be between their turns.
+        Those that recur may be between their turns. Those that began when they were made are among them although the
+        span, by the clock of whoever asks, was over by then.
         """
         found: list[Silence] = []
         wanted: Sequence[str] = sorted(filter(is_storable, project_ids))
-        lasting = (silences.c.ends_at > since, silences.c.starts_at <= until)
+        begun = or_(silences.c.starts_at <= until, silences.c.starts_at == silences.c.created_at)
+        lasting = (silences.c.ends_at > since, begun)
         owners = [silences.c.project_id.is_(None)]
         owners += [silences.c.project_id.in_(wanted[start : start + _CHUNK]) for start in range(0, len(wanted), _CHUNK)]
         for owner in owners:

@@ -67,6 +67,11 @@ class Silencing:
         return None
 
     def _is_in_force(self, silence: Silence, at: datetime) -> bool:
+        if silence.ended_by:
+            # Somebody was told that it is over, by now if not when this was decided.
+            return False
+        if silence.began_at_once:
+            at = max(at, silence.starts_at)
         key = (silence.silence_id, at)
         if key not in self._in_force:
             self._in_force[key] = silence.state_at(at, self._read_hours) is SilenceState.IN_FORCE

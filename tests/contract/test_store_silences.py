@@ -280,6 +280,20 @@ def test_a_silence_holds_for_what_it_names(database: Database, silence: dict[str
     assert (DeliveryState.SILENCED if is_silenced else DeliveryState.PENDING) is state
 
 
+def test_a_silence_begins_and_ends_when_people_say_so_whatever_the_clocks(database: Database) -> None:
+    """What was decided before is judged by what holds when it is stored; a silence for later waits for its time."""
+    later = NOON + timedelta(seconds=2)
+    begun = a_silence(project_id="begun", starts_at=later, created_at=later)
+    ended = a_silence(project_id="ended")
+    to_come = a_silence(project_id="to come", starts_at=later, created_at=NOON)
+    keep(database, begun, ended, to_come)
+    with database.write() as unit:
+        unit.silences.end(ended.silence_id, at=later, by="bob")
+    states = [sent(database, an_alarm(project_id=one.project_id), at=NOON) for one in (begun, ended, to_come)]
+
+    assert [DeliveryState.SILENCED, DeliveryState.PENDING, DeliveryState.PENDING] == states
+
+
 def test_the_oldest_of_several_silences_is_named(database: Database) -> None:
     """Where several are in force, the one that was made first counts, whatever each of them is about."""
     oldest = a_silence(labels={"team": "web"}, created_at=MORNING - timedelta(hours=1))
