@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType, Protocol, TypeAlias
 
+from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.direction import Direction
 
@@ -83,10 +84,17 @@ class Silence:
         return tuple(state for state in State if self.direction in {None, alarm.direction_of(state)})
 
     def state_at(self, at: datetime, read_hours: ReadHours) -> SilenceState:
-        """Return where it stands at a moment."""
+        """Return where it stands at a moment; between two of its turns where nobody here can read its hours."""
         if at >= self.ends_at:
             return SilenceState.ENDED
         if at < self.starts_at:
             return SilenceState.SCHEDULED
-        is_on = not self.time_constraints or read_hours(self.time_constraints).is_open(at)
+        if not self.time_constraints:
+            return SilenceState.IN_FORCE
+        try:
+            is_on = read_hours(self.time_constraints).is_open(at)
+        except InvalidInput:
+            # A zone that only the machine knows on which it was made. Rather a webhook too many than none for anybody:
+            # those of a tick are judged, and stored, all together.
+            is_on = False
         return SilenceState.IN_FORCE if is_on else SilenceState.RESTING

@@ -106,9 +106,12 @@ def give_way(connection: Connection, notifications: Collection[Notification]) ->
             .order_by(outbox.c.event_id)
             .with_for_update(skip_locked=True)
         )
+        # Mostly all of a tick, so of one moment.
+        ends: dict[datetime, list[str]] = {}
         for row in connection.execute(statement).all():
-            end = {"state": str(DeliveryState.SUPERSEDED), "finished_at": lanes[row.lane]}
-            count += change(connection, [row.event_id], end)
+            ends.setdefault(lanes[row.lane], []).append(row.event_id)
+        for at, ids in ends.items():
+            count += change(connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": at})
     return count
 
 

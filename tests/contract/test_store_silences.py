@@ -334,6 +334,17 @@ def test_a_recurring_silence_keeps_to_the_clock_on_the_wall(database: Database) 
     assert moments == seen
 
 
+def test_hours_that_this_machine_cannot_read_stand_in_nobodys_way(database: Database) -> None:
+    """Zones differ from system to system: such a silence rests, and what the tick has for others is stored."""
+    keep(database, a_silence(time_constraints=(a_window("* * * * *", duration=3600, timezone="Mars/Olympus"),)))
+    mine, other = store(database, an_alarm(), an_alarm(project_id="p2"))
+    result = applied(database, a_transition(mine), a_transition(other))
+    states = [one.state for alarm in (mine, other) for one in outbox_of(database, alarm)]
+
+    assert 2 == len(result.applied)
+    assert [DeliveryState.PENDING] * 2 == states
+
+
 def test_silences_cost_a_large_tick_next_to_nothing(database: Database) -> None:
     """Whether one of 100 silences holds for each of 10,000 transitions is known long before they are stored."""
     count = 10_000
