@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One tick over a mix of alarms: when every machine has reported since the last one, and when a tenth of them has."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,7 @@ def mix_tick(*, alarms: int, series: int, passes: int, clock: Clock) -> Report:
         "tick_ms": tick_ms,
         "tick_p95_ms": float(np.percentile([one.duration_ms for one in measured], 95)),
         "tick_cpu_ms": float(np.median([one.cpu_ms for one in measured])),
+        "cores": len(os.sched_getaffinity(0)),
         "second_ms": float(np.median(durations_ms)),
         "second_p95_ms": float(np.percentile(durations_ms, 95)),
         "second_cpu_ms": float(np.median([one.cpu_ms for one in seconds])),

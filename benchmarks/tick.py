@@ -13,7 +13,7 @@ from benchmarks.changes import BARS as CHANGE_BARS
 from benchmarks.changes import Change, changes
 from benchmarks.definitions import definition
 from benchmarks.fleet import INTERVAL_S, METRIC, Fleet
-from benchmarks.passes import START_S, Feed, floor_ms, median_ms, resident, step
+from benchmarks.passes import START_S, Feed, floor_ms, median_ms, one_core, resident, step
 from benchmarks.prometheus import find_prometheus, measure_prometheus
 from benchmarks.report import Bar, Report, Value, tell
 from benchmarks.slope import slope
@@ -34,6 +34,20 @@ def tick(
     """Measure a tick over so many alarms on so many series, and Prometheus over so many rules unless that is 0."""
     if prometheus_rules:
         find_prometheus()
+    bars = (*_bars(alarms), *CHANGE_BARS)
+    with one_core():
+        tick_ms, values = _measured(alarms=alarms, series=series, passes=passes, clock=clock)
+        if with_slope:
+            smaller = [(size, max(size * series // alarms, 1)) for size in (alarms // 10, alarms // 3) if size]
+            points = [(size, tick_of(alarms=size, series=few, passes=passes, clock=clock)) for size, few in smaller]
+            values |= slope([*points, (alarms, tick_ms)])
+    if prometheus_rules:
+        values |= _compared(values, rules=prometheus_rules, series=series, clock=clock)
+        bars += (Bar(key="ratio", at_most=0.01),)
+    return Report(name="tick", values=values, bars=bars)
+
+
+def _measured(*, alarms: int, series: int, passes: int, clock: Clock) -> tuple[float, dict[str, Value]]:
     before = resident()
     tell(f"filling a window of {series:,} series")
     feed = Feed(Fleet(series=series, start_s=START_S))
@@ -52,7 +66,7 @@ def tick(
     retained = _retained(feed)
     tick_ms = median_ms(measured)
     floor = floor_ms(alarms=alarms, samples=series * PERIODS * round(PERIOD_S / INTERVAL_S), clock=clock)
-    values: dict[str, Value] = {
+    return tick_ms, {
         "alarms": alarms,
         "series": series,
         "passes": passes,
@@ -70,15 +84,6 @@ def tick(
         "bytes_per_sample": feed.window.rings.nbytes / retained,
         "resident_bytes_per_sample": window_bytes / retained,
     }
-    bars = (*_bars(alarms), *CHANGE_BARS)
-    if with_slope:
-        smaller = [(size, max(size * series // alarms, 1)) for size in (alarms // 10, alarms // 3) if size]
-        points = [(size, tick_of(alarms=size, series=few, passes=passes, clock=clock)) for size, few in smaller]
-        values |= slope([*points, (alarms, tick_ms)])
-    if prometheus_rules:
-        values |= _compared(values, rules=prometheus_rules, series=series, clock=clock)
-        bars += (Bar(key="ratio", at_most=0.01),)
-    return Report(name="tick", values=values, bars=bars)
 
 
 def tick_of(*, alarms: int, series: int, passes: int, clock: Clock) -> float:

@@ -91,9 +91,7 @@ class WindowRules:
         """Bring everything up to the window as it is now."""
         self._evidence_left = _EVIDENCE_A_TICK
         self._newest.clear()
-        self._units.follow()
-        for layer in self._units.layers():
-            layer.compute(now_ms=round(now.timestamp() * 1000))
+        self._units.compute(now_ms=round(now.timestamp() * 1000))
 
     def find(self, fresh: FreshEvidence, *, now: datetime, watched_s: float) -> list[Found]:
         """Return the alarms of which something is to be said; it has been watched for so long."""

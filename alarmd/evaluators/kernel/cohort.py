@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cohorts: all units of a layer whose samples are read alike, in strips; each is computed once for all its readers."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from alarmd.evaluators.kernel.sweep import Extent
 from alarmd.evaluators.kernel.unit import Reader, Unit
 from alarmd.model.rule import Differences, Percentile
 from alarmd.model.samples import Kind
+
+#: Looks at one strip.
+Look: TypeAlias = Callable[[], Pass | None]
 
 
 class Seats(Reader, Protocol):
@@ -94,17 +98,34 @@ class Cohort:
         del self.readers[seats]
         self._unsettled.pop(seats, None)
 
+    @property
+    def series(self) -> int:
+        """How many series are read, once for each unit that has them."""
+        return sum(strip.members for strip in self._strips.values())
+
     def advance(self, rings: Rings, moment: Moment, *, tick: int) -> None:
         """Read what has changed since the last tick, unless that was done in this one."""
+        looks = self.looks(rings, moment, tick=tick)
+        if looks is not None:
+            self.take([look() for look in looks], rings)
+
+    def looks(self, rings: Rings, moment: Moment, *, tick: int) -> list[Look] | None:
+        """Return what has to be done to advance, in pieces that do not depend on each other; None: nothing.
+
+        What they return is to be taken before anything else is asked.
+        """
         if tick == self._tick and not self._touched:
-            return
+            return None
         self._tick = tick
         if self._touched:
             self._gather()
+        return [partial(strip.look, rings, moment, since_turn=self._seen_turn) for strip in self._strips.values()]
+
+    def take(self, looked: Sequence[Pass | None], rings: Rings) -> None:
+        """Take over what the looks have returned, in their order."""
         self.number += 1
         self.passes = {}
-        for strip in self._strips.values():
-            found = strip.look(rings, moment, since_turn=self._seen_turn)
+        for strip, found in zip(self._strips.values(), looked, strict=True):
             if found is not None:
                 self.passes[strip] = found
         self.is_whole = len(self.passes) == len(self._strips) and all(

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers: all units that are read in periods of one length on one alignment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from alarmd.cache.window import Window
-from alarmd.evaluators.kernel.cohort import Cohort
+from alarmd.evaluators.kernel.cohort import Cohort, Look
 from alarmd.evaluators.kernel.column import Column
 from alarmd.evaluators.kernel.coverage import Coverage, coverage_of
 from alarmd.evaluators.kernel.evidence import evidence_of
@@ -70,10 +70,14 @@ class Layer:
         """Return the unit at a place."""
         return self._columns[method, periods].unit(place)
 
-    def compute(self, *, now_ms: int) -> None:
-        """Begin a tick: what is asked for from now on is told as of now."""
+    def compute(self, *, now_ms: int) -> Iterator[tuple[Cohort, list[Look]]]:
+        """Begin a tick: what is asked for from now on is told as of now. Yield what has to be looked at for that."""
         self._tick += 1
         self._moment = self._moment_of(now_ms)
+        for cohort in self._cohorts.values():
+            looks = cohort.looks(self._window.rings, self._moment, tick=self._tick)
+            if looks is not None:
+                yield cohort, looks
 
     def points(self, method: Method, *, periods: int, wanted: int, missing: MissingData) -> Points:
         """Return the values of all units that are read so, by place.

@@ -106,6 +106,11 @@ class Strip:
     def __len__(self) -> int:
         return len(self.slots)
 
+    @property
+    def members(self) -> int:
+        """How many series are read, those of units that have been taken out included."""
+        return len(self._series)
+
     def drop(self, position: int) -> None:
         """Take a unit out. It stays where it is, known as -1, until the strip is tidied."""
         self.slots[position] = -1

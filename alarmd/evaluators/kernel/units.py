@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units: the distinct sets of series that rules read, each computed once however many alarms read it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from typing import TypeAlias
+
+import numpy as np
 
 from alarmd.cache.series import Series, selects
 from alarmd.cache.window import Window
+from alarmd.evaluators.kernel.abreast import abreast
 from alarmd.evaluators.kernel.few import Few, joined, parted
 from alarmd.evaluators.kernel.layer import Layer
 from alarmd.evaluators.kernel.method import Method
@@ -18,6 +22,10 @@ __all__ = ["Layer", "Method", "Unit", "Units"]
 _Reach: TypeAlias = tuple[str, str | None, str | None]
 
 
+#: Below so many series it takes longer to hand the work out than to do it.
+_MANY_SERIES = 20_000
+
+
 class Units:
     """All units and layers of a plan, kept in step with the window's series."""
 
@@ -28,10 +36,6 @@ class Units:
         self._by_selector: dict[Selector, Unit] = {}
         self._by_reach: dict[_Reach, Few[Unit]] = {}
         self._layers: dict[tuple[int, bool], Layer] = {}
-
-    def layers(self) -> Iterable[Layer]:
-        """Return every layer that somebody reads."""
-        return self._layers.values()
 
     def join(self, reading: Reading, *, periods: int) -> tuple[Layer, int]:
         """Add a reader of a reading, over so many periods, the newest included.
@@ -69,6 +73,18 @@ class Units:
                 left = parted(self._by_reach.pop(reach), unit)
                 if left:
                     self._by_reach[reach] = left
+
+    def compute(self, *, now_ms: int) -> None:
+        """Bring all layers up to the window as it is now."""
+        self.follow()
+        rings = self._window.rings
+        due = [one for layer in self._layers.values() for one in layer.compute(now_ms=now_ms)]
+        looks = [look for _, of_cohort in due for look in of_cohort]
+        is_large = sum(cohort.series for cohort, _ in due) >= _MANY_SERIES
+        with np.errstate(all="ignore"):
+            found = iter(abreast(looks) if is_large else [look() for look in looks])
+        for cohort, of_cohort in due:
+            cohort.take(list(islice(found, len(of_cohort))), rings)
 
     def follow(self) -> None:
         """Take over which series have come, gone or changed since the last call."""

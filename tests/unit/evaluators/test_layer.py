@@ -136,9 +136,7 @@ class Twins:
 
     def tick(self) -> None:
         """Hold what units say against the reference."""
-        self.units.follow()
-        for layer in self.units.layers():
-            layer.compute(now_ms=self.now_ms)
+        self.units.compute(now_ms=self.now_ms)
         for asked, (layer, place) in self.seats.items():
             points = layer.points(
                 Method.of(asked.reading), periods=asked.periods, wanted=asked.wanted, missing=asked.missing
