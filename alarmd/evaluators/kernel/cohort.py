@@ -119,12 +119,13 @@ class Cohort:
         self._tick = tick
         if self._touched:
             self._gather()
+        # Before anybody looks: should a look fail, all that is kept is older than the pass before, and read anew.
+        self.number += 1
+        self.passes, self.is_whole = {}, False
         return [partial(strip.look, rings, moment, since_turn=self._seen_turn) for strip in self._strips.values()]
 
     def take(self, looked: Sequence[Pass | None], rings: Rings) -> None:
         """Take over what the looks have returned, in their order."""
-        self.number += 1
-        self.passes = {}
         for strip, found in zip(self._strips.values(), looked, strict=True):
             if found is not None:
                 self.passes[strip] = found
