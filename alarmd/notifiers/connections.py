@@ -2,9 +2,8 @@
 """Connections to receivers, and those that are kept open between deliveries."""
 
 import select
-from http.client import HTTPConnection
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from alarmd.clock import Clock
 from alarmd.notifiers.sockets import TimedSocket, TimedTlsSocket
@@ -20,26 +19,20 @@ _MAX_AGE_S = 60.0
 _Key: TypeAlias = tuple[str, str, int, TargetPolicy]
 
 
-class Connection(HTTPConnection):
+class Connection:
     """A connection to an address of a host, once all of the host's addresses have been allowed."""
 
-    sock: TimedSocket | TimedTlsSocket
-
-    def __init__(self, target: Target, policy: TargetPolicy, *, opened_s: float) -> None:
-        super().__init__(target.host, target.port)
+    def __init__(
+        self, sock: TimedSocket | TimedTlsSocket, target: Target, policy: TargetPolicy, *, opened_s: float
+    ) -> None:
+        self.sock = sock
         self.key = _key_of(target, policy)
         self.opened_s = opened_s
         self.idle_since_s = opened_s
-        self._outgoing: list[bytes] = []
 
-    def send(self, data: Any) -> None:
-        """Gather what is to be sent, so that head and body leave in one packet."""
-        self._outgoing.append(data)
-
-    def flush(self) -> None:
-        """Send what was gathered."""
-        gathered, self._outgoing = b"".join(self._outgoing), []
-        self.sock.sendall(gathered)
+    def close(self) -> None:
+        """Close it; what has been received may still be read."""
+        self.sock.close()
 
     @property
     def is_dropped(self) -> bool:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import requests
 from pydantic import Field
+from requests.structures import CaseInsensitiveDict
 
 from alarmd import __version__
 from alarmd.clock import Clock
@@ -111,12 +112,11 @@ class HttpScheme:
         signature = self._signer.sign(notification, timestamp_s, body)
         if signature:
             headers["webhook-signature"] = signature
+        headers["Content-Length"] = str(len(body))
+        # Not by `prepare`: it would spell the URL anew, and signed URLs would no longer match their signature.
         request = requests.PreparedRequest()
-        request.prepare_method("POST")
-        # Not `prepare_url`: it would spell the URL anew, and signed URLs would no longer match their signature.
-        request.url = notification.target
-        request.prepare_headers(headers)
-        request.prepare_body(body, files=None)
+        request.method, request.url, request.body = "POST", notification.target, body
+        request.headers = CaseInsensitiveDict(headers)
         return request
 
 

@@ -3,6 +3,7 @@
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from threading import Condition
 from typing import Generic, Protocol, TypeVar
 
@@ -48,24 +49,28 @@ class Lineup(Generic[_Item]):
                 self._waiting.setdefault(item.queue, deque()).append(item)
             self._changed.notify(len(items))
 
-    def take(self) -> _Item | None:
-        """Wait for an item that may go and return it; None once it is closed. Whoever has it gives it `back`."""
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a thread."""
         with self._changed:
+            return sum(map(len, self._waiting.values()))
+
+    def take(self, done: _Item | None = None) -> _Item | None:
+        """Give back the item in hand, if there is one; wait for one that may go and return it, None once it is closed.
+
+        In one step: to wake another thread for an item that this one takes the next moment costs as much as a delivery.
+        """
+        with self._changed:
+            freed = self._back(done) if done is not None else None
             while not self._closed:
                 item = self._next()
                 if item is not None:
+                    if freed is not None and not freed.is_filled_by(item.queue):
+                        self._changed.notify()
                     return item
                 self._changed.wait()
+                freed = None
             return None
-
-    def back(self, item: _Item) -> None:
-        """Say that a thread is done with an item."""
-        with self._changed:
-            for counts, key in ((self._origins, item.queue.origin), (self._projects, item.queue.project_id)):
-                counts[key] -= 1
-                if not counts[key]:
-                    del counts[key]
-            self._changed.notify()
 
     def withdraw(self, is_wanted: Callable[[Queue], bool]) -> list[_Item]:
         """Take out what waits in the queues that are wanted."""
@@ -79,6 +84,19 @@ class Lineup(Generic[_Item]):
             self._closed = True
             self._changed.notify_all()
 
+    def _back(self, item: _Item) -> "_Freed":
+        """Count an item out; return who may have another one only since then."""
+        origin, project_id = item.queue
+        freed = _Freed(
+            origin=origin if self._origins[origin] >= self._per_origin else None,
+            project_id=project_id if self._projects[project_id] >= self._per_project else None,
+        )
+        for counts, key in ((self._origins, origin), (self._projects, project_id)):
+            counts[key] -= 1
+            if not counts[key]:
+                del counts[key]
+        return freed
+
     def _next(self) -> _Item | None:
         for queue, items in self._waiting.items():
             if self._origins[queue.origin] < self._per_origin and self._projects[queue.project_id] < self._per_project:
@@ -91,3 +109,15 @@ class Lineup(Generic[_Item]):
                     del self._waiting[queue]
                 return item
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Freed:
+    """An origin and a project that were full and have room again; None where there was room before."""
+
+    origin: str | None
+    project_id: str | None
+
+    def is_filled_by(self, queue: Queue) -> bool:
+        """Whether an item of a queue takes all of that room."""
+        return self.origin in {None, queue.origin} and self.project_id in {None, queue.project_id}

@@ -7,6 +7,7 @@ is written, which gives a clear refusal early, and by the address that is really
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from types import MappingProxyType
 from typing import TypeAlias
@@ -158,6 +159,7 @@ class TargetPolicy:
 ANYWHERE = TargetPolicy(TargetRules(allow_networks=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
 
 
+@lru_cache(maxsize=4_096)  # the same few receivers are asked about again and again
 def _kind_of(address: IPAddress) -> str | None:
     """Return what speaks against an address; None when nothing does."""
     return next(

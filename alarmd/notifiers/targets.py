@@ -7,6 +7,7 @@ One parser for everybody who looks at a URL, so that they never disagree about i
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 
@@ -36,15 +37,7 @@ class Target:
     @property
     def address(self) -> IPAddress | None:
         """The host as an address, when it is written as one in any spelling that the system's resolver takes."""
-        try:
-            return ip_address(self.host)
-        except ValueError:
-            pass
-        try:
-            # Also reads 2130706433, 0x7f.1 and 0177.0.0.1, as resolvers do.
-            return IPv4Address(socket.inet_aton(self.host))
-        except OSError:
-            return None
+        return _address_of(self.host)
 
 
 def parse(url: str) -> Target:
@@ -74,6 +67,19 @@ def parse(url: str) -> Target:
         raise TargetRefused("The URL names no host that can be read without doubt")
     path = rest if rest.startswith("/") else f"/{rest}"
     return Target(scheme=scheme, authority=authority, host=host, port=port, path=path)
+
+
+@lru_cache(maxsize=4_096)  # thousands of targets name the same few hosts
+def _address_of(host: str) -> IPAddress | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        # Also reads 2130706433, 0x7f.1 and 0177.0.0.1, as resolvers do.
+        return IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def _is_v6(host: str) -> bool:

@@ -7,7 +7,7 @@ waits only. This one does none of that.
 
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
@@ -98,25 +98,18 @@ class CheckedAdapter(BaseAdapter):
     def _exchange(self, request: requests.PreparedRequest, way: "_Way") -> requests.Response:
         target = parse(request.url or "")
         connection = self._idle.take(target, way.policy) or self._connect(target, way)
-        sock = connection.sock  # the connection forgets it when the answer says that it is the last one
-        sock.deadline = way.deadline
+        connection.sock.deadline = way.deadline
         keep, step = False, "request"
+        line = f"{request.method} {target.path} HTTP/1.1"
+        headers = {"Host": target.authority, **request.headers}
         try:
-            connection.putrequest(request.method or "POST", target.path, skip_host=True, skip_accept_encoding=True)
-            connection.putheader("Host", target.authority)
-            for name, value in request.headers.items():
-                connection.putheader(name, value)
-            connection.endheaders(_bytes_of(request.body))
-            connection.flush()
-            way.steps.note(
-                "request",
-                line=f"{request.method} {target.path} HTTP/1.1",
-                headers={"Host": target.authority, **request.headers},
-                body=_bytes_of(request.body).decode(),
-            )
+            # Head and body leave in one packet.
+            connection.sock.sendall(_head_of(line, headers) + _bytes_of(request.body))
+            if way.steps is not UNWATCHED:
+                way.steps.note("request", line=line, headers=headers, body=_bytes_of(request.body).decode())
             step = "answer"
-            answer = connection.getresponse()
-            body = self._read(answer, sock, within_s=min(self._limits.body_wait_s, way.deadline.remaining_s))
+            answer = _answer_of(connection, request.method)
+            body = self._read(answer, connection, within_s=min(self._limits.body_wait_s, way.deadline.remaining_s))
             # After a refusal the name is looked up anew: the receiver may have moved, and left somebody who says so.
             keep = answer.status < 400 and not answer.will_close
         except (OSError, HTTPException) as error:
@@ -127,8 +120,10 @@ class CheckedAdapter(BaseAdapter):
                 self._idle.keep(connection)
             else:
                 connection.close()
-        way.steps.note("answer", status=answer.status, headers=dict(answer.getheaders()), bytes=len(body))
-        return _response_of(request, answer, body)
+        told = answer.getheaders()
+        if way.steps is not UNWATCHED:
+            way.steps.note("answer", status=answer.status, headers=dict(told), bytes=len(body))
+        return _response_of(request, answer.status, told, body)
 
     def _connect(self, target: Target, way: "_Way") -> Connection:
         literal = target.address
@@ -169,11 +164,9 @@ class CheckedAdapter(BaseAdapter):
             peer = ip_address(plain.getpeername()[0])
             way.policy.check_address(peer, name=name)
             way.steps.note(step, to=endpoint, peer=str(peer))
-            connection = Connection(target, way.policy, opened_s=self._clock.monotonic_s())
-            connection.sock = plain
-            if target.scheme == "https":
-                step = "tls"
-                connection.sock = self._secure(plain, target, name, peer, way)
+            opened_s = self._clock.monotonic_s()
+            step = "tls"
+            sock = self._secure(plain, target, name, peer, way) if target.scheme == "https" else plain
         except OSError as error:
             plain.close()
             words = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else _words_of(error)
@@ -182,7 +175,7 @@ class CheckedAdapter(BaseAdapter):
         except TargetRefused:
             plain.close()
             raise
-        return connection
+        return Connection(sock, target, way.policy, opened_s=opened_s)
 
     def _secure(self, plain: TimedSocket, target: Target, name: str, peer: IPAddress, way: "_Way") -> TimedTlsSocket:
         # One timeout covers the whole handshake.
@@ -192,9 +185,9 @@ class CheckedAdapter(BaseAdapter):
         way.steps.note("tls", verified=is_verified, **facts_of(secured))
         return secured
 
-    def _read(self, answer: HTTPResponse, sock: TimedSocket | TimedTlsSocket, *, within_s: float) -> bytes:
+    def _read(self, answer: HTTPResponse, connection: Connection, *, within_s: float) -> bytes:
         # The status is known and settles the matter, whatever becomes of the body.
-        sock.deadline = Deadline(self._clock, total_s=within_s, wait_s=within_s)
+        connection.sock.deadline = Deadline(self._clock, total_s=within_s, wait_s=within_s)
         body, is_whole = b"", False
         with suppress(OSError, HTTPException):
             body = answer.read(self._limits.max_answer_bytes)
@@ -226,10 +219,29 @@ def _refusal_of(address: IPAddress, name: str, way: _Way) -> TargetRefused | Non
     return None
 
 
-def _response_of(request: requests.PreparedRequest, answer: HTTPResponse, body: bytes) -> requests.Response:
+def _head_of(line: str, headers: Mapping[str, str]) -> bytes:
+    lines = [line, *(f"{name}: {value}" for name, value in headers.items())]
+    if any("\r" in each or "\n" in each for each in lines):
+        raise ValueError("a header of the request has more than one line")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _answer_of(connection: Connection, method: str | None) -> HTTPResponse:
+    answer = HTTPResponse(connection.sock, method=method)
+    try:
+        answer.begin()
+    except BaseException:
+        answer.close()
+        raise
+    return answer
+
+
+def _response_of(
+    request: requests.PreparedRequest, status: int, headers: Sequence[tuple[str, str]], body: bytes
+) -> requests.Response:
     response = requests.Response()
-    response.status_code = answer.status
-    response.headers = CaseInsensitiveDict(answer.getheaders())
+    response.status_code = status
+    response.headers = CaseInsensitiveDict(headers)
     response.url = request.url or ""
     response.request = request
     response.raw = BytesIO(body)

@@ -108,13 +108,24 @@ def test_a_lineup_holds_back_who_has_enough() -> None:
     lineup: Lineup[Item] = Lineup(per_origin=1, per_project=9)
     first, second, other = Item(A, 1), Item(A, 2), Item(Queue("http://b", "p1"), 3)
     lineup.put([first, second, other])
-    taken = [lineup.take(), lineup.take()]
+
+    assert [first, other, second] == [lineup.take(), lineup.take(), lineup.take(first)]
+
+
+def test_room_that_a_thread_does_not_take_itself_goes_to_one_that_waits() -> None:
+    """Who gives back an item of a queue that was full, and goes on with another queue, has a waiting thread woken."""
+    lineup: Lineup[Item] = Lineup(per_origin=1, per_project=9)
+    first, second, other = Item(A, 1), Item(A, 2), Item(Queue("http://b", "p1"), 3)
+    lineup.put([first])
+    assert first == lineup.take()
+    taken: list[Item | None] = []
     waiting = Thread(target=lambda: taken.append(lineup.take()))
     waiting.start()
-    lineup.back(first)
+    lineup.put([other, second])
+    taken.append(lineup.take(first))
     waiting.join(10)
 
-    assert [first, other, second] == taken
+    assert [second, other] == sorted((one for one in taken if one), key=lambda one: one.number)
 
 
 def test_a_lineup_holds_back_a_project_that_has_enough() -> None:
