@@ -11,7 +11,8 @@ from tests.support.skewed_clock import SkewedClock
 
 _HOUR_S = 3600.0
 #: By how much the clock goes wrong, one after the other; each time it is set right after a while.
-_SHORT_STEPS_S, _LONG_STEPS_S = (_HOUR_S, -_HOUR_S), (0.5, -0.5, _HOUR_S, -_HOUR_S) * 3
+_STEPS_S = (0.5, -0.5, _HOUR_S, -_HOUR_S)
+_SHORT_STEPS_S, _LONG_STEPS_S = _STEPS_S, _STEPS_S * 3
 _SHORT_S, _LONG_S = 3.0, 30.0
 #: For how long it is right in between.
 _SHORT_WELL_S, _LONG_WELL_S = 3.0, 12.0
