@@ -93,7 +93,9 @@ def test_reader_of_other_shards_gets_nothing(engine: Engine) -> None:
     log = engine.open()
     for number in range(20):
         log.append([_batch(number, _MANY)])
-    log.append([_batch(20, [5]), _batch(21, [5, *_MANY])])
+    log.append([_batch(20, [5])])
+    _await_the_next_ms()
+    log.append([_batch(21, [5, *_MANY])])
     entries, cursor = log.read(log.start_of([Shard(5)], since_s=0.0), limit=2)
 
     assert _numbers(entries) == {5: [20.0, 21.0]}
