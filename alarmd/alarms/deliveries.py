@@ -49,7 +49,7 @@ class DeliveryService:
             return self._visible(unit, event_id, caller)
 
     def retry(self, event_id: str, caller: Caller) -> Notification:
-        """Put a buried notification back in the queue and return it."""
+        """Put a buried notification back in the queue and return it; the breaker may hold it back there."""
         with self._database.write() as unit:
             notification = self._visible(unit, event_id, caller)
             require(self._policy, Action.RETRY_DELIVERY, caller, project_id=notification.project_id)
@@ -57,8 +57,9 @@ class DeliveryService:
             if not unit.outbox.retry(event_id, now):
                 raise InvalidInput(_why_not_again(notification))
             _record(unit, [notification], caller, "retried_deliveries", now)
+            again = self._visible(unit, event_id, caller)
         self._doorbell.ring(Bell.OUTBOX)
-        return _waiting_again(notification, now)
+        return again
 
     def retry_all(self, query: OutboxQuery, caller: Caller) -> list[Notification]:
         """Put the buried notifications that a query means back in the queue, newest first, and return them.
@@ -72,7 +73,7 @@ class DeliveryService:
             _record(unit, found, caller, "retried_deliveries", now)
         if found:
             self._doorbell.ring(Bell.OUTBOX)
-        return [_waiting_again(one, now) for one in found]
+        return found
 
     def drop(self, event_id: str, caller: Caller) -> Notification:
         """Take a notification that waits or is held back out of the queue, for good, and return it."""
@@ -98,10 +99,6 @@ class DeliveryService:
         if notification is None or not sees(self._policy, caller, notification.project_id):
             raise NotFound(f"Delivery {event_id} not found", event_id=event_id)
         return notification
-
-
-def _waiting_again(notification: Notification, now: datetime) -> Notification:
-    return replace(notification, state=DeliveryState.PENDING, next_attempt_at=now, finished_at=None)
 
 
 def _why_not_again(notification: Notification) -> str:

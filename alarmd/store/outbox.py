@@ -14,16 +14,18 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     delete,
     exists,
     func,
     or_,
     select,
-    update,
 )
 
+from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
+from alarmd.store.breaker import BreakerRepository
 from alarmd.store.bulk import insert_rows, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.held import Released, release_held
@@ -176,13 +178,14 @@ class OutboxRepository:
     def retry(self, event_id: str, now: datetime) -> bool:
         """Put a buried notification back to be tried now; False when it is not there, not buried, or too late.
 
-        It keeps its count of tries, so a newer one of the same alarm and target supersedes it.
+        It keeps its count of tries, so a newer one of the same alarm and target supersedes it. While the breaker is
+        open, one that makes a group smaller is held back instead.
         """
-        again = update(outbox).where(matches(outbox.c.event_id, event_id), *_may_return(now)).values(_again(now))
-        return self._connection.execute(again).rowcount == 1
+        found = select(outbox).where(matches(outbox.c.event_id, event_id), *_may_return(now))
+        return bool(self._put_back(found, now))
 
     def retry_all(self, query: OutboxQuery, now: datetime) -> list[Notification]:
-        """Put the buried notifications that are asked for back as `retry` does; return them, as they were.
+        """Put the buried notifications that are asked for back as `retry` does; return them, as they are then.
 
         Only the last word of an alarm to a target goes back: after a newer one an old one would be news of the past.
         Nor does what is of an alarm that was deleted, or for a target that has said that it is gone.
@@ -195,9 +198,7 @@ class OutboxRepository:
             .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
             .limit(query.limit)
         )
-        found = [notification_of(row) for row in self._connection.execute(statement).mappings()]
-        change(self._connection, sorted(one.event_id for one in found), _again(now), and_(*_may_return(now)))
-        return found
+        return self._put_back(statement, now)
 
     def depth(self) -> int:
         """Return how many notifications are unfinished."""
@@ -218,6 +219,22 @@ class OutboxRepository:
             select(columns.event_id).where(columns.finished_at < before).order_by(columns.finished_at).limit(limit)
         ).scalar_subquery()
         return self._connection.execute(delete(outbox).where(columns.event_id.in_(oldest))).rowcount
+
+    def _put_back(self, buried: Select[Any], now: datetime) -> list[Notification]:
+        """Have buried notifications wait again, or be held back as the gate would; return them, as they are then."""
+        again = {"next_attempt_at": now, "finished_at": None}
+        found = [replace(notification_of(row), **again) for row in self._connection.execute(buried).mappings()]
+        trips = BreakerRepository(self._connection).in_force(now)
+        held: dict[str, Any] = {
+            "state": DeliveryState.HELD,
+            "last_error": f"held back: {trips[0].reason if trips else ''}",
+        }
+        waiting: dict[str, Any] = {"state": DeliveryState.PENDING}
+        ends = {one.event_id: held if trips and one.direction is Direction.IN else waiting for one in found}
+        for end in (held, waiting):
+            ids = sorted(event_id for event_id, its in ends.items() if its is end)
+            change(self._connection, ids, {**again, **end, "state": str(end["state"])}, and_(*_may_return(now)))
+        return [replace(one, **ends[one.event_id]) for one in found]
 
     def _end(self, which: ColumnElement[bool], *, state: DeliveryState, reason: str, now: datetime) -> int:
         """Have what is unfinished and in nobody's hands come to an end; return how many."""
@@ -254,10 +271,6 @@ def _is_meant_still() -> tuple[ColumnElement[bool], ...]:
         exists().where(alarms.c.alarm_id == outbox.c.alarm_id),
         ~exists().where(disabled_targets.c.lane == outbox.c.lane),
     )
-
-
-def _again(now: datetime) -> dict[str, Any]:
-    return {"state": str(DeliveryState.PENDING), "next_attempt_at": now, "finished_at": None}
 
 
 def _values_of(settlement: Settlement) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from alarmd.model.alarm import AlarmId
+from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Settlement
 from alarmd.store.database import Database
@@ -153,3 +154,28 @@ def test_what_nobody_means_any_more_is_not_put_back(database: Database) -> None:
 
     assert ["alarm-1_2_0"] == [str(one.event_id) for one in retried]
     assert [True, True] == by_id
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_scale_in_that_is_put_back_is_held_while_the_breaker_is_open(database: Database, by_id: bool) -> None:
+    """It must not leave by the back door; what leads elsewhere goes, and so does all of it once it is closed."""
+    ids = {Direction.IN: "in_1_0", Direction.OUT: "out_1_0"}
+    with database.write() as unit:
+        for direction in ids:
+            unit.alarms.add(an_alarm(alarm_id=AlarmId(str(direction))))
+            unit.outbox.add(
+                [a_notification(alarm_id=str(direction), direction=direction, state=DeliveryState.BURIED, attempts=3)]
+            )
+        unit.breaker.hold(Trip(owner="e1", reason="too much", since=at(0), until=at(30)))
+        if by_id:
+            assert all(unit.outbox.retry(event_id, at(10)) for event_id in ids.values())
+        answered = [] if by_id else unit.outbox.retry_all(OutboxQuery(), at(10))
+        stored = unit.outbox.find(OutboxQuery())
+        [claimed] = unit.outbox.claim(now=at(10), owner="n1", lease_s=30, limit=9).notifications
+
+    assert {"in_1_0": DeliveryState.HELD, "out_1_0": DeliveryState.PENDING} == {
+        str(one.event_id): one.state for one in stored
+    }
+    assert {"held back: too much", ""} == {one.last_error for one in stored}
+    assert by_id or sorted(map(repr, stored)) == sorted(map(repr, answered))
+    assert "out_1_0" == claimed.event_id
