@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType
 
-from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.alarm import ActingAlarm, AlarmId
 from alarmd.model.direction import Direction
 from alarmd.model.transition import Transition
 
@@ -16,6 +16,9 @@ EventId = NewType("EventId", str)
 
 #: What indexes of databases can hold, in characters.
 _LONGEST_ORIGIN = 300
+
+#: Where the host and the port of a URL end.
+_REST = re.compile(r"[/?#]")
 
 
 class DeliveryState(StrEnum):
@@ -99,7 +102,7 @@ def event_id_of(alarm_id: AlarmId, sequence: int, index: int) -> EventId:
     return EventId(f"{alarm_id}_{sequence}_{index}")
 
 
-def notifications_of(alarm: Alarm, transition: Transition, *, sequence: int) -> list[Notification]:
+def notifications_of(alarm: ActingAlarm, transition: Transition, *, sequence: int) -> list[Notification]:
     """Return the notifications that a transition of the alarm calls for, one an action of the new state."""
     body = {
         "alarm_id": alarm.alarm_id,
@@ -110,6 +113,7 @@ def notifications_of(alarm: Alarm, transition: Transition, *, sequence: int) -> 
         "reason": transition.reason,
         "reason_data": dict(transition.reason_data),
     }
+    direction = alarm.direction_of(transition.current)
     return [
         Notification(
             event_id=event_id_of(alarm.alarm_id, sequence, index),
@@ -120,7 +124,7 @@ def notifications_of(alarm: Alarm, transition: Transition, *, sequence: int) -> 
             body=body,
             created_at=transition.at,
             next_attempt_at=transition.at,
-            direction=alarm.direction_of(transition.current),
+            direction=direction,
             signing_secret=alarm.signing_secret,
             sampled_at=transition.sampled_at,
             traceparent=transition.traceparent,
@@ -135,7 +139,7 @@ def origin_of(target: str) -> str:
     Targets of one origin share its capacity and its troubles. It holds no secret.
     """
     scheme, _, rest = target.partition(":")
-    authority = re.split(r"[/?#]", rest.removeprefix("//"), maxsplit=1)[0].rpartition("@")[2]
+    authority = _REST.split(rest.removeprefix("//"), maxsplit=1)[0].rpartition("@")[2]
     return f"{scheme.lower().removeprefix('trust+')}://{authority.lower()}"[:_LONGEST_ORIGIN]
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, NewType, Protocol, TypeAlias
 
 from alarmd.errors import InvalidInput
-from alarmd.model.alarm import Alarm, AlarmId, State
+from alarmd.model.alarm import ActingAlarm, Alarm, AlarmId, State
 from alarmd.model.direction import Direction
 
 SilenceId = NewType("SilenceId", str)
@@ -69,7 +69,7 @@ class Silence:
         """Whether it was in force as soon as it was made, whatever other clocks say of that moment."""
         return self.starts_at == self.created_at
 
-    def is_about(self, alarm: Alarm) -> bool:
+    def is_about(self, alarm: ActingAlarm) -> bool:
         """Whether it keeps any action of an alarm quiet."""
         return (
             self.project_id in {None, alarm.project_id}

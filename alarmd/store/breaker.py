@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from alarmd.model.alarm import Alarm
+from alarmd.model.alarm import ActingAlarm
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
@@ -50,7 +50,7 @@ class HoldingBack:
         self._now = now
         self._in_force: list[Trip] | None = None
 
-    def judge(self, _alarm: Alarm, notification: Notification) -> Notification:
+    def judge(self, _alarm: ActingAlarm, notification: Notification) -> Notification:
         """Return a notification, held back if it makes a group smaller and the breaker is open."""
         waits = notification.state is DeliveryState.PENDING and notification.direction is Direction.IN
         if not waits:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, delete, select, text, update
 
-from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.alarm import ActingAlarm, Alarm, AlarmId
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, Notification, Settlement, target_of
 from alarmd.store.bulk import insert_rows
@@ -144,19 +144,19 @@ class Disabling:
         # Mostly there are none, and thousands of alarms need not be looked up.
         self._are_some = repository.any()
 
-    def learn(self, found: Collection[Alarm]) -> None:
+    def learn(self, found: Collection[ActingAlarm]) -> None:
         """Read which targets of some alarms are disabled."""
         if not self._are_some:
             return
         self._lanes |= self._repository.lanes_of([alarm.alarm_id for alarm in found])
 
-    def action_of(self, alarm: Alarm, notification: Notification) -> str | None:
+    def action_of(self, alarm: ActingAlarm, notification: Notification) -> str | None:
         """Return the action that a notification is for, as its alarm has it, if its target is disabled."""
         lane = lane_of(alarm.alarm_id, notification.target) if self._lanes else ""
         return _actions_of(alarm).get(lane) if lane in self._lanes else None
 
 
-def _actions_of(alarm: Alarm) -> dict[str, str]:
+def _actions_of(alarm: ActingAlarm) -> dict[str, str]:
     """Return every action of an alarm by its lane."""
     every = (*alarm.alarm_actions, *alarm.ok_actions, *alarm.insufficient_data_actions)
     return {lane_of(alarm.alarm_id, target_of(action, alarm.trust_id)): action for action in every}

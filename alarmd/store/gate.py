@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.alarm import ActingAlarm, AlarmId
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.silence import OpenHours, ReadHours
@@ -36,9 +36,9 @@ class GateLimits:
 
 #: Returns a notification of an alarm as it goes into the outbox, None when it is left out; leaves alone what is no
 #: longer to be sent.
-Check: TypeAlias = Callable[[Alarm, Notification], Notification | None]
+Check: TypeAlias = Callable[[ActingAlarm, Notification], Notification | None]
 #: Reads at once what a check will need of some alarms.
-Reader: TypeAlias = Callable[[Collection[Alarm]], None]
+Reader: TypeAlias = Callable[[Collection[ActingAlarm]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +73,12 @@ class Gate:
             remarks=remarks,
         )
 
-    def learn(self, alarms: Collection[Alarm]) -> None:
+    def learn(self, alarms: Collection[ActingAlarm]) -> None:
         """Read what it takes to judge the notifications of some alarms."""
         for read in self.readers:
             read(alarms)
 
-    def judge(self, alarm: Alarm, notification: Notification) -> Notification | None:
+    def judge(self, alarm: ActingAlarm, notification: Notification) -> Notification | None:
         """Return a notification as it goes into the outbox; None when it does not."""
         judged: Notification | None = notification
         for check in self.checks:
@@ -89,7 +89,7 @@ class Gate:
 
 
 def _disabled(disabling: Disabling, remarks: dict[AlarmId, dict[str, Any]]) -> Check:
-    def check(alarm: Alarm, notification: Notification) -> Notification | None:
+    def check(alarm: ActingAlarm, notification: Notification) -> Notification | None:
         action = disabling.action_of(alarm, notification)
         if action is None:
             return notification
@@ -101,7 +101,7 @@ def _disabled(disabling: Disabling, remarks: dict[AlarmId, dict[str, Any]]) -> C
 
 
 def _expiry(limits: GateLimits) -> Check:
-    def check(_alarm: Alarm, notification: Notification) -> Notification:
+    def check(_alarm: ActingAlarm, notification: Notification) -> Notification:
         after_s = limits.expire_after_s.get(notification.direction)
         if after_s is None:
             return notification
@@ -111,7 +111,7 @@ def _expiry(limits: GateLimits) -> Check:
 
 
 def _silence(silencing: Silencing, remarks: dict[AlarmId, dict[str, Any]]) -> Check:
-    def check(alarm: Alarm, notification: Notification) -> Notification:
+    def check(alarm: ActingAlarm, notification: Notification) -> Notification:
         if notification.state is not DeliveryState.PENDING:
             return notification
         silence = silencing.silence_for(alarm, notification)

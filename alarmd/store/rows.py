@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from alarmd.model.alarm import Alarm, AlarmId, Severity, State
+from alarmd.model.alarm import ActingAlarm, Alarm, AlarmId, Severity, State
 from alarmd.model.direction import Direction
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, EventId, Notification, origin_of
@@ -81,6 +81,32 @@ def alarm_of(row: RowMapping) -> Alarm:
         state_timestamp=row["state_timestamp"],
         evaluate_timestamp=row["evaluate_timestamp"],
         shard=Shard(row["shard"]),
+        revision=row["revision"],
+        state_version=row["state_version"],
+        sequence=row["sequence"],
+    )
+
+
+def acting_alarm_of(row: RowMapping) -> ActingAlarm:
+    """Return as much of the alarm of a row as it takes to act."""
+    return ActingAlarm(
+        alarm_id=AlarmId(row["alarm_id"]),
+        name=row["name"],
+        enabled=row["enabled"],
+        # As in `alarm_of`.
+        rule=row["rule"] if isinstance(row["rule"], dict) else {},
+        project_id=row["project_id"],
+        severity=Severity(row["severity"]),
+        ok_actions=tuple(row["ok_actions"]),
+        alarm_actions=tuple(row["alarm_actions"]),
+        insufficient_data_actions=tuple(row["insufficient_data_actions"]),
+        labels=row["labels"],
+        directions={State(state): Direction(said) for state, said in row["directions"].items()},
+        signing_secret=row["signing_secret"],
+        trust_id=row["trust_id"],
+        state=State(row["state"]),
+        state_reason=row["state_reason"],
+        state_timestamp=row["state_timestamp"],
         revision=row["revision"],
         state_version=row["state_version"],
         sequence=row["sequence"],

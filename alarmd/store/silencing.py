@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from alarmd.model.alarm import Alarm
+from alarmd.model.alarm import ActingAlarm, Alarm
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.silence import ReadHours, Silence, SilenceId, SilenceState
@@ -38,7 +38,7 @@ class Silencing:
         self._placed: dict[_Place, list[Silence]] = {}
         self._in_force: dict[tuple[SilenceId, datetime], bool] = {}
 
-    def learn(self, alarms: Collection[Alarm]) -> None:
+    def learn(self, alarms: Collection[ActingAlarm]) -> None:
         """Read the silences of the alarms' projects, unless they are known already."""
         projects = {alarm.project_id for alarm in alarms}
         new = projects - self._known
@@ -51,7 +51,7 @@ class Silencing:
                 self._placed.setdefault(_place_of(silence), []).append(silence)
         self._known |= new
 
-    def silence_for(self, alarm: Alarm, notification: Notification) -> Silence | None:
+    def silence_for(self, alarm: ActingAlarm, notification: Notification) -> Silence | None:
         """Return the oldest silence that is in force for a notification of an alarm whose project is known."""
         if not self._placed:
             return None
@@ -59,7 +59,7 @@ class Silencing:
         found = [silence for silence in firsts if silence is not None]
         return min(found, key=lambda silence: (silence.created_at, silence.silence_id), default=None)
 
-    def _first_at(self, place: _Place, alarm: Alarm, notification: Notification) -> Silence | None:
+    def _first_at(self, place: _Place, alarm: ActingAlarm, notification: Notification) -> Silence | None:
         for silence in self._placed.get(place, ()):
             is_meant = silence.direction in {None, notification.direction} and silence.is_about(alarm)
             if is_meant and self._is_in_force(silence, notification.created_at):
@@ -133,7 +133,7 @@ def _place_of(silence: Silence) -> _Place:
     return (silence.project_id, silence.direction)
 
 
-def _places_of(alarm: Alarm, direction: Direction) -> Iterator[_Place]:
+def _places_of(alarm: ActingAlarm, direction: Direction) -> Iterator[_Place]:
     yield (alarm.alarm_id,)
     for project_id in (alarm.project_id, None):
         yield (project_id, None)

@@ -8,13 +8,13 @@ here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import select
 
-from alarmd.model.alarm import Alarm, AlarmId
+from alarmd.model.alarm import ActingAlarm, AlarmId
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, Notification, notifications_of
 from alarmd.model.transition import Transition
@@ -23,7 +23,7 @@ from alarmd.store.columns import storable
 from alarmd.store.database import UnitOfWork
 from alarmd.store.evidence import bounded
 from alarmd.store.gate import Gate, GateLimits
-from alarmd.store.rows import alarm_of
+from alarmd.store.rows import acting_alarm_of
 from alarmd.store.silencing import give_way
 from alarmd.store.tables import alarms
 
@@ -31,6 +31,9 @@ from alarmd.store.tables import alarms
 _CHUNK = 1_000
 
 _NO_LIMITS = GateLimits()
+
+#: What it takes to act, and no more: of 10,000 alarms, reading everything would take a tenth of a second longer.
+_READ = select(*(alarms.c[each.name] for each in fields(ActingAlarm)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +92,9 @@ def announce(unit: UnitOfWork, alarm_ids: Sequence[AlarmId]) -> bool:
 
 def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate, result: Applied) -> None:
     # Rows are locked in the order of their ids, chunk after chunk, so that two evaluators never wait for each other.
-    statement = select(alarms).where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
-    stored = {AlarmId(row["alarm_id"]): alarm_of(row) for row in unit.connection.execute(statement).mappings()}
+    statement = _READ.where(alarms.c.alarm_id.in_(list(wanted))).order_by(alarms.c.alarm_id).with_for_update()
+    found = [acting_alarm_of(row) for row in unit.connection.execute(statement).mappings()]
+    stored = {alarm.alarm_id: alarm for alarm in found}
     gate.learn(stored.values())
     states: list[dict[str, Any]] = []
     changes: list[AlarmChange] = []
@@ -120,7 +124,7 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate
     give_way(unit.connection, notifications)
 
 
-def _still_holds(alarm: Alarm, transition: Transition) -> bool:
+def _still_holds(alarm: ActingAlarm, transition: Transition) -> bool:
     return (
         alarm.enabled
         and alarm.revision == transition.revision
@@ -129,7 +133,7 @@ def _still_holds(alarm: Alarm, transition: Transition) -> bool:
     )
 
 
-def _state_values(alarm: Alarm, transition: Transition, done: AppliedTransition) -> dict[str, Any]:
+def _state_values(alarm: ActingAlarm, transition: Transition, done: AppliedTransition) -> dict[str, Any]:
     stays = transition.is_repeat
     return {
         "alarm_id": alarm.alarm_id,
@@ -141,7 +145,7 @@ def _state_values(alarm: Alarm, transition: Transition, done: AppliedTransition)
     }
 
 
-def _change(alarm: Alarm, transition: Transition, remarks: Mapping[str, Any]) -> AlarmChange:
+def _change(alarm: ActingAlarm, transition: Transition, remarks: Mapping[str, Any]) -> AlarmChange:
     return AlarmChange(
         event_id=str(uuid4()),
         alarm_id=alarm.alarm_id,
