@@ -14,6 +14,7 @@ from alarmd.evaluators.upheaval import Upheaval
 from alarmd.model.breaker import Trip
 from alarmd.model.transition import Transition
 from alarmd.store.database import Database
+from alarmd.store.held import Released
 
 _logger = structlog.get_logger()
 
@@ -84,7 +85,7 @@ class Watch:
 
 
 class Release:
-    """Lets go of what was held back, once no evaluator says any more that it is to be.
+    """Lets go of what was held back, once no evaluator says any more that it is to be; ends what is too late before.
 
     Safe to use from several threads.
     """
@@ -102,9 +103,10 @@ class Release:
         now = self._clock.now()
         with self._database.write() as unit:
             if unit.breaker.in_force(now):
-                return False
-            unit.breaker.forget(now - timedelta(seconds=_REMEMBERED_S))
-            released = unit.outbox.release_held(now, limit=_RELEASED_AT_ONCE)
+                released = Released(expired=unit.outbox.expire_held(now, limit=_RELEASED_AT_ONCE))
+            else:
+                unit.breaker.forget(now - timedelta(seconds=_REMEMBERED_S))
+                released = unit.outbox.release_held(now, limit=_RELEASED_AT_ONCE)
         outcomes = {"sent": released.pending, "superseded": released.superseded, "expired": released.expired}
         for outcome, count in outcomes.items():
             telemetry.HELD_ACTIONS.labels(outcome).inc(count)

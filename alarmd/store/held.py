@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the breaker of the installation has held back: each of them is accounted for when it closes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 
-from alarmd.model.notification import DeliveryState
+from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.bulk import update_rows
-from alarmd.store.queued import held_back
+from alarmd.store.queued import change, chunks, held_back
+from alarmd.store.rows import lane_of
 from alarmd.store.tables import alarms, outbox
+
+_SAID_AGAIN = "held back, and the alarm has said it again since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,51 @@ def release_held(connection: Connection, now: datetime, *, limit: int) -> Releas
     )
 
 
+def expire_held(connection: Connection, now: datetime, *, limit: int) -> int:
+    """End what is held back and too late by now, oldest first, at most `limit`; return how many."""
+    late = (
+        select(outbox.c.event_id, outbox.c.created_at, outbox.c.not_after)
+        .where(held_back(outbox), outbox.c.not_after <= now)
+        .order_by(outbox.c.created_at, outbox.c.event_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = sorted(connection.execute(late).mappings(), key=lambda row: str(row["event_id"]))
+    state = str(DeliveryState.EXPIRED)
+    ends = [
+        {"event_id": row["event_id"], "state": state, "last_error": _too_late(row, now), "finished_at": now}
+        for row in rows
+    ]
+    update_rows(connection, outbox, key="event_id", rows=ends)
+    return len(rows)
+
+
+def give_way_to_held(connection: Connection, notifications: Iterable[Notification]) -> int:
+    """Supersede what is held back in the lanes of notifications that are about to be, too; return how many.
+
+    An alarm that repeats itself while the breaker is open leaves one to be released, not one a minute.
+    """
+    lanes = {lane_of(one.alarm_id, one.target): one for one in notifications if one.state is DeliveryState.HELD}
+    count = 0
+    for part in chunks(sorted(lanes)):
+        older = (
+            select(outbox.c.event_id)
+            .where(outbox.c.lane.in_(part), held_back(outbox))
+            .order_by(outbox.c.event_id)
+            .with_for_update(skip_locked=True)
+        )
+        ids = connection.execute(older).scalars().all()
+        end = {"state": str(DeliveryState.SUPERSEDED), "last_error": _SAID_AGAIN}
+        # All of a tick are of one moment, or as good as that.
+        count += change(connection, ids, {**end, "finished_at": lanes[part[0]].created_at})
+    return count
+
+
+def _too_late(row: RowMapping, now: datetime) -> str:
+    since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
+    return f"{since}; {(now - row['not_after']).total_seconds():.0f} s too late"
+
+
 def _held(limit: int) -> Select[Any]:
     newer = outbox.alias("newer")
     is_overtaken = exists().where(
@@ -81,8 +130,7 @@ def _end_of(row: RowMapping, now: datetime) -> dict[str, Any]:
     elif row["is_overtaken"] or row["says"] != row["body"].get("current"):
         state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm has moved on"
     elif row["not_after"] is not None and row["not_after"] <= now:
-        late_s = (now - row["not_after"]).total_seconds()
-        state, words = DeliveryState.EXPIRED, f"{since}; {late_s:.0f} s too late"
+        state, words = DeliveryState.EXPIRED, _too_late(row, now)
     is_final = state is not DeliveryState.PENDING
     return {
         "event_id": row["event_id"],

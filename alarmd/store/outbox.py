@@ -28,7 +28,7 @@ from alarmd.model.notification import DeliveryState, EventId, Notification, Sett
 from alarmd.store.breaker import BreakerRepository
 from alarmd.store.bulk import insert_rows, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
-from alarmd.store.held import Released, release_held
+from alarmd.store.held import Released, expire_held, give_way_to_held, release_held
 from alarmd.store.outbox_query import OutboxQuery
 from alarmd.store.paging import Pager, matches
 from alarmd.store.queued import FREE, call_back, change, held_back, leased_to, pending, sleeper, unfinished, waits, wake
@@ -60,7 +60,8 @@ class OutboxRepository:
         self._connection = connection
 
     def add(self, notifications: Sequence[Notification]) -> None:
-        """Put notifications in the outbox."""
+        """Put notifications in the outbox; what the breaker holds back takes the place of what it held in the lane."""
+        give_way_to_held(self._connection, notifications)
         insert_rows(self._connection, outbox, [notification_values(each) for each in notifications])
 
     def claim(self, *, now: datetime, owner: str, lease_s: float, limit: int, rooms: Rooms | None = None) -> Claims:
@@ -135,6 +136,10 @@ class OutboxRepository:
         Each ends as PENDING if it is still what its alarm says and not too late, else as SUPERSEDED or EXPIRED.
         """
         return release_held(self._connection, now, limit=limit)
+
+    def expire_held(self, now: datetime, *, limit: int = _CHUNK) -> int:
+        """End what is held back and too late by now, oldest first, at most `limit`; return how many."""
+        return expire_held(self._connection, now, limit=limit)
 
     def thin(self, origin: str, *, project_id: str | None, mark: Mark | None, now: datetime) -> Thinned:
         """Supersede what waits for an origin (of one project, or of all) and has a newer one behind it in its lane.
@@ -222,7 +227,7 @@ class OutboxRepository:
 
     def _put_back(self, buried: Select[Any], now: datetime) -> list[Notification]:
         """Have buried notifications wait again, or be held back as the gate would; return them, as they are then."""
-        again = {"next_attempt_at": now, "finished_at": None}
+        again: dict[str, Any] = {"next_attempt_at": now, "finished_at": None}
         found = [replace(notification_of(row), **again) for row in self._connection.execute(buried).mappings()]
         trips = BreakerRepository(self._connection).in_force(now)
         held: dict[str, Any] = {

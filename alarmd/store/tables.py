@@ -201,6 +201,7 @@ outbox = Table(
         postgresql_where=_WAITING,
     ),
     Index("ix_outbox_held", "created_at", "event_id", sqlite_where=_HELD, postgresql_where=_HELD),
+    Index("ix_outbox_held_lane", "lane", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_outbox_lane", "lane", "sequence", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("ix_outbox_project_id_created_at", "project_id", "created_at"),
     Index("ix_outbox_alarm_id_sequence", "alarm_id", "sequence"),

@@ -51,6 +51,7 @@ def upgrade() -> None:
     op.create_index("ix_outbox_not_after", "outbox", ["not_after"], sqlite_where=PASSING, postgresql_where=PASSING)
     op.create_index("ix_outbox_created_at", "outbox", ["created_at"], sqlite_where=PENDING, postgresql_where=PENDING)
     op.create_index("ix_outbox_held", "outbox", ["created_at", "event_id"], sqlite_where=HELD, postgresql_where=HELD)
+    op.create_index("ix_outbox_held_lane", "outbox", ["lane"], sqlite_where=HELD, postgresql_where=HELD)
     op.create_table(
         "disabled_targets",
         sa.Column("lane", PLAIN, nullable=False),

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract of the breaker, on every database: who has scale-in held back, and what the gate makes of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alarmd.model.alarm import Alarm, State
+from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
-from alarmd.model.notification import DeliveryState, Notification
+from alarmd.model.notification import DeliveryState, EventId, Notification
 from alarmd.model.transition import Transition
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
@@ -114,3 +115,36 @@ def test_what_was_held_goes_when_it_still_holds(database: Database, alarm: Alarm
 
     assert (1, 0, 0) == (released.pending, released.superseded, released.expired)
     assert held.event_id == claimed.event_id
+
+
+def test_a_repeat_takes_the_place_of_what_is_held(database: Database, alarm: Alarm) -> None:
+    """An alarm that repeats itself while the breaker is open leaves one to be released; other lanes keep theirs."""
+    hold(database, trip())
+    first = enter(database, alarm, State.ALARM, seconds=1)
+    with database.write() as unit:
+        unit.outbox.add([replace(first, event_id=EventId("other"), alarm_id=AlarmId("other"))])
+    enter(database, alarm, State.ALARM, seconds=2)
+    with database.read() as unit:
+        found = {one.event_id: one for one in unit.outbox.find(OutboxQuery())}
+        held = unit.outbox.held()
+
+    assert DeliveryState.HELD is found[EventId("other")].state
+    assert (DeliveryState.SUPERSEDED, at(2)) == (found[first.event_id].state, found[first.event_id].finished_at)
+    assert (2, 3) == (held, len(found))
+
+
+def test_what_is_too_late_is_held_no_more(database: Database, alarm: Alarm) -> None:
+    """It ends while the breaker is open, the oldest first and no more than asked for."""
+    hold(database, trip())
+    first = enter(database, alarm, State.ALARM, seconds=1)
+    lates = [
+        replace(first, event_id=EventId(name), alarm_id=AlarmId(name), not_after=at(seconds), created_at=at(seconds))
+        for name, seconds in (("b", 3), ("a", 2), ("c", 9))
+    ]
+    with database.write() as unit:
+        unit.outbox.add(lates)
+        counts = [unit.outbox.expire_held(at(5), limit=1) for _ in range(3)]
+        found = {str(one.event_id): one for one in unit.outbox.find(OutboxQuery(states=("expired",)))}
+
+    assert ([1, 1, 0], {"a", "b"}) == (counts, set(found))
+    assert "held back since 2026-01-01T09:00:02+00:00; 3 s too late" == found["a"].last_error
