@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+import structlog
+
 from alarmd.errors import SecretMissing
 from alarmd.model.notification import Notification
 from alarmd.model.secret import DEFAULT_NAME, SigningSecret, key_of
 from alarmd.store.database import UnitOfWork
+
+_logger = structlog.get_logger()
 
 #: For how long a project's secrets are believed: so long a new default, or a deletion, may take to count.
 _MAX_AGE_S = 2.0
@@ -72,9 +76,11 @@ class SecretBook:
         keys = [
             one.key for one in page.keys.get(name or DEFAULT_NAME, ()) if one.expires_at is None or one.expires_at > now
         ]
-        if name and not keys:
+        is_spoilt = page.keys.get(name or DEFAULT_NAME) == ()
+        if not keys and (name or is_spoilt):
             raise SecretMissing(
-                f"the alarm's project has no signing secret named {name!r} (any more); make one of that name, or have "
+                f"the alarm's project has no signing secret named {name or DEFAULT_NAME!r} (any more) "
+                "that can be read; make one of that name, or have "
                 "the alarm name another, and retry this delivery",
                 name=name,
             )
@@ -90,6 +96,14 @@ class SecretBook:
 def _by_name(secrets: Iterable[SigningSecret]) -> Mapping[str, tuple[_Key, ...]]:
     found: dict[str, tuple[_Key, ...]] = {}
     for one in secrets:
-        key = _Key(key=key_of(one.value), expires_at=one.expires_at)
-        found[one.name] = (*found.get(one.name, ()), key)
+        found[one.name] = (*found.get(one.name, ()), *_keys_of(one))
     return MappingProxyType(found)
+
+
+def _keys_of(secret: SigningSecret) -> tuple[_Key, ...]:
+    """Return the key of a secret; none of one that was written past alarmd: it must not stop everybody's deliveries."""
+    try:
+        return (_Key(key=key_of(secret.value), expires_at=secret.expires_at),)
+    except ValueError as error:
+        _logger.warning("secret_unreadable", project_id=secret.project_id, name=secret.name, error=str(error))
+        return ()

@@ -15,6 +15,9 @@ from alarmd.model.shard import Shard
 from alarmd.model.silence import Silence, SilenceId
 from alarmd.model.token import Token
 
+_DIRECTIONS = frozenset(map(str, Direction))
+_DELIVERY_STATES = frozenset(map(str, DeliveryState))
+
 
 def alarm_values(alarm: Alarm) -> dict[str, Any]:
     """Return an alarm as column values."""
@@ -183,18 +186,28 @@ def notification_of(row: RowMapping) -> Notification:
         target=row["target"],
         body=row["body"],
         created_at=row["created_at"],
-        direction=Direction(row["direction"]),
+        direction=_direction_of(row["direction"]),
         not_after=row["not_after"],
         signing_secret=row["signing_secret"],
         sampled_at=row["sampled_at"],
         traceparent=row["traceparent"],
-        state=DeliveryState(row["state"]),
+        state=_delivery_state_of(row["state"]),
         attempts=row["attempts"],
         next_attempt_at=row["next_attempt_at"],
         last_status=row["last_status"],
         last_error=row["last_error"],
         finished_at=row["finished_at"],
     )
+
+
+def _direction_of(text: str) -> Direction:
+    # A row that somebody has written past alarmd must not stop what reads it, or those that come with it.
+    return Direction(text) if text in _DIRECTIONS else Direction.NEUTRAL
+
+
+def _delivery_state_of(text: str) -> DeliveryState:
+    # As above. What is in no state that we know is claimed by nobody: it is over.
+    return DeliveryState(text) if text in _DELIVERY_STATES else DeliveryState.DROPPED
 
 
 def token_values(token: Token) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from alarmd.model.alarm import AlarmId
 from alarmd.model.breaker import Trip
@@ -13,6 +14,7 @@ from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Settlement
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
+from alarmd.store.tables import outbox
 from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
 
@@ -179,3 +181,18 @@ def test_scale_in_that_is_put_back_is_held_while_the_breaker_is_open(database: D
     assert {"held back: too much", ""} == {one.last_error for one in stored}
     assert by_id or sorted(map(repr, stored)) == sorted(map(repr, answered))
     assert "out_1_0" == claimed.event_id
+
+
+def test_a_row_that_somebody_has_spoilt_stops_nobody(database: Database) -> None:
+    """A direction that there is not is read as neutral; what is in no state that there is is over."""
+    with database.write() as unit:
+        unit.outbox.add([a_notification(alarm_id=name) for name in ("turned", "lost", "sound")])
+        unit.connection.execute(update(outbox).where(outbox.c.alarm_id == "turned").values(direction="up"))
+        unit.connection.execute(update(outbox).where(outbox.c.alarm_id == "lost").values(state="asleep"))
+        found = {str(one.alarm_id): (one.direction, one.state) for one in unit.outbox.find(OutboxQuery())}
+        claimed = unit.outbox.claim(now=at(10), owner="n1", lease_s=30, limit=9).notifications
+
+    neutral = Direction.NEUTRAL
+    assert (neutral, DeliveryState.DROPPED) == found["lost"]
+    assert {(neutral, DeliveryState.PENDING)} == {found["turned"], found["sound"]}
+    assert {"turned", "sound"} == {one.alarm_id for one in claimed}

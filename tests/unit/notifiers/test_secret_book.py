@@ -6,13 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from alarmd.errors import SecretMissing
 from alarmd.model.notification import Notification
 from alarmd.model.secret import SigningSecret, key_of, new_value
 from alarmd.notifiers.secret_book import SecretBook
 from alarmd.store.database import Database
+from alarmd.store.tables import signing_secrets
 from tests.support.notifications import CREATED_AT, a_notification
 from tests.support.rest import new_database
 
@@ -149,3 +150,18 @@ def test_the_book_has_a_bound(database: Database) -> None:
     assert [set()] * 3 == [desk.keys(a_notification(project_id=f"r{number}")) for number in range(3)]
     with pytest.raises(RuntimeError):
         desk.keys(a_notification(project_id="q2"))
+
+
+def test_a_secret_that_cannot_be_read_stops_nobody(database: Database) -> None:
+    """What was written past alarmd signs nothing; what names it is left to be buried with its reason."""
+    desk = Desk(database)
+    desk.keep("spoilt")
+    sound = desk.keep("sound")
+    with desk.database.write() as unit:
+        unit.connection.execute(update(signing_secrets).where(signing_secrets.c.name == "spoilt").values(value="x"))
+    spoilt = a_notification(signing_secret="spoilt")
+    desk.learn(spoilt)
+
+    assert {key_of(sound)} == desk.keys(a_notification(signing_secret="sound"))
+    with pytest.raises(SecretMissing):
+        desk.keys(spoilt)
