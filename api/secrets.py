@@ -16,7 +16,7 @@ from alarmd.api.json_body import read_json, refuse_unstorable
 from alarmd.api.wire import wire_time
 from alarmd.complaints import complaint
 from alarmd.errors import InvalidInput
-from alarmd.model.secret import DEFAULT_NAME, SECRET_FORM, SigningSecret
+from alarmd.model.secret import DEFAULT_NAME, NAME_FORM, SECRET_FORM, SigningSecret
 
 blueprint = Blueprint("secrets", __name__)
 
@@ -92,6 +92,9 @@ def _read(shape: type[_Body]) -> _Body:
         if any(problem["loc"][:1] == ("secret",) for problem in error.errors()):
             # Whatever was sent there stays out of the message: it would end up in a log.
             raise InvalidInput(f"Invalid input for field/attribute secret: it has to be {SECRET_FORM}") from None
+        if any(problem["loc"][:1] == ("name",) for problem in error.errors()):
+            # It may be a secret that went into the wrong field.
+            raise InvalidInput(f"Invalid input for field/attribute name: it has to be {NAME_FORM}") from None
         raise complaint(error) from error
 
 

@@ -3,7 +3,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
+
+import structlog
 
 from alarmd.alarms.reach import refuse_others
 from alarmd.clock import Clock
@@ -14,6 +17,8 @@ from alarmd.model.secret import NAME_FORM, SECRET_FORM, SigningSecret, is_name, 
 from alarmd.policy import Action, Policy, require
 from alarmd.store.columns import is_storable
 from alarmd.store.database import Database, UnitOfWork
+
+_logger = structlog.get_logger()
 
 #: How many secrets of one name sign at once at most: each webhook bears a signature of each.
 MOST_AT_ONCE = 5
@@ -58,6 +63,7 @@ class SecretService:
         made = _made(project_id, name, value, now=now, expires_at=expires_at)
         with self._database.write() as unit:
             _store(unit, made.secret, now)
+        _tell("secret_created", made.secret, caller)
         return made
 
     def rotate(
@@ -73,6 +79,13 @@ class SecretService:
                 raise _unknown(name)
             unit.secrets.expire([one.secret_id for one in before], now + grace)
             _store(unit, made.secret, now)
+        _tell(
+            "secret_rotated",
+            made.secret,
+            caller,
+            replaced=[one.secret_id for one in before],
+            grace_s=grace.total_seconds(),
+        )
         return made
 
     def find(self, caller: Caller, *, name: str | None = None, project_id: str | None = None) -> list[SigningSecret]:
@@ -108,6 +121,9 @@ class SecretService:
             unit.secrets.remove(doomed)
             if not force and not unit.secrets.holds(project_id, name, now):
                 _refuse_while_named(unit, project_id, name)
+        for one in found:
+            if one.secret_id in doomed:
+                _tell("secret_deleted", one, caller, force=force)
 
     def _project(self, action: Action, caller: Caller, project_id: str | None) -> str:
         require(self._policy, action, caller)
@@ -116,6 +132,13 @@ class SecretService:
         if not is_storable(project_id):
             raise InvalidInput("Invalid input for field/attribute project_id: it holds a character that is not text.")
         return project_id
+
+
+def _tell(event: str, secret: SigningSecret, caller: Caller, **facts: Any) -> None:
+    """Log who has done what to a secret; never its value."""
+    who = {"user_id": caller.user_id, "caller_project_id": caller.project_id}
+    of = {"project_id": secret.project_id, "name": secret.name, "secret_id": secret.secret_id}
+    _logger.info(event, **who, **of, **facts)
 
 
 def check_signing_secret(unit: UnitOfWork, alarm: Alarm, now: datetime, *, before: Alarm | None = None) -> None:

@@ -14,7 +14,8 @@ DEFAULT_NAME = "default"
 
 _PREFIX = "whsec_"
 _MIN_BYTES, _MAX_BYTES = 24, 64
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+#: What begins like a secret may be one that went into the wrong field.
+_NAME = re.compile(rf"(?!{_PREFIX})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}", re.ASCII)
 
 #: How a secret has to look, for people.
 SECRET_FORM = (
@@ -22,7 +23,9 @@ SECRET_FORM = (
     "Make one with: echo whsec_$(head -c 32 /dev/urandom | base64)"
 )
 #: How a name has to look, for people.
-NAME_FORM = "up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+NAME_FORM = (
+    "up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit, but not with whsec_"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,11 @@ class SigningSecret:
     @property
     def fingerprint(self) -> str:
         """What tells people which secret it is: as random as it is, nothing of it can be found from this."""
-        return fingerprint_of(self.value)
+        try:
+            return fingerprint_of(self.value)
+        except ValueError:
+            # Written past alarmd; it must not hide the others.
+            return "unreadable"
 
     def __repr__(self) -> str:
         return f"SigningSecret({self.name!r} of {self.project_id!r}, {self.secret_id})"

@@ -5,9 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from alarmd.alarms.secrets import MOST_AT_ONCE, MOST_OF_PROJECT
 from alarmd.model.secret import fingerprint_of, key_of, new_value
+from alarmd.store.tables import signing_secrets
 from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
 
 OWN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -196,3 +199,39 @@ def test_secrets_have_a_bound(door: Door) -> None:
     assert 403 == too_many.status_code
     assert "5 of one name" in error_of(too_many)
     assert [201, 403] == room
+
+
+@pytest.mark.parametrize("pasted", [OWN, OWN + "A" * 44, [OWN]])
+def test_a_secret_in_the_place_of_a_name_is_not_repeated(door: Door, pasted: Any) -> None:
+    """A slip must not put it into a log."""
+    response = door.post("/v3/secrets", {"name": pasted}, headers=ANN)
+
+    assert "name" in error_of(response)
+    assert OWN not in response.text
+
+
+def test_a_secret_that_cannot_be_read_is_listed(door: Door) -> None:
+    """What somebody has written past alarmd can be found, and deleted."""
+    door.post("/v3/secrets", {}, headers=ANN)
+    with door.database.write() as unit:
+        unit.connection.execute(update(signing_secrets).values(value="x"))
+
+    assert ["unreadable"] == [one["fingerprint"] for one in secrets(door)]
+
+
+def test_the_log_tells_who_did_what(door: Door) -> None:
+    """One line for each secret that is made, rotated or deleted, without what is secret about it."""
+    with capture_logs() as logs:
+        made = [
+            door.post(path, {"project_id": "p1", "secret": OWN} | body, headers=ADMIN).get_json()["secret_id"]
+            for path, body in (("/v3/secrets", {"name": "heat"}), ("/v3/secrets/heat/rotate", {}))
+        ]
+        door.delete(f"/v3/secrets/heat?project_id=p1&secret_id={made[0]}", headers=ADMIN)
+    told = [line for line in logs if line["event"].startswith("secret_")]
+
+    assert [("secret_created", made[0]), ("secret_rotated", made[1]), ("secret_deleted", made[0])] == [
+        (line["event"], line["secret_id"]) for line in told
+    ]
+    assert {("p1", "heat")} == {(line["project_id"], line["name"]) for line in told}
+    assert all(line["user_id"] and line["caller_project_id"] != "p1" for line in told)
+    assert OWN not in str(logs)
