@@ -29,6 +29,10 @@ def upgrade() -> None:
     )
     for column in alarms:
         op.add_column("alarms", column)
+    if op.get_bind().dialect.name == "postgresql":
+        # Room for a second version of each row in its page: a tick that turns every alarm then touches none of the
+        # table's seven indexes, and its update takes a quarter of the time.
+        op.execute("ALTER TABLE alarms SET (fillfactor = 50)")
     # What waits from before has no origin: all of it counts as one receiver, and is delivered all the same.
     outbox: tuple[sa.Column[Any], ...] = (
         sa.Column("origin", PLAIN, nullable=False, server_default=""),
