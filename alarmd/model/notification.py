@@ -10,6 +10,7 @@ from typing import Any, NewType
 
 from alarmd.model.alarm import ActingAlarm, AlarmId
 from alarmd.model.direction import Direction
+from alarmd.model.trace import of_project
 from alarmd.model.transition import Transition
 
 EventId = NewType("EventId", str)
@@ -127,7 +128,7 @@ def notifications_of(alarm: ActingAlarm, transition: Transition, *, sequence: in
             direction=direction,
             signing_secret=alarm.signing_secret,
             sampled_at=transition.sampled_at,
-            traceparent=transition.traceparent,
+            traceparent=of_project(transition.traceparent, alarm.project_id),
         )
         for index, action in enumerate(alarm.actions_for(transition.current))
     ]

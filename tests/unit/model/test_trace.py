@@ -3,7 +3,7 @@
 
 import pytest
 
-from alarmd.model.trace import new_traceparent, next_traceparent, read_traceparent, trace_id_of
+from alarmd.model.trace import new_traceparent, next_traceparent, of_project, read_traceparent, trace_id_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -68,3 +68,14 @@ def test_a_trace_of_our_own_is_not_recorded() -> None:
     assert made == [read_traceparent(one) for one in made]
     assert trace_id_of(made[0]) != trace_id_of(made[1])
     assert ["00", "00"] == [one[-2:] for one in made]
+
+
+def test_each_project_has_a_trace_of_its_own() -> None:
+    """Of ours, the same each time; a pusher's stays as it is."""
+    own, pushed = new_traceparent(), f"00-{TRACE}-{SPAN}-01"
+    seen = [of_project(own, project_id) for project_id in ("p1", "p1", "p2")]
+
+    assert 3 == len({trace_id_of(one) for one in (own, *seen)})
+    assert seen[0] == seen[1]
+    assert seen == [read_traceparent(one) for one in seen]
+    assert pushed == of_project(pushed, "p1")
