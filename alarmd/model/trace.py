@@ -38,7 +38,8 @@ def of_project(traceparent: str, project_id: str) -> str:
 
     Tenants must not find out from a poll's trace who else is on the same host.
     """
-    if not traceparent.startswith(f"00-{_OWN}"):
+    is_ours = traceparent.startswith(f"00-{_OWN}") and traceparent.endswith("-00")
+    if not is_ours:
         return traceparent
     drawn = blake2b(f"{traceparent}\n{project_id}".encode(), digest_size=24).hexdigest()
     return f"00-{drawn[:32]}-{drawn[32:]}-{traceparent[53:]}"
