@@ -25,6 +25,7 @@ from alarmd.model.rule import MissingData, WindowRule
 
 #: For so many alarms a tick it is told in full what a change was found from; a storm of more would take too long.
 _EVIDENCE_A_TICK = 1_000
+_NO_EVIDENCE: Mapping[str, Any] = {}
 
 
 class WindowRules:
@@ -149,6 +150,9 @@ class WindowRules:
 
     def _newest_of(self, seat: Seat, place: int) -> Newest:
         unit = seat.layer.unit(place, seat.key.method, seat.key.periods)
+        if len(unit.members) < 2:
+            # Quick to find again, and there may be very many.
+            return newest_of(unit, self._window)
         newest = self._newest.get(unit)
         if newest is None:
             newest = self._newest[unit] = newest_of(unit, self._window)
@@ -179,11 +183,11 @@ class WindowRules:
         distinct = list(dict.fromkeys(units))[: self._evidence_left]
         self._evidence_left -= len(distinct)
         if not distinct:
-            return [{}] * len(units)
+            return [_NO_EVIDENCE] * len(units)
         layer, (method, periods, shape), _ = seat
         told = layer.evidence(distinct, method, periods=periods, wanted=shape.reach, missing=shape.missing)
         found: dict[int, Mapping[str, Any]] = dict(zip(distinct, told, strict=True))
-        return [found.get(unit, {}) for unit in units]
+        return [found.get(unit, _NO_EVIDENCE) for unit in units]
 
 
 def _coverage(seat: Seat, units: Sequence[int]) -> Coverage:

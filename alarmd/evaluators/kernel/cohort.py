@@ -165,7 +165,7 @@ class Cohort:
         """Bring the strips up to date: what has changed is cut out, and what it is now goes to the end."""
         news: dict[_Key, list[_New]] = {}
         for unit, has_other_series in self._touched.items():
-            readers = [(self.readers[one], place) for one, place in unit.places.items() if one in self.readers]
+            readers = [(self.readers[one], place) for one, place in unit.places() if one in self.readers]
             key, keeps = _lot(unit, [seats for seats, _ in readers])
             slot = self._slot_of.get(unit)
             stays = slot is not None and not has_other_series and self._is_at(slot, key, keeps=keeps)

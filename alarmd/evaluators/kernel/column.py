@@ -82,11 +82,11 @@ class Column:
 
     def join(self, unit: Unit) -> int:
         """Add a reader of a unit; return the unit's place."""
-        place = unit.places.get(self)
+        place = unit.place(self)
         if place is None:
             place = self._free.pop() if self._free else self._new_place()
             self._units[place] = unit
-            unit.places[self] = place
+            unit.seat(self, place)
             self.cohort.note(unit, self)
         self._readers[place] += 1
         return place
@@ -96,7 +96,7 @@ class Column:
         unit = self.unit(place)
         self._readers[place] -= 1
         if not self._readers[place]:
-            del unit.places[self]
+            unit.unseat(self)
             self._units[place] = None
             self._free.append(place)
             self.slots[place] = -1

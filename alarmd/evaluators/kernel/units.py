@@ -67,7 +67,7 @@ class Units:
         unit = layer.leave(place, Method.of(reading), periods)
         if not layer.is_read:
             self._layers.pop((layer.period_s, layer.is_aligned), None)
-        if not unit.places:
+        if not unit.is_read:
             del self._by_selector[unit.selector]
             for reach in _reaches(unit.selector):
                 left = parted(self._by_reach.pop(reach), unit)
