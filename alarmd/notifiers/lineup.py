@@ -49,12 +49,6 @@ class Lineup(Generic[_Item]):
                 self._waiting.setdefault(item.queue, deque()).append(item)
             self._changed.notify(len(items))
 
-    @property
-    def waiting(self) -> int:
-        """How many items wait for a thread."""
-        with self._changed:
-            return sum(map(len, self._waiting.values()))
-
     def take(self, done: _Item | None = None) -> _Item | None:
         """Give back the item in hand, if there is one; wait for one that may go and return it, None once it is closed.
 

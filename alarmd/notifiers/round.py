@@ -31,8 +31,6 @@ _log = structlog.get_logger()
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 #: How soon the sleeper should look again although the round goes on by itself, or could not look.
 _LOOK_AGAIN_S = 0.5
-#: For how long it gathers what has ended while every thread has enough to go on with; and in which steps.
-_LONGEST_LINGER_S, _LINGER_S = 0.05, 0.002
 #: How soon the round looks on where a look at very many queues has found nothing yet.
 _LOOK_ON_S = 0.05
 
@@ -226,22 +224,8 @@ class DeliveryRound:
         return self._draining.is_set() and not (self._held or backlog.settled or backlog.untried)
 
     def _gather(self, backlog: "_Backlog") -> None:
-        """Take every message that is there, and wait for one unless there is something to do without.
-
-        While the threads have enough to go on with it waits a little for more: small transactions cost them more time
-        than they save.
-        """
-        self._take_messages(backlog, wait_s=backlog.wait_s)
-        end_s = self._clock.monotonic_s() + _LONGEST_LINGER_S
-        while (
-            not (backlog.kicks or self._draining.is_set())
-            and self._lineup.waiting > self._shares.threads // 4
-            and self._clock.monotonic_s() < end_s
-        ):
-            self._draining.wait(_LINGER_S)
-            self._take_messages(backlog, wait_s=0)
-
-    def _take_messages(self, backlog: "_Backlog", *, wait_s: float | None) -> None:
+        """Take every message that is there, and wait for one unless there is something to do without."""
+        wait_s = backlog.wait_s
         while True:
             try:
                 message = self._messages.get(timeout=wait_s) if wait_s != 0 else self._messages.get_nowait()

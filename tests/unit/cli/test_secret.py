@@ -13,7 +13,7 @@ OWN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 def test_a_secret_is_made_and_shown_once(terminal: Terminal) -> None:
     """`-f value -c secret` is what a script hands to the receiver."""
-    drawn = terminal.ok("secret", "create", "-f", "value", "-c", "secret").strip()
+    drawn = terminal.ok("secret", "create", "-f", "value", "-c", "secret").splitlines()[-1]
     listed = terminal.json("secret", "list")
 
     assert [("default", fingerprint_of(drawn), "active")] == [
