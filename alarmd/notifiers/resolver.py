@@ -62,16 +62,25 @@ class Resolver:
             raise TimeoutError(f"{_MAX_RUNNING} other names are still being looked up")
 
     def _run(self, name: str, future: Future[tuple[IPAddress, ...]], project_id: str) -> None:
+        addresses: tuple[IPAddress, ...] = ()
+        failure: OSError | None = None
         try:
             addresses = self._lookup(name)
-        except (OSError, UnicodeError) as error:
-            # UnicodeError: Python's own check of a label that is too long for the name system.
-            future.set_exception(error if isinstance(error, OSError) else OSError("the name is not valid"))
-        else:
+        except OSError as error:
+            failure = error
+        except UnicodeError:
+            # Python's own check of a label that is too long for the name system.
+            failure = OSError("the name is not valid")
+        # Taken out before anybody is told: who asks after an answer has come gets a lookup of their own.
+        self._take_out(name, project_id)
+        if failure is None:
             future.set_result(addresses)
-        finally:
-            with self._lock:
-                del self._running[name]
-                self._shares[project_id] -= 1
-                if not self._shares[project_id]:
-                    del self._shares[project_id]
+        else:
+            future.set_exception(failure)
+
+    def _take_out(self, name: str, project_id: str) -> None:
+        with self._lock:
+            del self._running[name]
+            self._shares[project_id] -= 1
+            if not self._shares[project_id]:
+                del self._shares[project_id]

@@ -51,6 +51,17 @@ def test_a_name_is_looked_up_once_at_a_time() -> None:
     assert 2 <= len(asked) <= 9
 
 
+def test_who_asks_after_an_answer_gets_a_lookup_of_their_own() -> None:
+    """An answer that has been given is not given again: the name may have moved since."""
+    given = iter(IPv4Address("192.0.2.0") + each for each in range(200))
+    resolver = Resolver(lambda _: (next(given),))
+
+    answers = [resolver.resolve("heat.example", timeout_s=10)[0] for _ in range(200)]
+
+    assert sorted(set(answers)) == answers
+    assert len(answers) == 200
+
+
 def test_many_silent_names_are_bounded() -> None:
     """A flood of names whose servers are silent ends in refusals, not in a flood of threads."""
     end = Event()
