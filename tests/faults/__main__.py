@@ -102,7 +102,7 @@ def _play(plan: Plan, *, jobs: int) -> list[report.Line]:
         rows.append(row)
     order = [(case.name, database) for case, database in plan.parts]
     rows.sort(key=lambda row: order.index((row.case.name, row.database)))
-    return [report.Line.of(row, seed=plan.seed) for row in rows]
+    return [report.Line.of(row, seed=plan.seed, short=plan.short) for row in rows]
 
 
 if __name__ == "__main__":

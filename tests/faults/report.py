@@ -5,8 +5,10 @@ import json
 import platform
 import sqlite3
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from alarmd import __version__
@@ -16,7 +18,10 @@ from tests.support.servers import ServerMissing, find_program
 #: Where the table is kept.
 PAGE = Path(__file__).parents[2] / "docs" / "fault-report.md"
 
-_HEADS = ("case", "database", "kills or injections", "transitions", "lost", "doubled", "worst lateness", "verdict")
+_HEADS = (
+    *("case", "database", "form", "kills or injections", "transitions"),
+    *("lost", "doubled", "worst lateness", "verdict"),
+)
 
 _INTRODUCTION = """\
 # What happens to notifications when things break
@@ -35,7 +40,11 @@ class Line:
     case: str
     title: str
     database: str
+    #: `long`, or `short`: with few injections.
+    form: str
     seed: int
+    #: Which commit of alarmd it was played on; empty where nobody can tell.
+    revision: str
     injections: int
     transitions: int
     lost: int
@@ -47,14 +56,16 @@ class Line:
     left_out: str
 
     @classmethod
-    def of(cls, row: Row, *, seed: int) -> "Line":
+    def of(cls, row: Row, *, seed: int, short: bool) -> "Line":
         """Return the line of a row."""
         findings = row.outcome.findings
         return cls(
             case=row.case.name,
             title=row.title,
             database=row.database,
+            form="short" if short else "long",
             seed=seed,
+            revision=revision(),
             injections=row.outcome.injections,
             transitions=findings.transitions,
             lost=findings.lost,
@@ -115,6 +126,9 @@ def write_page(lines: Sequence[Line], *, command: str, date: str, page: Path = P
     """Write the page anew."""
     seeds = ", ".join(str(seed) for seed in sorted({line.seed for line in lines}))
     facts = [f"Command: `{command}`", f"Seeds: {seeds}", f"Versions: {_versions()}"]
+    commits = Counter(line.revision for line in lines if line.revision and not line.left_out)
+    if commits:
+        facts.append(f"Rows by commit: {', '.join(f'{commit} {count}' for commit, count in sorted(commits.items()))}")
     if date:
         facts.insert(0, f"Date: {date}")
     left_out = [f"- {line.title}: {line.left_out}" for line in lines if line.left_out]
@@ -128,10 +142,11 @@ def write_page(lines: Sequence[Line], *, command: str, date: str, page: Path = P
 
 def _cells(line: Line) -> tuple[str, ...]:
     if line.left_out:
-        return (line.title, line.database, "", "", "", "", "", "left out")
+        return (line.title, line.database, "", "", "", "", "", "", "left out")
     return (
         line.title,
         line.database,
+        line.form,
         f"{line.injections:,}",
         f"{line.transitions:,}",
         f"{line.lost:,}",
@@ -143,9 +158,24 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 def _sum_of(lines: Sequence[Line]) -> tuple[str, ...]:
     every = totals(lines)
-    verdict = "good" if all(line.is_good or line.left_out for line in lines) else "BAD"
+    bad = sum(not (line.is_good or line.left_out) for line in lines)
+    forms = Counter(line.form for line in lines if not line.left_out)
+    form = ", ".join(f"{forms[name]} {name}" for name in ("long", "short") if forms[name])
+    verdict = f"{bad} BAD" if bad else "good"
     counts = [f"{every[name]:,}" for name in ("injections", "transitions", "lost", "doubled")]
-    return ("all", "", *counts, f"{every['worst_lateness_s']:.1f} s", verdict)
+    return ("all", "", form, *counts, f"{every['worst_lateness_s']:.1f} s", verdict)
+
+
+@cache
+def revision() -> str:
+    """Return the commit that is played, with a plus where something was changed since; empty without git."""
+    git = ["git", "-C", str(PAGE.parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit.stdout.strip() + ("+" if changes.stdout.strip() else "")
 
 
 def _versions() -> str:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page says what was found: no row may look better than it is, and no sum may leave one out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.faults import report
+from tests.faults.campaign import CASES
+from tests.faults.report import Line
+
+GOOD = Line(
+    case=CASES[0].name,
+    title="everybody dies",
+    database="sqlite",
+    form="long",
+    seed=1,
+    revision="abc1234",
+    injections=1_000,
+    transitions=20,
+    lost=0,
+    doubled=0,
+    worst_lateness_s=1.5,
+    complaints=[],
+    left_out="",
+)
+BAD = replace(GOOD, case=CASES[1].name, title="a clock", form="short", seed=2, lost=2, complaints=["two never came"])
+LEFT_OUT = replace(GOOD, case=CASES[2].name, title="a mount", injections=0, transitions=0, left_out="only root may")
+
+
+def _cells(page: str, title: str) -> list[str]:
+    row = next(line for line in page.splitlines() if line.startswith(f"| {title} "))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_the_page_sums_every_row_and_its_verdict(tmp_path: Path) -> None:
+    """A row that is bad makes the sum bad, and what it lost is in there; one that was left out counts for nothing."""
+    page = tmp_path / "page.md"
+    report.write_page([GOOD, BAD, LEFT_OUT], command="it", date="", page=page)
+    written = page.read_text(encoding="utf-8")
+
+    assert ["everybody dies", "sqlite", "long", "1,000", "20", "0", "0", "1.5 s", "good"] == _cells(
+        written, "everybody dies"
+    )
+    assert ["a clock", "sqlite", "short", "1,000", "20", "2", "0", "1.5 s", "BAD"] == _cells(written, "a clock")
+    assert "left out" == _cells(written, "a mount")[-1]
+    assert ["all", "", "1 long, 1 short", "2,000", "40", "2", "0", "1.5 s", "1 BAD"] == _cells(written, "all")
+    assert "- Seeds: 1, 2" in written
+    assert "- Rows by commit: abc1234 2" in written
+    assert "- a mount: only root may" in written
+    assert "- a clock: two never came" in written
+
+
+def test_rows_that_are_kept_give_way_to_newer_ones(tmp_path: Path) -> None:
+    """A campaign in pieces has one row for each case and database, in the order of the cases."""
+    kept = tmp_path / "kept.jsonl"
+    report.merge([BAD, GOOD], kept)
+    mended = replace(BAD, lost=0, complaints=[])
+
+    assert [GOOD, mended] == report.merge([mended], kept)
+    assert [GOOD, mended] == report.merge([], kept)
