@@ -3,12 +3,12 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.loopback import Handler, serving
 
 PROJECT = "c0ffee"
 #: What comes back: status, headers, body.
@@ -125,13 +125,11 @@ class Cloud:
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """Run both for as long as the context lasts, on one port."""
-    running = Cloud()
+    standing = Cloud()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_any(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+    class Door(Handler):
+        def respond(self) -> None:
+            raw = self.body()
             asked = Asked(
                 method=self.command,
                 path=self.path,
@@ -139,33 +137,8 @@ def cloud() -> Iterator[Cloud]:
                 body=json.loads(raw) if raw else None,
                 headers={name.lower(): value for name, value in self.headers.items()},
             )
-            status, headers, body = running.answer(asked)
-            # Those who ask leave at their deadline.
-            with suppress(ConnectionError):
-                self._say(status, headers, body)
+            status, headers, body = standing.answer(asked)
+            self.say(status, body, headers)
 
-        def _say(self, status: int, headers: dict[str, str], body: Any) -> None:
-            text = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815  # the library's names
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's signature
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Door) as standing.url:
+        yield standing

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Octavia as far as it is asked here: pools and their members in pages, over a real socket."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.loopback import Handler, serving
 
 
 @dataclass(kw_only=True)
@@ -75,31 +74,12 @@ class Octavia:
 @contextmanager
 def octavia() -> Iterator[Octavia]:
     """Run one for as long as the context lasts."""
-    running = Octavia()
+    standing = Octavia()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Door(Handler):
+        def respond(self) -> None:
+            status, body = standing.answer(self.path, self.headers.get("X-Auth-Token"))
+            self.say(status, body)
 
-        def do_GET(self) -> None:
-            status, body = running.answer(self.path, self.headers.get("X-Auth-Token"))
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's signature
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Door) as standing.url:
+        yield standing

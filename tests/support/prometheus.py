@@ -10,14 +10,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Final
 
 from tests.support.daemon import wait_until
+from tests.support.loopback import Handler, serving
 from tests.support.promql import METRICS
 from tests.support.servers import _directory, _Server, find_program
 
@@ -105,40 +104,23 @@ class PrometheusServer(_Server):
 class Exhibition:
     """What a test exposes: a text in Prometheus' format, until it is replaced."""
 
-    def __init__(self, server: ThreadingHTTPServer) -> None:
-        self.address = f"127.0.0.1:{server.server_port}"
+    def __init__(self) -> None:
+        self.address = ""
         self.text = ""
 
 
 @contextmanager
 def exhibition() -> Iterator[Exhibition]:
     """Expose something for as long as the context lasts."""
+    shown = Exhibition()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = shown.text.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            # Prometheus hangs up on whoever is slow, as a busy machine is.
-            with suppress(ConnectionError):
-                self.wfile.write(body)
+    class Door(Handler):
+        def respond(self) -> None:
+            self.say(200, shown.text.encode(), {"Content-Type": "text/plain; version=0.0.4"})
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's signature
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    shown = Exhibition(server)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Door) as url:
+        shown.address = url.removeprefix("http://")
         yield shown
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class Observatory:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from email.message import Message
 from functools import partial
 
@@ -12,6 +10,7 @@ import requests
 from alarmd.model.secret import key_of
 from alarmd.notifiers.signing import signature_of
 from examples import receiver
+from tests.support.loopback import running
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 BODY = b'{"alarm_name": "hot", "previous": "ok", "current": "alarm", "reason": "because"}'
@@ -35,19 +34,6 @@ def message_of(headers: dict[str, str]) -> Message:
     return message
 
 
-@contextmanager
-def running_receiver() -> Iterator[str]:
-    """Run a receiver that insists on signatures; yield its URL."""
-    with receiver.make_server(0, SECRET) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize(
     ("signed", "body", "expected"),
     [
@@ -69,7 +55,7 @@ def test_the_receiver_knows_what_alarmd_has_signed(
 
 def test_the_receiver_shows_each_notification_once(capsys: pytest.CaptureFixture[str]) -> None:
     """What comes again under the same id is accepted and passed over; what is not signed is refused."""
-    with running_receiver() as url:
+    with running(receiver.make_server(0, SECRET)) as url:
         answers = [
             requests.post(url, data=BODY, headers=headers, timeout=10).status_code
             for headers in (signed_headers(), signed_headers(), {})
