@@ -27,8 +27,9 @@ from tests.faults.cases import (
     samples,
     stops,
     storms,
+    waiting,
 )
-from tests.faults.oracle import Findings
+from tests.faults.evidence import Findings
 from tests.faults.scene import POSTGRESQL, Stage
 from tests.support import servers
 
@@ -48,6 +49,7 @@ CASES: tuple[Case, ...] = tuple(
         storms,
         operations,
         safety,
+        waiting,
     )
     for case in module.CASES
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tests.faults.oracle import Findings
+from tests.faults.evidence import Findings
 from tests.faults.scene import POSTGRESQL, SQLITE, Stage
 
 BOTH = (SQLITE, POSTGRESQL)

@@ -5,13 +5,12 @@ It knows what is documented, and nothing of how alarmd works.
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import defaultdict
+from collections.abc import Sequence
 
+from tests.faults.ends import judge_deliveries, kept_back
+from tests.faults.evidence import Evidence, Findings
 from tests.faults.journal import Entry
-from tests.faults.records import Fault, Sample
 from tests.faults.runs import Run, follow, owed_of, runs_of
 from tests.faults.watches import BLIND, Watch
 
@@ -19,56 +18,6 @@ from tests.faults.watches import BLIND, Watch
 LATENESS_S = 10.0
 
 _ID = re.compile(r"(?P<alarm>.+)_(?P<sequence>\d+)_(?P<index>\d+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Everything that is known of a case when it is over."""
-
-    #: Those to be judged; others may be known.
-    watches: Sequence[Watch]
-    #: By the resource.
-    samples: Mapping[str, Sequence[Sample]]
-    faults: Sequence[Fault]
-    #: Webhooks that took effect, and those that did not, in the order of arrival.
-    entries: Sequence[Entry]
-    refused: Sequence[Entry]
-    #: The states that each alarm's history tells of, by its id.
-    histories: Mapping[str, Sequence[str]]
-    #: The state that each alarm says it is in.
-    states: Mapping[str, str]
-    #: What `/v3/deliveries` says, without the pending.
-    deliveries: Sequence[Mapping[str, Any]]
-    #: How deliveries may end, beside being delivered, and with which error (a regular expression).
-    ends: Mapping[str, str] = field(default_factory=dict)
-    #: Alarms that there are, too, and that nothing is said about.
-    others: frozenset[str] = frozenset()
-    lateness_s: float = 10.0
-    #: Whether every change of a load was kept until it was told of.
-    exact: bool = True
-    end_s: float
-
-
-@dataclass(slots=True, kw_only=True)
-class Findings:
-    """What a case has shown."""
-
-    transitions: int = 0
-    #: Transitions that there are not, and webhooks of others that never came.
-    lost: int = 0
-    #: Effects beyond those owed at a receiver that drops repeated ids.
-    doubled: int = 0
-    worst_lateness_s: float = 0.0
-    #: What is wrong, a sentence each.
-    complaints: list[str] = field(default_factory=list)
-
-    def add(self, other: "Findings") -> None:
-        """Take in what something else has shown."""
-        self.transitions += other.transitions
-        self.lost += other.lost
-        self.doubled += other.doubled
-        self.worst_lateness_s = max(self.worst_lateness_s, other.worst_lateness_s)
-        self.complaints += other.complaints
 
 
 def judge(evidence: Evidence) -> Findings:
@@ -86,7 +35,7 @@ def judge(evidence: Evidence) -> Findings:
         _judge_lateness(evidence, watch, behind, arrivals, findings)
     for alarm_id in set(by_alarm) - evidence.histories.keys() - evidence.others:
         findings.complaints.append(f"webhooks came of an alarm that nobody has made: {alarm_id}")
-    _judge_deliveries(evidence, findings)
+    judge_deliveries(evidence, findings)
     return findings
 
 
@@ -132,10 +81,12 @@ def _judge_webhooks(
     for entry in taken.values():
         lanes[entry.path].append(entry)
     states = evidence.histories[watch.alarm_id]
+    back = kept_back(evidence, watch)
     owed: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)
     for number, (before, state) in enumerate(zip([BLIND, *states], states, strict=False)):
         for path in watch.paths(state):
-            owed[path].append((number, before, state))
+            if (number, path) not in back:
+                owed[path].append((number, before, state))
     tried = {entry.path for entry in refused}
     arrivals = []
     for path in owed.keys() | lanes.keys():
@@ -209,33 +160,6 @@ def _judge_lateness(
             findings.complaints.append(
                 f"{watch.name} has told of its change {number + 1} {at_s - excuse_s:.1f} s after it could have"
             )
-
-
-def _judge_deliveries(evidence: Evidence, findings: Findings) -> None:
-    """Every notification of every transition ended, in a way that fits what came."""
-    per_alarm = Counter(str(each["alarm_id"]) for each in evidence.deliveries)
-    for watch in evidence.watches:
-        owed = sum(len(watch.paths(state)) for state in evidence.histories[watch.alarm_id])
-        if per_alarm[watch.alarm_id] != owed:
-            findings.complaints.append(
-                f"{watch.name}: {per_alarm[watch.alarm_id]} notifications are on record, there should be {owed}"
-            )
-    came = {entry.webhook_id for entry in evidence.entries}
-    tried = came | {entry.webhook_id for entry in evidence.refused}
-    judged = {watch.alarm_id for watch in evidence.watches}
-    for each in evidence.deliveries:
-        if each["alarm_id"] not in judged:
-            continue
-        event_id, state, error = each["event_id"], each["state"], each["last_error"] or ""
-        allowed = state == "delivered" or (
-            state == "superseded" and (event_id in tried or "superseded" in evidence.ends)
-        )
-        if state in evidence.ends and re.search(evidence.ends[state], error):
-            allowed = True
-        if not allowed:
-            findings.complaints.append(f"{event_id} is {state}: {error}")
-        if state == "delivered" and event_id not in came:
-            findings.complaints.append(f"{event_id} is said to be delivered and never came")
 
 
 def _short(states: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults.evidence import Evidence, Findings, Hush
 from tests.faults.journal import Entry, Journal, journal
 from tests.faults.load import Load
-from tests.faults.oracle import Evidence, Findings, judge
+from tests.faults.oracle import judge
 from tests.faults.records import FaultLog, SampleLog
 from tests.faults.watches import Watch, watch
 from tests.support.daemon import DEADLINE_S, Daemon, daemon, wait_until
@@ -145,6 +146,8 @@ class Scene:
     watches: list[Watch] = field(default_factory=list)
     #: How deliveries may end, beside being delivered, and with which error.
     ends: dict[str, str] = field(default_factory=dict)
+    #: Silences that were asked for.
+    hushes: list[Hush] = field(default_factory=list)
     #: Whether somebody sets the clock.
     clock_is_set: bool = False
     #: Alarms that the findings are not about.
@@ -260,6 +263,8 @@ class Scene:
             states=self.states(),
             deliveries=[each for each in deliveries if each["state"] != "pending"],
             ends=dict(self.ends),
+            hushes=tuple(self.hushes),
+            epoch_s=None if self.clock_is_set else time.time() - time.monotonic(),
             others=frozenset(self.others),
             lateness_s=self.lateness_s,
             exact=self.patient,

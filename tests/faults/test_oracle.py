@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.faults.evidence import Evidence, Findings
 from tests.faults.journal import Entry
-from tests.faults.oracle import Evidence, Findings, judge
+from tests.faults.oracle import judge
 from tests.faults.records import Fault, Sample
 from tests.faults.watches import ALARM, BLIND, OK, Watch
 

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says whether each notification has ended as it should: sent in time, or kept back for a reason and never sent."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.faults.evidence import Evidence, Findings, Hush
+from tests.faults.watches import Watch
+
+SILENCED, EXPIRED = "silenced", "expired"
+
+#: How long after its last moment a request that was begun before may come in.
+_UNDER_WAY_S = 0.5
+#: How long it takes at most from the moment that a tick goes by to what it stores.
+_TICK_S = 1.0
+
+
+def kept_back(evidence: Evidence, watch: Watch) -> set[tuple[int, str]]:
+    """Return which changes are owed to which paths no more, by their numbers: those on record as kept back.
+
+    Whether they were kept back for a reason is not said here.
+    """
+    came = {entry.webhook_id for entry in evidence.entries}
+    records: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for each in evidence.deliveries:
+        if each["alarm_id"] == watch.alarm_id and not evidence.ends.keys().isdisjoint({SILENCED, EXPIRED}):
+            records[each["sequence"]].append(each)
+    return {
+        (number, urlsplit(each["target"]).path)
+        for number, sequence in enumerate(sorted(records))
+        for each in records[sequence]
+        if each["state"] in {SILENCED, EXPIRED} & evidence.ends.keys() and each["event_id"] not in came
+    }
+
+
+def judge_deliveries(evidence: Evidence, findings: Findings) -> None:
+    """Every notification of every transition ended, in a way that fits what came."""
+    judged = {watch.alarm_id for watch in evidence.watches}
+    mine = [each for each in evidence.deliveries if each["alarm_id"] in judged]
+    per_alarm = Counter(str(each["alarm_id"]) for each in mine)
+    for watch in evidence.watches:
+        owed = sum(len(watch.paths(state)) for state in evidence.histories[watch.alarm_id])
+        if per_alarm[watch.alarm_id] != owed:
+            findings.complaints.append(
+                f"{watch.name}: {per_alarm[watch.alarm_id]} notifications are on record, there should be {owed}"
+            )
+    came: dict[str, float] = {}
+    for entry in evidence.entries:
+        came.setdefault(entry.webhook_id, entry.at_s)
+    tried = came.keys() | {entry.webhook_id for entry in evidence.refused}
+    for each in mine:
+        event_id, state, error = each["event_id"], each["state"], each["last_error"] or ""
+        allowed = state == "delivered" or (
+            state == "superseded" and (event_id in tried or "superseded" in evidence.ends)
+        )
+        if state in evidence.ends and re.search(evidence.ends[state], error):
+            allowed = True
+        if not allowed:
+            findings.complaints.append(f"{event_id} is {state}: {error}")
+        if state == "delivered" and event_id not in came:
+            findings.complaints.append(f"{event_id} is said to be delivered and never came")
+        for wrong in [*_too_late(evidence, each, came), *_not_silent(evidence, each, came)]:
+            findings.complaints.append(f"{event_id} {wrong}")
+        if event_id in came and (_is_late(evidence, each, came[event_id]) or state == SILENCED):
+            findings.doubled += 1
+
+
+def _too_late(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:
+    """What is too late is not sent; what is not is."""
+    if evidence.epoch_s is None or record.get("not_after") is None:
+        return
+    last_s = _moment_s(record["not_after"]) - evidence.epoch_s
+    if _is_late(evidence, record, came.get(record["event_id"], last_s)):
+        yield f"took effect {came[record['event_id']] - last_s:.1f} s after its last moment"
+    if record["state"] == EXPIRED:
+        if _moment_s(record["finished_at"]) - evidence.epoch_s < last_s:
+            yield "has expired before its time"
+        if not any(fault.start_s < last_s and fault.end_s > last_s - _TICK_S for fault in evidence.faults):
+            yield "has expired though nothing kept it from being sent"
+
+
+def _is_late(evidence: Evidence, record: Mapping[str, Any], at_s: float) -> bool:
+    if evidence.epoch_s is None or record.get("not_after") is None:
+        return False
+    return at_s > _moment_s(record["not_after"]) - evidence.epoch_s + _UNDER_WAY_S
+
+
+def _not_silent(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:
+    """What comes up during a silence is kept back, and nothing else is."""
+    is_silenced = record["state"] == SILENCED
+    if is_silenced and record["event_id"] in came:
+        yield "was silenced and took effect"
+    if evidence.epoch_s is None:
+        return
+    made_s = _moment_s(record["created_at"]) - evidence.epoch_s
+    mine = [hush for hush in evidence.hushes if _is_about(hush, record)]
+    if is_silenced and not any(hush.asked_s - _TICK_S <= made_s <= hush.end_s for hush in mine):
+        yield "was silenced while no silence was in force"
+    if not is_silenced and any(hush.start_s < made_s < hush.stop_s - _TICK_S for hush in mine):
+        yield f"is {record['state']} though a silence was in force"
+
+
+def _is_about(hush: Hush, record: Mapping[str, Any]) -> bool:
+    return record["alarm_id"] in hush.alarm_ids and hush.direction in {"", record["direction"]}
+
+
+def _moment_s(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
