@@ -16,6 +16,7 @@ from tests.faults.outage import pause
 from tests.faults.records import Sample
 from tests.faults.scene import Scene, Stage
 from tests.faults.watches import ALARM, BLIND, HIGH, LOW
+from tests.support.daemon import wait_until
 
 _SHORT_S, _LONG_S = 6.0, 60.0
 #: What no gauge ever is; as JSON has no words for it, as Python's and others' writers put it.
@@ -121,7 +122,7 @@ def _source_dies(stage: Stage) -> Outcome:
             complaints: list[str] = []
             for _ in range(times):
                 # One is idle and two are busy, or the other way round.
-                scene.load.turn(stage.random.choice(scene.machines))
+                _turn(scene, stage.random.choice(scene.machines))
                 scene.await_quiet()
                 before = _states(scene)
                 with scene.faults.during("the source is dead"):
@@ -140,6 +141,13 @@ def _source_dies(stage: Stage) -> Outcome:
             if entry.path.endswith("-idle/alarm") and not _has_sample_before(scene, entry.path, entry.at_s)
         ]
     return Outcome(injections=times * len(scene.machines), findings=findings)
+
+
+def _turn(scene: Scene, machine: str) -> None:
+    """Change a load and wait until the change is accepted: that states have been told before proves nothing here."""
+    before = scene.samples.of(machine)[-1].value
+    scene.load.turn(machine)
+    wait_until(lambda: scene.samples.of(machine)[-1].value != before, what=f"a new load of {machine}")
 
 
 def _states(scene: Scene) -> dict[str, str]:
