@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that is full, and files that cannot be written: those of SQLite and of the sample log."""
+"""A disk that is full, and files that cannot be written: those of the databases and of the sample log."""
 
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
 
 from tests.faults.case import Case, Outcome
 from tests.faults.outage import outages
-from tests.faults.scene import SQLITE, Scene, Stage
+from tests.faults.scene import POSTGRESQL, SQLITE, Scene, Stage
+from tests.support.daemon import wait_until
+from tests.support.servers import PostgresServer
 
-_SIZE = "48m"
+_SIZE, _SERVER_SIZE = "48m", "192m"
 
 
 @contextmanager
-def _small_disk(folder: Path) -> Iterator[Path]:
+def _small_disk(folder: Path, size: str = _SIZE) -> Iterator[Path]:
     """Mount a small file system."""
     place = folder / "disk"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(place)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(place)], check=True)
     try:
         yield place
     finally:
@@ -30,7 +36,14 @@ def _small_disk(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _filled(stage: Stage, scene: Scene) -> Iterator[None]:
     del stage
-    filler = scene.alarmd.state_dir.parent / "filler"
+    with _full_disk(scene.alarmd.state_dir.parent):
+        yield
+
+
+@contextmanager
+def _full_disk(place: Path) -> Iterator[None]:
+    """Take up every byte that is left."""
+    filler = place / "filler"
     with filler.open("wb", buffering=0) as file:
         size = 1 << 20
         while size:
@@ -48,6 +61,53 @@ def _full(stage: Stage) -> Outcome:
     lasts_s, times = (5.0, 1) if stage.short else (30.0, 5)
     with _small_disk(stage.folder) as place:
         return outages(stage, _filled, what="disk full", lasts_s=lasts_s, times=times, state_dir=place / "state")
+
+
+def _full_server(stage: Stage) -> Outcome:
+    """Fill the disk of a PostgreSQL of the case's own, until it cannot even write what it has to do."""
+    lasts_s, times = (5.0, 1) if stage.short else (30.0, 5)
+    # Its socket's name must not be long.
+    with TemporaryDirectory(prefix="alarmd-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with _small_disk(Path(folder), _SERVER_SIZE) as place:
+            server = PostgresServer(place)
+            server.start()
+            try:
+                with server.database() as url:
+                    outcome = outages(
+                        stage,
+                        partial(_filled_server, server),
+                        what="PostgreSQL's disk full",
+                        lasts_s=lasts_s,
+                        times=times,
+                        store=({"ALARMD_STORE__URL": url}, ["--migrate"]),
+                    )
+                said = (place / "server.out").read_text(encoding="utf-8", errors="replace")
+            finally:
+                server.crash()
+    if "No space left on device" not in said:
+        outcome.findings.complaints.append("PostgreSQL never missed any space: the case has shown nothing")
+    return outcome
+
+
+@contextmanager
+def _filled_server(server: PostgresServer, stage: Stage, scene: Scene) -> Iterator[None]:
+    del stage, scene
+    with _full_disk(server.directory):
+        yield
+    # One that could not write its log has ended; whoever has made room for it starts it again.
+    try:
+        wait_until(lambda: _answers(server), deadline_s=2.0)
+    except AssertionError:
+        server.restart()
+
+
+def _answers(server: PostgresServer) -> bool:
+    try:
+        psycopg.connect(host=str(server.directory), user="postgres", dbname="postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager
@@ -108,6 +168,15 @@ CASES = (
         title="the disk of database and sample log is full",
         play=_full,
         databases=(SQLITE,),
+        programs=("mount",),
+        as_root=True,
+    ),
+    Case(
+        name="postgres-disk-full",
+        title="PostgreSQL's disk is full",
+        play=_full_server,
+        databases=(POSTGRESQL,),
+        in_short=(),
         programs=("mount",),
         as_root=True,
     ),
