@@ -6,7 +6,7 @@ of would be there for the next one for nothing.
 """
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -27,7 +27,7 @@ _BYTES_AN_ALARM, _BYTES_A_SAMPLE = 1536.0, 12.0
 
 
 def memory(*, alarms: int, more_alarms: int, composites: int, series: int) -> Report:
-    """Measure an hour of series, alarms on a series each, more of them unless that is 0, and composite alarms."""
+    """Measure an hour of series, alarms on a series each, more of them unless that is 0, composites, and a mix."""
     tell(f"measuring {series:,} series for an hour")
     window_bytes, column_bytes, samples = _apart(sample_bytes, series)
     values: dict[str, Value] = {
@@ -41,8 +41,13 @@ def memory(*, alarms: int, more_alarms: int, composites: int, series: int) -> Re
         "bytes_per_alarm_of_more": _bytes_per_alarm(more_alarms) if more_alarms else None,
         "composites": composites,
         "bytes_per_composite": _bytes_per_composite(composites),
+        "bytes_per_alarm_of_mix": _bytes_per_alarm_of_mix(alarms),
     }
-    bars = [Bar(key="bytes_per_alarm", at_most=_BYTES_AN_ALARM), Bar(key="bytes_per_sample", at_most=_BYTES_A_SAMPLE)]
+    bars = [
+        Bar(key="bytes_per_alarm", at_most=_BYTES_AN_ALARM),
+        Bar(key="bytes_per_alarm_of_mix", at_most=_BYTES_AN_ALARM),
+        Bar(key="bytes_per_sample", at_most=_BYTES_A_SAMPLE),
+    ]
     if more_alarms:
         bars.insert(1, Bar(key="bytes_per_alarm_of_more", at_most=_BYTES_AN_ALARM))
     return Report(name="memory", values=values, bars=tuple(bars))
@@ -70,13 +75,22 @@ def alarm_bytes(alarms: int) -> int:
 
 def composite_bytes(composites: int) -> int:
     """Return what composite alarms add to this process, the first pass over them included."""
-    machines = Machines(max(composites, 100))
+    return _bytes_of_sorts([Sort.COMPOSITE] * composites)
+
+
+def mix_bytes(alarms: int) -> int:
+    """Return what a mix of alarms adds to this process, on as many series, the first pass over them included."""
+    return _bytes_of_sorts([Mix.sort(number) for number in range(alarms)])
+
+
+def _bytes_of_sorts(sorts: Sequence[Sort]) -> int:
+    machines = Machines(max(len(sorts), 100))
     feed = Feed(Fleet(series=len(machines.resources), start_s=START_S, resources=machines.resources), rounds=_ROUNDS)
     mix = Mix(machines)
     before = resident()
     plan = feed.plan()
-    for number in range(composites):
-        project_id, rule = mix.rule(Sort.COMPOSITE)
+    for number, sort in enumerate(sorts):
+        project_id, rule = mix.rule(sort)
         plan.put(definition(number, project_id=project_id, at=feed.started), rule, now=feed.started)
     step(plan, feed, SystemClock())
     return resident() - before
@@ -90,6 +104,11 @@ def _bytes_per_alarm(alarms: int) -> float:
 def _bytes_per_composite(composites: int) -> float:
     tell(f"measuring {composites:,} composite alarms")
     return _apart(composite_bytes, composites) / composites
+
+
+def _bytes_per_alarm_of_mix(alarms: int) -> float:
+    tell(f"measuring a mix of {alarms:,} alarms")
+    return _apart(mix_bytes, alarms) / alarms
 
 
 def _apart(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -68,6 +68,7 @@ class Sort(StrEnum):
 
 #: Of how many alarms in a hundred each sort is.
 SHARES = {Sort.SERIES: 60, Sort.GROUP: 25, Sort.COMPOSITE: 10, Sort.PERCENTILE: 5}
+_SORTS = [sort for sort, share in SHARES.items() for _ in range(share)]
 
 
 class Combination(NamedTuple):
@@ -142,11 +143,11 @@ class Mix:
         self._random = np.random.default_rng(4)
         self._combinations = [Combination(*one) for one in product(_STATISTICS, _PERIODS_S, _EVALUATION_PERIODS)]
         self._sizes = [len(group.members) for group in machines.groups]
-        self._sorts = [sort for sort, share in SHARES.items() for _ in range(share)]
 
-    def sort(self, number: int) -> Sort:
+    @staticmethod
+    def sort(number: int) -> Sort:
         """Return what an alarm is: of a hundred in a row, as many are of each sort as its share says."""
-        return self._sorts[number % len(self._sorts)]
+        return _SORTS[number % len(_SORTS)]
 
     def rule(self, sort: Sort) -> tuple[str, Rule]:
         """Return the next rule of a sort, and the project that it belongs to."""

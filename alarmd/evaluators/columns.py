@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 Key = TypeVar("Key")
 
 
+def grown(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return an array with more rows, of zeros."""
+    longer = np.zeros(size, array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
 class Columns(Generic[Key]):
     """Arrays of one length, a key for each row. Rows move when others go, so nobody keeps their numbers but by key."""
 
@@ -30,7 +37,7 @@ class Columns(Generic[Key]):
         row = len(self.keys)
         if row == self._size:
             self._size = max(row * 9 // 8, row + 16)
-            self._arrays = {name: np.resize(array, self._size) for name, array in self._arrays.items()}
+            self._arrays = {name: grown(array, self._size) for name, array in self._arrays.items()}
         self.keys.append(key)
         for name, array in self._arrays.items():
             array[row] = values.get(name, 0)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alarmd.evaluators.columns import grown
 from alarmd.evaluators.fresh_evidence import FreshEvidence, OpenRules
 from alarmd.evaluators.roster import Found, Roster, Turn
 from alarmd.evaluators.verdicts.transition_table import OUTCOMES, STATE_CODES, STATES
@@ -344,12 +345,10 @@ class Composites:
     def _free_slot(self) -> int:
         if not self._free:
             size = len(self._nodes["level"])
-            grown = max(size * 9 // 8, size + 64)
-            self._nodes = {name: np.resize(column, grown) for name, column in self._nodes.items()}
+            larger = max(size * 9 // 8, size + 64)
+            self._nodes = {name: grown(column, larger) for name, column in self._nodes.items()}
             self._nodes["level"][size:] = _FREE
-            self._nodes["root"][size:] = 0
-            self._nodes["blind"][size:] = False
-            self._free = list(range(grown - 1, size - 1, -1))
+            self._free = list(range(larger - 1, size - 1, -1))
         return self._free.pop()
 
 
