@@ -12,6 +12,10 @@ from alarmd.store.claims import Rooms
 from alarmd.store.queues import Queue
 
 
+#: How many notifications may wait for a free thread for each that has been answered.
+_AHEAD = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
     """How many threads there are, and how many of them anybody may have."""
@@ -44,8 +48,8 @@ class Fairness:
         self._shares = shares
         self._batch = batch
         self._in_hand: Counter[Queue] = Counter()
-        #: What has been answered since the last claim. As many more may wait for a free thread: quick receivers keep
-        #: every thread busy, and behind slow ones next to nothing is held back from other notifiers.
+        #: What has been answered since the last claim. Twice as many more may wait for a free thread: quick receivers
+        #: keep every thread busy until the next, and behind slow ones next to nothing is held back from other notifiers.
         self._answered: Counter[Queue] = Counter()
 
     @property
@@ -65,7 +69,7 @@ class Fairness:
             del self._in_hand[queue]
         if attempt is not None:
             self.circuits.note(queue, attempt, now_s)
-            self._answered[queue] += attempt.ok
+            self._answered[queue] += _AHEAD * attempt.ok
 
     def rooms(self, now_s: float, *, after: Queue | None) -> tuple[int, Rooms]:
         """Return how many notifications may be claimed, and of whom."""

@@ -27,13 +27,15 @@ class Lineup(Generic[_Item]):
     Safe to use from several threads.
     """
 
-    def __init__(self, *, per_origin: int, per_project: int) -> None:
+    def __init__(self, *, per_origin: int, per_project: int, when_short: Callable[[], object] = bool) -> None:
         """Start empty.
 
         Args:
             per_origin: How many items of one origin may be in threads' hands at once.
             per_project: The same of one project.
+            when_short: Called, by its thread, each time one is done with an item and finds no other that may go.
         """
+        self._when_short = when_short
         self._per_origin = per_origin
         self._per_project = per_project
         self._changed = Condition()
@@ -62,8 +64,10 @@ class Lineup(Generic[_Item]):
                     if freed is not None and not freed.is_filled_by(item.queue):
                         self._changed.notify()
                     return item
+                if freed is not None:
+                    self._when_short()
+                    freed = None
                 self._changed.wait()
-                freed = None
             return None
 
     def withdraw(self, is_wanted: Callable[[Queue], bool]) -> list[_Item]:

@@ -31,6 +31,8 @@ _log = structlog.get_logger()
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 #: How soon the sleeper should look again although the round goes on by itself, or could not look.
 _LOOK_AGAIN_S = 0.5
+#: For how long what has ended is gathered, at most, while every thread that is done finds something to go on with.
+_LINGER_S = 0.025
 #: How soon the round looks on where a look at very many queues has found nothing yet.
 _LOOK_ON_S = 0.05
 
@@ -118,7 +120,11 @@ class DeliveryRound:
         self._shares = shares
         self._lease_s = lease_s
         self._fairness = Fairness(shares, circuits=circuits or CircuitPolicy(), batch=batch)
-        self._lineup: Lineup[_Claimed] = Lineup(per_origin=shares.per_origin, per_project=shares.per_project)
+        #: The pump is not to linger: a thread has nothing to do, or somebody asks for something.
+        self._hurry = Event()
+        self._lineup: Lineup[_Claimed] = Lineup(
+            per_origin=shares.per_origin, per_project=shares.per_project, when_short=self._hurry.set
+        )
         self._secrets = secrets or SecretBook()
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._starting = Lock()
@@ -143,6 +149,7 @@ class DeliveryRound:
         self._start()
         kick = _Kick()
         self._messages.put(kick)
+        self._hurry.set()
         while not kick.looked.wait(_LOOK_AGAIN_S):
             if self._ended.is_set():
                 if self._draining.is_set():
@@ -173,6 +180,7 @@ class DeliveryRound:
         """
         self._draining.set()
         self._messages.put(_Kick())
+        self._hurry.set()
         with self._starting:
             pump = self._pump
         if pump is None:
@@ -224,8 +232,19 @@ class DeliveryRound:
         return self._draining.is_set() and not (self._held or backlog.settled or backlog.untried)
 
     def _gather(self, backlog: "_Backlog") -> None:
-        """Take every message that is there, and wait for one unless there is something to do without."""
+        """Take every message that is there, and wait for one unless there is something to do without.
+
+        While nobody is in a hurry it lingers for more to come: a turn costs nearly as much for one as for fifty.
+        """
         wait_s = backlog.wait_s
+        self._take_messages(backlog, wait_s=wait_s)
+        if wait_s != 0:
+            self._hurry.wait(_LINGER_S)
+            # Before the messages are taken: whose come later are in a hurry once more.
+            self._hurry.clear()
+            self._take_messages(backlog, wait_s=0)
+
+    def _take_messages(self, backlog: "_Backlog", *, wait_s: float | None) -> None:
         while True:
             try:
                 message = self._messages.get(timeout=wait_s) if wait_s != 0 else self._messages.get_nowait()

@@ -87,12 +87,13 @@ def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, 
     expired = _end_what_is_late(connection, now)
     walk = _walk(connection, now=now, limit=limit, rooms=rooms)
     for _ in range(_LOOKS):
-        chosen, aside, is_cut = _deal(connection, walk.due, now=now, limit=limit, rooms=rooms)
+        chosen, aside, is_cut = _deal(connection, walk, now=now, limit=limit, rooms=rooms)
         _step_aside(connection, aside, now)
         if not aside or len(chosen) == limit:
             break
     lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
-    after = chosen[-1].queue if chosen and (walk.is_whole or len(chosen) >= limit) else walk.last
+    is_round = walk.is_whole and not walk.left_out
+    after = chosen[-1].queue if chosen and (is_round or len(chosen) >= limit) else walk.last
     notifications, superseded = _take(connection, chosen, lease, now)
     return Claims(
         notifications=notifications,
@@ -107,8 +108,9 @@ def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, 
 class _Walk:
     """What a claim has seen of the queues."""
 
-    #: Those that have something for it.
+    #: Those that have something for it, as many as it may take notifications; and those that it has passed beyond.
     due: Sequence[Queue]
+    left_out: Sequence[Queue]
     #: The last one that it came by.
     last: Queue | None
     #: Whether these were all.
@@ -116,10 +118,9 @@ class _Walk:
 
     @classmethod
     def of(cls, due: Sequence[Queue], *, last: Queue | None, is_whole: bool, limit: int) -> "_Walk":
-        """Return a walk that ended early enough to have no more queues than a claim may take notifications."""
-        if len(due) > limit:
-            return cls(due=due[:limit], last=due[limit - 1], is_whole=False)
-        return cls(due=due, last=last, is_whole=is_whole)
+        """Return a walk on which no more queues are served than a claim may take notifications."""
+        last = due[limit - 1] if len(due) > limit else last
+        return cls(due=due[:limit], left_out=due[limit:], last=last, is_whole=is_whole)
 
 
 def _walk(connection: Connection, *, now: datetime, limit: int, rooms: Rooms) -> _Walk:
@@ -170,12 +171,13 @@ class _Purse:
 
 
 def _deal(
-    connection: Connection, queues: Sequence[Queue], *, now: datetime, limit: int, rooms: Rooms
+    connection: Connection, walk: _Walk, *, now: datetime, limit: int, rooms: Rooms
 ) -> tuple[list[Candidate], list[str], bool]:
     """Give the queues their turns.
 
     Returns what is to be handed out, what has to step aside, and whether a queue may hold more that has room.
     """
+    queues = walk.due
     if not queues:
         return [], [], False
     limit_each = 3 * limit // (2 * len(queues)) + _SPARE_ROWS
@@ -193,7 +195,7 @@ def _deal(
         if one is not None and purse.has_room(one.queue):
             purse.take(one.queue)
             chosen.append(one)
-    return chosen, aside, any(purse.has_room(queue) for queue in full)
+    return chosen, aside, any(purse.has_room(queue) for queue in (*full, *walk.left_out))
 
 
 def _take(

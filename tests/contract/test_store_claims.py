@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+import pytest
 from sqlalchemy import event, text
 
 from alarmd.model.alarm import AlarmId
@@ -130,6 +131,17 @@ def test_nobody_gets_more_than_there_is_room_for(database: Database) -> None:
     assert 13 >= max(projects(claims).values())
     assert 2 == sum(one.target == "http://c/hook" and one.project_id == "p0" for one in claims.notifications)
     assert not claims.goes_on
+
+
+@pytest.mark.parametrize(("others", "goes_on"), [(0, False), (1, True)])
+def test_a_claim_goes_on_for_those_who_have_room(database: Database, others: int, goes_on: bool) -> None:
+    """Queues that it did not get to are worth another claim only if their receiver may have more."""
+    add(database, *(a_notification(host="a", project=f"p{number}") for number in range(20)))
+    add(database, *(a_notification(host="b") for _ in range(others)))
+    claims = claim(database, limit=10, per_origin=5)
+
+    assert {"a": 5} == hosts(claims)
+    assert goes_on is claims.goes_on
 
 
 def test_what_is_closed_is_passed_in_one_step(database: Database) -> None:

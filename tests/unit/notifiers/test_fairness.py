@@ -2,6 +2,8 @@
 from dataclasses import dataclass
 from threading import Thread
 
+import pytest
+
 from alarmd.notifiers.circuit import CircuitPolicy
 from alarmd.notifiers.fairness import Fairness, Shares, queue_of
 from alarmd.notifiers.lineup import Lineup
@@ -48,16 +50,17 @@ def test_what_is_in_hand_takes_up_room() -> None:
     assert (0, 4) == (rooms.room_of(A), rooms.room_of(B))
 
 
-def test_quick_receivers_get_more_in_advance() -> None:
-    """As many as a receiver has just taken may wait for a free thread of its own, but no more than a batch."""
-    fairness = a_fairness(batch=3)
+@pytest.mark.parametrize(("batch", "more"), [(16, 8), (3, 3)])
+def test_quick_receivers_get_more_in_advance(batch: int, more: int) -> None:
+    """Twice as many as a receiver has just taken may wait for a free thread of its own, but no more than a batch."""
+    fairness = a_fairness(batch=batch)
     fairness.take([A] * 4)
     fairness.take([])
     for _ in range(4):
         fairness.end(A, TAKEN, 0)
     room, rooms = fairness.rooms(0, after=None)
 
-    assert (8 + 3, 4 + 3, 4) == (room, rooms.room_of(A), rooms.room_of(B))
+    assert (8 + more, 4 + more, 4) == (room, rooms.room_of(A), rooms.room_of(B))
 
 
 def test_what_waits_behind_a_slow_receiver_takes_no_room_from_others() -> None:
@@ -110,6 +113,29 @@ def test_a_lineup_holds_back_who_has_enough() -> None:
     lineup.put([first, second, other])
 
     assert [first, other, second] == [lineup.take(), lineup.take(), lineup.take(first)]
+
+
+def test_a_lineup_says_when_a_thread_finds_nothing_more() -> None:
+    """As long as each thread that is done finds another item that may go, nobody need be in a hurry to bring more."""
+    short: list[None] = []
+    lineup: Lineup[Item] = Lineup(per_origin=1, per_project=9, when_short=lambda: short.append(None))
+    first, second, other = Item(A, 1), Item(A, 2), Item(B, 3)
+    lineup.put([first, second])
+    assert [first, second] == [lineup.take(), lineup.take(first)]
+    is_short_before = bool(short)
+    lineup.put([Item(A, 4)])
+    thread = Thread(target=lineup.take)
+    thread.start()
+    lineup.put([other])
+    thread.join()
+    waiting = Thread(target=lineup.take, args=[other])
+    waiting.start()
+    while waiting.is_alive() and not short:
+        waiting.join(0.01)
+    lineup.close()
+    waiting.join()
+
+    assert (False, [None]) == (is_short_before, short)
 
 
 def test_room_that_a_thread_does_not_take_itself_goes_to_one_that_waits() -> None:
