@@ -52,6 +52,8 @@ class Evidence:
     epoch_s: float | None = None
     #: Alarms that there are, too, and that nothing is said about.
     others: frozenset[str] = frozenset()
+    #: Alarms on what alarmd polls by itself: what they should have gone through is not known here.
+    polled: frozenset[str] = frozenset()
     lateness_s: float = 10.0
     #: Whether every change of a load was kept until it was told of.
     exact: bool = True

@@ -3,7 +3,6 @@
 
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Condition, Event, Thread
@@ -48,7 +47,9 @@ class Load:
         self._patient = patient
         self._projects = projects or {}
         self._deadline_s = deadline_s
-        self._machines = {name: [OK] for name in machines}
+        self._states = dict.fromkeys(machines, OK)
+        #: How many webhooks each path must have had before a patient one goes on, if its state has ever changed.
+        self._owed: dict[str, int] = {}
         self._since_s = dict.fromkeys(machines, 0.0)
         self._silent: set[str] = set()
         #: How many pushes have begun, and how many loads have changed.
@@ -91,8 +92,12 @@ class Load:
     def turn(self, machine: str) -> None:
         """Have the load of a machine change with the next push."""
         with self._changed:
-            states = self._machines[machine]
-            states.append(ALARM if states[-1] == OK else OK)
+            self._states[machine] = _other(self._states[machine])
+            for watch in self.watches:
+                if watch.resource_id == machine:
+                    for path in watch.paths(self._asked(watch)):
+                        # Of the states before there may have come more than one: whoever was blind tells of it again.
+                        self._owed[path] = max(self._count(path), self._owed_at(watch, path)) + 1
 
     def await_push(self, *, timeout_s: float) -> None:
         """Return as soon as one more push begins, or after the timeout."""
@@ -118,14 +123,26 @@ class Load:
         return not any(map(self._missing, self.watches))
 
     def _missing(self, watch: Watch) -> bool:
-        states = [state if watch.operator == "gt" else _other(state) for state in self._machines[watch.resource_id]]
-        owed = Counter(path for state in states for path in watch.paths(state))
-        return any(sum(each.count(path) for each in self.journals) < count for path, count in owed.items())
+        paths = {path for state in (OK, ALARM) for path in watch.paths(state)}
+        return any(self._count(path) < self._owed_at(watch, path) for path in paths)
+
+    def _asked(self, watch: Watch) -> str:
+        """Return the state that a load asks of an alarm now."""
+        state = self._states[watch.resource_id]
+        return state if watch.operator == "gt" else _other(state)
+
+    def _owed_at(self, watch: Watch, path: str) -> int:
+        """Return how many webhooks a path must have had by now; of the first state of all, one."""
+        first = OK if watch.operator == "gt" else ALARM
+        return self._owed.get(path, int(path in watch.paths(first)))
+
+    def _count(self, path: str) -> int:
+        return sum(each.count(path) for each in self.journals)
 
     def _run(self) -> None:
         try:
             while not self._end.wait(PUSH_S):
-                flipping = [name for name in self._machines if self._flips_now(name)]
+                flipping = [name for name in self._states if self._flips_now(name)]
                 for name in flipping:
                     self.turn(name)
                     self._since_s[name] = time.monotonic()
@@ -147,8 +164,8 @@ class Load:
         true_s, skew_s = round(time.time(), 3), self.skew_s
         with self._changed:
             values = {
-                name: HIGH if states[-1] == ALARM else LOW
-                for name, states in self._machines.items()
+                name: HIGH if state == ALARM else LOW
+                for name, state in self._states.items()
                 if name not in self._silent
             }
         self._tell(pushes=1)

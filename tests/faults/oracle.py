@@ -43,6 +43,12 @@ def _judge_history(evidence: Evidence, watch: Watch, findings: Findings) -> list
     """Compare the history with the samples; return the stretch of samples behind each transition."""
     actual = list(evidence.histories[watch.alarm_id])
     findings.transitions += len(actual)
+    if (actual or [BLIND])[-1] != evidence.states[watch.alarm_id]:
+        findings.complaints.append(
+            f"{watch.name} is {evidence.states[watch.alarm_id]}, its history ends with {actual[-1:]}"
+        )
+    if watch.alarm_id in evidence.polled:
+        return []
     runs = runs_of(
         watch,
         evidence.samples[watch.resource_id],
@@ -51,10 +57,6 @@ def _judge_history(evidence: Evidence, watch: Watch, findings: Findings) -> list
         exact=evidence.exact,
         end_s=evidence.end_s,
     )
-    if (actual or [BLIND])[-1] != evidence.states[watch.alarm_id]:
-        findings.complaints.append(
-            f"{watch.name} is {evidence.states[watch.alarm_id]}, its history ends with {actual[-1:]}"
-        )
     behind = follow(runs, actual)
     if behind is not None:
         return behind

@@ -22,6 +22,8 @@ from tests.support.servers import PostgresServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
+#: How long alarmd may take to start.
+_START_S = 60.0
 #: How many deliveries are asked for at once.
 _PAGE = 5_000
 
@@ -99,8 +101,11 @@ class Stage:
                     sources=sources,
                     command=command,
                     log=self.folder / "alarmd.log",
+                    await_ready=False,
                 )
             )
+            # Cases are played side by side, and start together.
+            alarmd.await_ready(deadline_s=_START_S)
             load = Load(
                 alarmd,
                 machines,
@@ -152,6 +157,8 @@ class Scene:
     clock_is_set: bool = False
     #: Alarms that the findings are not about.
     others: set[str] = field(default_factory=set)
+    #: Alarms on what alarmd polls by itself, which the findings are about all the same.
+    polled: set[str] = field(default_factory=set)
 
     def watch(self, name: str, resource_id: str, *, url: str = "", **options: Any) -> Watch:
         """Create an alarm that the findings are about."""
@@ -210,8 +217,9 @@ class Scene:
         if self.patient and not self.load.is_told():
             return False
         states = self.states()
-        newest = {name: self.samples.of(name)[-1:] for name in {each.resource_id for each in self.watches}}
-        for each in self.watches:
+        pushed = [each for each in self.watches if each.alarm_id not in self.polled]
+        newest = {name: self.samples.of(name)[-1:] for name in {each.resource_id for each in pushed}}
+        for each in pushed:
             samples = newest[each.resource_id]
             if not samples or each.state_at(samples[0].value) != states[each.alarm_id]:
                 return False
@@ -266,6 +274,7 @@ class Scene:
             hushes=tuple(self.hushes),
             epoch_s=None if self.clock_is_set else time.time() - time.monotonic(),
             others=frozenset(self.others),
+            polled=frozenset(self.polled),
             lateness_s=self.lateness_s,
             exact=self.patient,
             end_s=time.monotonic(),

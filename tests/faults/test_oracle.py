@@ -140,6 +140,34 @@ def test_only_silence_makes_blind(gap_s: float, allowed: bool) -> None:
     assert allowed is not bool(judge(blind).complaints)
 
 
+@pytest.mark.parametrize(
+    ("busy_s", "faults", "lost"),
+    [
+        (1.0, [Fault(what="no samples", start_s=6.0, end_s=26.0)], 0),
+        (9.0, [Fault(what="no samples", start_s=14.0, end_s=34.0)], 1),
+    ],
+    ids=["a moment", "long enough"],
+)
+def test_what_was_hardly_begun_when_samples_ended_may_go_unseen(
+    busy_s: float, faults: Sequence[Fault], lost: int
+) -> None:
+    """A load that has just changed when the last sample was accepted, and is another when they come again."""
+    before, after = _samples((10.0, 5.0), (90.0, busy_s)), _samples((10.0, 5.0))
+    gap_s = busy_s + 25.0
+    later = [replace(each, timestamp_s=each.timestamp_s + gap_s, accepted_s=each.accepted_s + gap_s) for each in after]
+    unseen = _evidence(
+        samples={"vm": [*before, *later]},
+        faults=faults,
+        histories={"a": [OK, BLIND, OK]},
+        states={"a": OK},
+        entries=[FIRST, _entry(3, "/ok", BLIND, OK, gap_s + 2)],
+        deliveries=[_delivery("a_1_0"), _delivery("a_3_0")],
+        end_s=gap_s + 5,
+    )
+
+    assert bool(lost) is bool(judge(unseen).complaints)
+
+
 def test_a_refused_webhook_may_give_way_to_a_newer_one() -> None:
     """What was tried in vain is superseded; without a try it would be lost."""
     samples = _samples((10.0, 6.0), (90.0, 6.0), (10.0, 6.0))

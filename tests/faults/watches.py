@@ -56,14 +56,18 @@ def watch(
     periods: int = 1,
     twice: bool = True,
     headers: Mapping[str, str] | None = None,
+    rule: Mapping[str, Any] | None = None,
     **attributes: Any,
 ) -> Watch:
-    """Create an alarm that tells a receiver of its new states: each at a path of its own, some at a shared one too."""
+    """Create an alarm that tells a receiver of its new states: each at a path of its own, some at a shared one too.
+
+    What `rule` says takes the place of what the rule would say.
+    """
     actions = {state: [f"/{name}/{state.split()[0]}"] for state in states}
     if twice:
         for state in {OK, ALARM} & set(states):
             actions[state].append(f"/{name}/both")
-    rule = {
+    whole_rule = {
         "meter_name": metric,
         "query": [{"field": "resource_id", "op": "eq", "value": resource_id}],
         "statistic": "avg",
@@ -71,11 +75,12 @@ def watch(
         "threshold": threshold,
         "period": period_s,
         "evaluation_periods": periods,
+        **(rule or {}),
     }
     told = {
         f"{state.replace(' ', '_')}_actions": [f"{url}{path}" for path in paths] for state, paths in actions.items()
     }
-    body = {"name": name, "type": "threshold", "threshold_rule": rule, **told, **attributes}
+    body = {"name": name, "type": "threshold", "threshold_rule": whole_rule, **told, **attributes}
     answer = alarmd.request("POST", "/v2/alarms", body, headers=headers)
     return Watch(
         alarm_id=answer["alarm_id"],
