@@ -37,7 +37,8 @@ def runs_of(
         samples: Of the resource that it watches, in the order of their times.
         faults: What was broken; only stretches that went by without may be demanded.
         lateness_s: For how long beyond a period an alarm waits for samples before it is blind.
-        exact: Whether each stretch is owed, because it has lasted until it was told of, or until samples came no more.
+        exact: Whether each stretch is owed, because it has lasted until it was told of; not so before and after samples
+            came no more.
         end_s: Until when the samples went, on the monotonic clock.
     """
     runs = []
@@ -50,9 +51,10 @@ def runs_of(
             owed = owed and _seen_s(faults, sure_s or 0.0, until_s) >= SEEN_S
         else:
             sure_s = _sure_s(samples, first, last, watch.span_s)
-            # Whoever changes a load only when it was told of cannot help it if no more samples are accepted.
-            ends_blind = number + 1 < len(stretches) and stretches[number + 1][0] == BLIND
-            owed = (exact and not ends_blind) or (sure_s is not None and _seen_s(faults, sure_s, until_s) >= SEEN_S)
+            # Whoever changes a load only when it was told of cannot help it if no more samples are accepted, and does
+            # not know of the spell.
+            beside_blind = any(state == BLIND for state, *_ in stretches[max(number - 1, 0) : number + 2])
+            owed = (exact and not beside_blind) or (sure_s is not None and _seen_s(faults, sure_s, until_s) >= SEEN_S)
         runs.append(Run(state=state, sure_s=sure_s, owed=owed))
     return runs
 
