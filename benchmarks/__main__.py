@@ -114,19 +114,36 @@ def storm_command(*, alarms: int, database: Literal["sqlite", "postgresql", "bot
 
 @main.command(name="deliver")
 @click.option("--notifications", type=click.IntRange(min=2), default=20_000, help="How many wait at once.")
-@click.option("--rate", type=click.FloatRange(min=1), default=200.0, help="How many a second are fed afterwards.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, help="For how long, each time.")
+@click.option("--rate", type=click.FloatRange(min=1), default=1000.0, help="How many a second are made afterwards.")
+@click.option("--calm-rate", type=click.FloatRange(min=1), default=500.0, help="How many where it is about how soon.")
+@click.option("--trials", type=click.IntRange(min=1), default=3, help="How often the calm pace is measured.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=20.0, help="For how long, each time.")
 @click.option(
     "--database", type=click.Choice(["sqlite", "postgresql", "both"]), default="both", help="What holds the outbox."
 )
 @_json
 def deliver_command(
-    *, notifications: int, rate: float, seconds: float, database: Literal["sqlite", "postgresql", "both"], as_json: bool
+    *,
+    notifications: int,
+    rate: float,
+    calm_rate: float,
+    trials: int,
+    seconds: float,
+    database: Literal["sqlite", "postgresql", "both"],
+    as_json: bool,
 ) -> None:
     """Measure deliveries, and what one hanging receiver costs the others."""
     names: tuple[DatabaseName, ...] = ("sqlite", "postgresql") if database == "both" else (database,)
     for name in names:
-        report = deliver(notifications=notifications, rate=rate, duration_s=seconds, database=name, clock=SystemClock())
+        report = deliver(
+            notifications=notifications,
+            rate=rate,
+            calm_rate=calm_rate,
+            trials=trials,
+            duration_s=seconds,
+            database=name,
+            clock=SystemClock(),
+        )
         show(report, as_json=as_json)
 
 

@@ -169,15 +169,20 @@ def test_a_storm_is_told_as_json() -> None:
 
 
 def test_deliveries_are_told_as_json() -> None:
-    """A real notifier drains an outbox and is fed steadily, with every receiver well and with one that hangs."""
-    result = run(
-        *("deliver", "--notifications", "50", "--rate", "50", "--seconds", "0.5", "--database", "sqlite", "--json")
-    )
+    """A real notifier drains an outbox and keeps up with flips, with every receiver well and with one that hangs."""
+    paces = ("--rate", "60", "--calm-rate", "40", "--trials", "1", "--seconds", "0.5")
+    result = run("deliver", "--notifications", "50", *paces, "--database", "sqlite", "--json")
 
     told = figures(result)
     assert ("deliver", 50, "sqlite") == (told["benchmark"], told["notifications"], told["database"])
-    assert all(told[key] > 0 for key in ("per_s", "floor_per_s", "ratio", "p99_ms", "hanging_p99_ms"))
-    assert {"per_s >= 1000", "p99_change <= 0.2"} == told["bars"].keys()
+    assert (60, 40) == (told["rate"], told["calm_rate"])
+    measured = ("p99_ms", "hanging_p99_ms", "first_p99_ms", "cpu_ms", "steady_per_s", "made_per_s")
+    assert all(told[f"{prefix}{key}"] > 0 for key in measured for prefix in ("", "calm_"))
+    assert all(told[key] > 0 for key in ("per_s", "floor_per_s", "ratio"))
+    assert [0] * 4 == [told[key] for key in ("lost", "doubled", "calm_lost", "calm_doubled")]
+    bars = {"per_s >= 1000", "steady_per_s >= 59.4", "depth_slope_per_s <= 0.6"}
+    bars |= {f"{key} <= 0" for key in ("lost", "doubled", "calm_lost", "calm_doubled")}
+    assert bars | {"calm_p99_change <= 0.2", "calm_first_p99_change <= 0.2"} == told["bars"].keys()
 
 
 def test_a_reaction_is_told_as_json() -> None:
