@@ -16,15 +16,11 @@ from alarmd.model.shard import Shard, all_shards
 from alarmd.store.alarms import AlarmQuery, Definitions
 from alarmd.store.database import Database
 from tests.support.alarms import MORNING, an_alarm
+from tests.support.stock import store
 from tests.support.threads import run_together
 
 LATER = MORNING + timedelta(seconds=90)
 FROM_THE_START = dict.fromkeys(all_shards(), 0)
-
-
-def store(database: Database, *alarms: Alarm) -> list[Alarm]:
-    with database.write() as unit:
-        return unit.alarms.add_all(alarms)
 
 
 def find(database: Database, **query: Any) -> list[Alarm]:

@@ -10,11 +10,11 @@ from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification
-from alarmd.model.transition import Transition
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
-from alarmd.store.transitions import apply
 from tests.support.alarms import an_alarm
+from tests.support.stock import outbox_of
+from tests.support.transitions import turn
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
@@ -35,22 +35,8 @@ def hold(database: Database, *trips: Trip) -> None:
 
 def enter(database: Database, alarm: Alarm, current: State, *, seconds: float) -> Notification:
     """Have an alarm enter a state; return what goes out."""
-    with database.write() as unit:
-        stored = unit.alarms.get(alarm.alarm_id)
-        assert stored is not None
-        transition = Transition(
-            alarm_id=stored.alarm_id,
-            revision=stored.revision,
-            state_version=stored.state_version,
-            previous=stored.state,
-            current=current,
-            reason="r",
-            reason_data={},
-            at=at(seconds),
-        )
-        apply(unit, [transition])
-    with database.read() as unit:
-        return unit.outbox.find(OutboxQuery(alarm_id=alarm.alarm_id))[0]
+    turn(database, alarm.alarm_id, current=current, at=at(seconds))
+    return outbox_of(database, alarm)[0]
 
 
 @pytest.fixture
@@ -138,7 +124,9 @@ def test_what_is_too_late_is_held_no_more(database: Database, alarm: Alarm) -> N
     hold(database, trip())
     first = enter(database, alarm, State.ALARM, seconds=1)
     lates = [
-        replace(first, event_id=EventId(name), alarm_id=AlarmId(name), not_after=at(seconds), created_at=at(seconds))
+        replace(
+            first, event_id=EventId(name), alarm_id=AlarmId(name), not_after=at(seconds), created_at=at(min(seconds, 4))
+        )
         for name, seconds in (("b", 3), ("a", 2), ("c", 9))
     ]
     with database.write() as unit:

@@ -18,6 +18,7 @@ from alarmd.store.database import Database
 from alarmd.store.queues import Queue
 from alarmd.store.thinning import Mark
 from tests.support.alarms import MORNING
+from tests.support.stock import add, stored
 
 _NUMBERS = count()
 
@@ -43,11 +44,6 @@ def a_notification(
     return Notification(**(values | changes))
 
 
-def add(database: Database, *notifications: Notification) -> None:
-    with database.write() as unit:
-        unit.outbox.add(notifications)
-
-
 def claim(database: Database, seconds: float = 10, *, limit: int = 100, **rooms: Any) -> Claims:
     with database.write() as unit:
         return unit.outbox.claim(now=at(seconds), owner="n", lease_s=30, limit=limit, rooms=Rooms(**rooms))
@@ -69,13 +65,6 @@ def settle(database: Database, notifications: Sequence[Notification], seconds: f
             ],
             owner="n",
         )
-
-
-def stored(database: Database, notification: Notification) -> Notification:
-    with database.read() as unit:
-        found = unit.outbox.get(notification.event_id)
-    assert found is not None
-    return found
 
 
 def projects(claims: Claims) -> Counter[str]:

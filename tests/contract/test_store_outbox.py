@@ -16,6 +16,7 @@ from alarmd.model.notification import DeliveryState, EventId, Notification, Sett
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
 from tests.support.alarms import MORNING
+from tests.support.stock import add, stored
 from tests.support.threads import run_together
 
 LEASE_S = 30.0
@@ -37,11 +38,6 @@ def a_notification(sequence: int = 1, *, alarm: str = "a", target: str = "http:/
         "next_attempt_at": at(sequence),
     }
     return Notification(**(values | changes))
-
-
-def add(database: Database, *notifications: Notification) -> None:
-    with database.write() as unit:
-        unit.outbox.add(notifications)
 
 
 def claim(database: Database, now: datetime, *, owner: str = "n1", limit: int = 100) -> list[Notification]:
@@ -68,13 +64,6 @@ def settle(
     )
     with database.write() as unit:
         return unit.outbox.settle([settlement], owner=owner)
-
-
-def stored(database: Database, notification: Notification) -> Notification:
-    with database.read() as unit:
-        found = unit.outbox.get(notification.event_id)
-    assert found is not None
-    return found
 
 
 def sequences(notifications: Sequence[Notification]) -> list[int]:

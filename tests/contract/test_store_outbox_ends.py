@@ -13,6 +13,7 @@ from alarmd.model.notification import DeliveryState, EventId, Notification, even
 from alarmd.store.database import Database
 from alarmd.store.held import Released
 from tests.support.alarms import MORNING, an_alarm
+from tests.support.stock import add, stored
 
 
 def at(seconds: float) -> datetime:
@@ -32,18 +33,6 @@ def a_notification(alarm: Alarm, sequence: int = 1, *, target: str = "http://h/1
         "direction": Direction.IN,
     }
     return Notification(**(values | changes))
-
-
-def stored(database: Database, notification: Notification) -> Notification:
-    with database.read() as unit:
-        found = unit.outbox.get(notification.event_id)
-    assert found is not None
-    return found
-
-
-def add(database: Database, *notifications: Notification) -> None:
-    with database.write() as unit:
-        unit.outbox.add(notifications)
 
 
 def release(database: Database, now: datetime, *, limit: int = 100) -> Released:

@@ -4,6 +4,7 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,56 +13,27 @@ from alarmd.errors import InvalidInput
 from alarmd.evaluators.schedules.schedule import Schedule
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.direction import Direction
-from alarmd.model.notification import DeliveryState, Notification, Settlement, notifications_of
+from alarmd.model.notification import DeliveryState, Settlement, notifications_of
 from alarmd.model.silence import Silence
-from alarmd.model.transition import Transition
 from alarmd.store.database import Database
 from alarmd.store.gate import GateLimits
 from alarmd.store.history import HistoryQuery
-from alarmd.store.outbox import OutboxQuery
 from alarmd.store.silences import SilenceQuery
 from alarmd.store.silencing import Silencing
-from alarmd.store.transitions import Applied, apply
+from tests.support import transitions
 from tests.support.alarms import MORNING, an_alarm
 from tests.support.silences import a_silence, a_window
+from tests.support.stock import outbox_of, store
+from tests.support.transitions import NOON, REASON, a_transition
 
-NOON = MORNING + timedelta(hours=4)
-_LIMITS = GateLimits(read_hours=Schedule.of)
+#: Carries transitions out with somebody there who reads the hours of silences.
+applied = partial(transitions.applied, limits=GateLimits(read_hours=Schedule.of))
 
 
 def keep(database: Database, *silences: Silence) -> None:
     with database.write() as unit:
         for silence in silences:
             unit.silences.add(silence)
-
-
-def store(database: Database, *alarms: Alarm) -> list[Alarm]:
-    with database.write() as unit:
-        return unit.alarms.add_all(alarms)
-
-
-def a_transition(alarm: Alarm, **changes: Any) -> Transition:
-    values: dict[str, Any] = {
-        "alarm_id": alarm.alarm_id,
-        "revision": alarm.revision,
-        "state_version": alarm.state_version,
-        "previous": alarm.state,
-        "current": State.ALARM,
-        "reason": "why",
-        "reason_data": {},
-        "at": NOON,
-    }
-    return Transition(**(values | changes))
-
-
-def applied(database: Database, *transitions: Transition) -> Applied:
-    with database.write() as unit:
-        return apply(unit, transitions, limits=_LIMITS)
-
-
-def outbox_of(database: Database, alarm: Alarm) -> list[Notification]:
-    with database.read() as unit:
-        return unit.outbox.find(OutboxQuery(alarm_id=alarm.alarm_id))
 
 
 def found(database: Database, **wanted: Any) -> list[str]:
@@ -174,7 +146,7 @@ def test_a_silence_keeps_a_notification_from_being_sent(database: Database) -> N
 
     assert moved is not None
     assert (State.ALARM, 1) == (moved.state, moved.sequence)
-    assert {"state": "alarm", "transition_reason": "why", "silenced_by": silence.silence_id} == change.detail
+    assert {"state": "alarm", "transition_reason": REASON, "silenced_by": silence.silence_id} == change.detail
     assert [(2, 2)] == [(one.notifications, one.silenced) for one in result.applied]
     assert 2 == len(notifications)
     for notification in notifications:
@@ -241,7 +213,7 @@ def test_a_transition_without_actions_is_not_called_silenced(database: Database)
     with database.read() as unit:
         [change] = unit.history.find(HistoryQuery(alarm_id=alarm.alarm_id))
 
-    assert {"state": "alarm", "transition_reason": "why"} == change.detail
+    assert {"state": "alarm", "transition_reason": REASON} == change.detail
 
 
 @pytest.mark.parametrize(

@@ -3,65 +3,24 @@
 
 import time
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from alarmd.model.alarm import Alarm, Severity, State
+from alarmd.model.alarm import Severity, State
 from alarmd.model.history import ChangeType
-from alarmd.model.notification import Notification
-from alarmd.model.transition import Transition
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database
 from alarmd.store.evidence import LONGEST
 from alarmd.store.expression import Search
 from alarmd.store.history import HistoryQuery
 from alarmd.store.json import to_json
-from alarmd.store.outbox import OutboxQuery
 from alarmd.store.transitions import Applied, AppliedTransition, apply
-from tests.support.alarms import MORNING, an_alarm
+from tests.support.alarms import an_alarm
+from tests.support.stock import alarm_in, outbox_of, store
 from tests.support.threads import run_together
-
-NOON = MORNING + timedelta(hours=4)
-REASON = "Transition to alarm due to 1 samples outside threshold, most recent: 97.0"
-
-
-def store(database: Database, *alarms: Alarm) -> list[Alarm]:
-    with database.write() as unit:
-        return unit.alarms.add_all(alarms)
-
-
-def a_transition(alarm: Alarm, **changes: Any) -> Transition:
-    values: dict[str, Any] = {
-        "alarm_id": alarm.alarm_id,
-        "revision": alarm.revision,
-        "state_version": alarm.state_version,
-        "previous": alarm.state,
-        "current": State.ALARM,
-        "reason": REASON,
-        "reason_data": {"type": "threshold", "disposition": "outside", "count": 1, "most_recent": 97.0},
-        "at": NOON,
-    }
-    return Transition(**(values | changes))
-
-
-def applied(database: Database, *transitions: Transition) -> Applied:
-    with database.write() as unit:
-        return apply(unit, transitions)
-
-
-def alarm_in(database: Database, alarm: Alarm) -> Alarm:
-    with database.read() as unit:
-        found = unit.alarms.get(alarm.alarm_id)
-    assert found is not None
-    return found
-
-
-def outbox_of(database: Database, alarm: Alarm | None = None) -> list[Notification]:
-    with database.read() as unit:
-        return unit.outbox.find(OutboxQuery(alarm_id=alarm.alarm_id if alarm else None))
+from tests.support.transitions import NOON, REASON, a_transition, applied
 
 
 def history_length(database: Database) -> int:

@@ -16,10 +16,8 @@ from alarmd.notifiers.circuit import CircuitPolicy
 from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.recording import RecordingScheme
 from alarmd.notifiers.scheme import Attempt, Reason
-from tests.integration.test_delivery_round import _Rounds, database, rounds
 from tests.support.notifications import CREATED_AT, TAKEN, a_notification
-
-__all__ = ["database", "rounds"]
+from tests.support.rounds import Rounds
 
 SHARES = Shares(threads=4, per_origin=2, per_project=3)
 CIRCUITS = CircuitPolicy(failures=3, first_pause_s=20, max_pause_s=40)
@@ -51,7 +49,7 @@ def hanging(host: str) -> Iterator[tuple[RecordingScheme, Event]]:
         go.set()
 
 
-def test_a_hanging_receiver_takes_up_its_share_and_no_more(rounds: _Rounds) -> None:
+def test_a_hanging_receiver_takes_up_its_share_and_no_more(rounds: Rounds) -> None:
     """While one receiver hangs with much to come, everything for the others of its project goes out."""
     rounds.add(*many(50, host="bad"), *many(50, host="good"))
     with hanging("bad") as (scheme, _):
@@ -63,7 +61,7 @@ def test_a_hanging_receiver_takes_up_its_share_and_no_more(rounds: _Rounds) -> N
         assert 2 == len(tried)
 
 
-def test_a_receiver_that_begins_to_hang_takes_up_no_more_either(rounds: _Rounds) -> None:
+def test_a_receiver_that_begins_to_hang_takes_up_no_more_either(rounds: Rounds) -> None:
     """What was claimed in advance of a quick receiver waits in no thread's way once it hangs."""
     go = Event()
     taken: list[str] = []
@@ -91,7 +89,7 @@ def test_a_receiver_that_begins_to_hang_takes_up_no_more_either(rounds: _Rounds)
         go.set()
 
 
-def test_a_project_takes_up_its_share_and_no_more(rounds: _Rounds) -> None:
+def test_a_project_takes_up_its_share_and_no_more(rounds: Rounds) -> None:
     """A project all of whose receivers hang leaves a thread to the others."""
     slow = [one for host in "abcdef" for one in many(5, host=f"bad-{host}")]
     rounds.add(*slow, *many(20, host="good", project="p2"))
@@ -113,7 +111,7 @@ def test_a_project_takes_up_its_share_and_no_more(rounds: _Rounds) -> None:
         go.set()
 
 
-def test_a_receiver_that_is_down_is_left_alone(rounds: _Rounds) -> None:
+def test_a_receiver_that_is_down_is_left_alone(rounds: Rounds) -> None:
     """After some failures nothing more is tried there, nor counted as tried, until it has been asked and answers."""
     is_down = True
     rounds.add(*many(40, host="down"))
@@ -142,7 +140,7 @@ def test_a_receiver_that_is_down_is_left_alone(rounds: _Rounds) -> None:
     assert {"circuit_opened", "circuit_closed"} == set(events)
 
 
-def test_one_asks_whether_a_receiver_is_back(rounds: _Rounds) -> None:
+def test_one_asks_whether_a_receiver_is_back(rounds: Rounds) -> None:
     """When the pause is over one notification is tried; if it fails, the others go on waiting."""
     rounds.add(*many(40, host="down"))
     scheme = RecordingScheme(lambda _: REFUSED)
@@ -163,7 +161,7 @@ def test_one_asks_whether_a_receiver_is_back(rounds: _Rounds) -> None:
     assert before + 1 == len(scheme.notifications)
 
 
-def test_of_what_waits_for_a_receiver_that_is_down_the_newest_stays(rounds: _Rounds) -> None:
+def test_of_what_waits_for_a_receiver_that_is_down_the_newest_stays(rounds: Rounds) -> None:
     """A receiver that is back after a while is told the state of today, and not all that was in between."""
     is_down = True
     rounds.add(*many(20, host="down"))
@@ -189,7 +187,7 @@ def test_of_what_waits_for_a_receiver_that_is_down_the_newest_stays(rounds: _Rou
     assert {DeliveryState.SUPERSEDED} == {rounds.get(f"down-{number}_2_0").state for number in range(20)}
 
 
-def test_a_receiver_that_asks_for_quiet_is_left_alone(rounds: _Rounds) -> None:
+def test_a_receiver_that_asks_for_quiet_is_left_alone(rounds: Rounds) -> None:
     """`Retry-After` of one answer holds for all that the project has for the receiver, and for nobody else."""
     busy = Attempt(reason=Reason.BUSY, retryable=True, status=429, retry_after_s=15)
     scheme = RecordingScheme(lambda one: busy if one.project_id == "p1" else TAKEN)
@@ -205,7 +203,7 @@ def test_a_receiver_that_asks_for_quiet_is_left_alone(rounds: _Rounds) -> None:
     assert 1 == sum(one.project_id == "p1" for one in scheme.notifications)
 
 
-def test_what_is_too_late_is_not_sent(rounds: _Rounds) -> None:
+def test_what_is_too_late_is_not_sent(rounds: Rounds) -> None:
     """What could not be delivered in time ends without another try, and the sleeper is told when that will be."""
     scheme = RecordingScheme(lambda _: REFUSED)
     rounds.add(a_notification(not_after=CREATED_AT + timedelta(seconds=4)))
@@ -223,7 +221,7 @@ def test_what_is_too_late_is_not_sent(rounds: _Rounds) -> None:
 
 
 @pytest.mark.parametrize("count", [1_500])
-def test_very_many_queues_are_all_served(rounds: _Rounds, count: int) -> None:
+def test_very_many_queues_are_all_served(rounds: Rounds, count: int) -> None:
     """More receivers than one claim looks at are all told, without anybody having to ask again."""
     rounds.add(*(one for number in range(count) for one in many(1, host=f"h{number}", project=f"p{number}")))
     scheme = RecordingScheme()

@@ -1,121 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """The round on real databases."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from threading import Event
 
 import pytest
 from structlog.testing import capture_logs
 
-from alarmd.clock import ManualClock, SystemClock
+from alarmd.clock import SystemClock
 from alarmd.errors import SettingsError, StoreUnavailable
 from alarmd.model.notification import DeliveryState, EventId, Notification
-from alarmd.notifiers.circuit import CircuitPolicy
 from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.http import HttpOptions, HttpScheme
 from alarmd.notifiers.log import LogOptions, LogScheme
 from alarmd.notifiers.recording import RecordingScheme
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
-from alarmd.notifiers.scheme import Attempt, Reason, Scheme
+from alarmd.notifiers.scheme import Attempt, Reason
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.target_policy import TargetPolicy
-from alarmd.store import schema
 from alarmd.store.database import Database, UnitOfWork
 from tests.support.notifications import BUSY, CREATED_AT, GONE, TAKEN, a_notification
 from tests.support.receivers import hangs, receiver
-
-POLICY = RetryPolicy(first_delay_s=10, factor=2, max_delay_s=100, give_up_after_s=1000, jitter=0)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path}/alarmd.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    schema.upgrade(url)
-    opened = Database.connect(url)
-    yield opened
-    opened.close()
-
-
-@dataclass
-class _Rounds:
-    """Makes rounds over one database and ends them after the test."""
-
-    database: Database
-    clock: ManualClock = field(default_factory=lambda: ManualClock(CREATED_AT))
-    made: list[DeliveryRound] = field(default_factory=list)
-
-    def __call__(
-        self,
-        schemes: Mapping[str, Scheme],
-        *,
-        owner: str = "notifier-1",
-        workers: int = 4,
-        shares: Shares | None = None,
-        circuits: CircuitPolicy | None = None,
-        lease_s: float = 60.0,
-        batch: int = 16,
-        database: Database | None = None,
-    ) -> DeliveryRound:
-        made = DeliveryRound(
-            database=database or self.database,
-            schemes=schemes,
-            policy=POLICY,
-            clock=self.clock,
-            owner=owner,
-            shares=shares or Shares(threads=workers, per_origin=workers, per_project=workers),
-            circuits=circuits,
-            lease_s=lease_s,
-            batch=batch,
-        )
-        self.made.append(made)
-        return made
-
-    def add(self, *notifications: Notification) -> None:
-        with self.database.write() as unit:
-            unit.outbox.add(notifications)
-
-    def get(self, event_id: str) -> Notification:
-        with self.database.read() as unit:
-            found = unit.outbox.get(event_id)
-        assert found is not None
-        return found
-
-    def wait_until(self, event_id: str, holds: Callable[[Notification], bool]) -> Notification:
-        """Return a notification as soon as something holds for it."""
-        end_s = time.monotonic() + 10
-        while not holds(found := self.get(event_id)):
-            assert time.monotonic() < end_s, found
-            Event().wait(0.005)
-        return found
-
-    def depth(self) -> int:
-        with self.database.read() as unit:
-            return unit.outbox.depth()
-
-
-@pytest.fixture
-def rounds(database: Database) -> Iterator[_Rounds]:
-    rounds = _Rounds(database)
-    yield rounds
-    for made in rounds.made:
-        made.drain(10)
-        made.close()
+from tests.support.rounds import Rounds
 
 
 def _many(count: int) -> list[Notification]:
     return [a_notification(target="http://scaler/up", alarm_id=f"alarm-{number}") for number in range(count)]
 
 
-def test_everything_due_is_delivered_once(rounds: _Rounds) -> None:
+def test_everything_due_is_delivered_once(rounds: Rounds) -> None:
     """Many more notifications than threads and batches are all delivered, each once, and it is written down."""
     scheme = RecordingScheme()
     rounds.add(*_many(300))
@@ -132,7 +50,7 @@ def test_everything_due_is_delivered_once(rounds: _Rounds) -> None:
     assert made.next_due() is None
 
 
-def test_what_failed_is_tried_again_when_its_time_has_come(rounds: _Rounds) -> None:
+def test_what_failed_is_tried_again_when_its_time_has_come(rounds: Rounds) -> None:
     """A failure that may pass is postponed, not before its time tried again, and then delivered."""
     answers = [BUSY, TAKEN]
     scheme = RecordingScheme(lambda _: answers.pop(0))
@@ -151,7 +69,7 @@ def test_what_failed_is_tried_again_when_its_time_has_come(rounds: _Rounds) -> N
     assert delivered.state is DeliveryState.DELIVERED
 
 
-def test_a_final_failure_is_buried_and_the_next_goes_on(rounds: _Rounds) -> None:
+def test_a_final_failure_is_buried_and_the_next_goes_on(rounds: Rounds) -> None:
     """What cannot succeed is put away with its reason; its successor in the same lane is delivered."""
     scheme = RecordingScheme(lambda each: GONE if each.sequence == 1 else TAKEN)
     rounds.add(a_notification(sequence=1), a_notification(sequence=2))
@@ -163,7 +81,7 @@ def test_a_final_failure_is_buried_and_the_next_goes_on(rounds: _Rounds) -> None
     assert (DeliveryState.BURIED, "client_error: HTTP 404 Not Found") == (buried.state, buried.last_error)
 
 
-def test_an_alarms_states_arrive_in_their_order(rounds: _Rounds) -> None:
+def test_an_alarms_states_arrive_in_their_order(rounds: Rounds) -> None:
     """With many threads free, the notifications of one alarm for one target still go out one after the other."""
     scheme = RecordingScheme()
     rounds.add(*(a_notification(alarm_id=f"a{alarm}", sequence=n) for n in range(1, 11) for alarm in range(5)))
@@ -174,7 +92,7 @@ def test_an_alarms_states_arrive_in_their_order(rounds: _Rounds) -> None:
         assert [each.sequence for each in seen if each.alarm_id == f"a{alarm}"] == list(range(1, 11))
 
 
-def test_a_crash_of_a_scheme_harms_one_delivery_and_tells_no_secret(rounds: _Rounds) -> None:
+def test_a_crash_of_a_scheme_harms_one_delivery_and_tells_no_secret(rounds: Rounds) -> None:
     """A bug in a scheme postpones the delivery it met, is logged without the target, and the rest goes on."""
 
     def answer(each: Notification) -> Attempt:
@@ -194,7 +112,7 @@ def test_a_crash_of_a_scheme_harms_one_delivery_and_tells_no_secret(rounds: _Rou
     assert "scaler" not in str(lines)
 
 
-def test_a_scheme_that_nobody_serves_is_buried(rounds: _Rounds) -> None:
+def test_a_scheme_that_nobody_serves_is_buried(rounds: Rounds) -> None:
     """A target of a notifier that is no longer there is put away and names the scheme, not the target."""
     rounds.add(a_notification(target="pigeon://coop/secret"))
     rounds({"http": RecordingScheme()}).run()
@@ -221,7 +139,7 @@ def _hanging(*bad: str) -> Iterator[tuple[RecordingScheme, Event]]:
         go.set()
 
 
-def test_a_hanging_receiver_holds_up_nobody_else(rounds: _Rounds) -> None:
+def test_a_hanging_receiver_holds_up_nobody_else(rounds: Rounds) -> None:
     """While attempts hang, the others are delivered, what is new too, and the sleeper is not kept awake."""
     rounds.add(*_many(100))
     with _hanging("alarm-3", "alarm-4", "alarm-5") as (scheme, go):
@@ -244,7 +162,7 @@ def test_a_hanging_receiver_holds_up_nobody_else(rounds: _Rounds) -> None:
         rounds.wait_until("alarm-3_2_0", lambda each: each.state is DeliveryState.DELIVERED)
 
 
-def test_when_every_hand_is_full_the_round_returns_and_goes_on_later(rounds: _Rounds) -> None:
+def test_when_every_hand_is_full_the_round_returns_and_goes_on_later(rounds: Rounds) -> None:
     """With all threads hanging `run` does not block; what waits is delivered as soon as a thread is free."""
     rounds.add(*_many(10))
     with _hanging("alarm-0", "alarm-1") as (scheme, go):
@@ -260,7 +178,7 @@ def test_when_every_hand_is_full_the_round_returns_and_goes_on_later(rounds: _Ro
         scheme.wait_for(10)
 
 
-def test_two_notifiers_share_the_work(rounds: _Rounds) -> None:
+def test_two_notifiers_share_the_work(rounds: Rounds) -> None:
     """Two rounds on one outbox deliver everything once between them."""
     schemes = [RecordingScheme(), RecordingScheme()]
     rounds.add(*_many(200))
@@ -273,7 +191,7 @@ def test_two_notifiers_share_the_work(rounds: _Rounds) -> None:
     assert Counter(seen) == Counter(each.event_id for each in _many(200))
 
 
-def test_what_a_dead_notifier_held_is_delivered_by_another(rounds: _Rounds) -> None:
+def test_what_a_dead_notifier_held_is_delivered_by_another(rounds: Rounds) -> None:
     """When the lease of a notifier that died has run out, another one takes over; not before."""
     rounds.add(a_notification())
     with rounds.database.write() as unit:
@@ -289,7 +207,7 @@ def test_what_a_dead_notifier_held_is_delivered_by_another(rounds: _Rounds) -> N
     assert len(scheme.wait_for(1)) == 1
 
 
-def test_draining_finishes_what_is_sent_and_gives_back_the_rest(rounds: _Rounds) -> None:
+def test_draining_finishes_what_is_sent_and_gives_back_the_rest(rounds: Rounds) -> None:
     """On the way out an attempt in flight is settled, and what was claimed beyond it is free for others at once."""
     rounds.add(*_many(5))
     with _hanging("alarm-2") as (scheme, go):
@@ -307,7 +225,7 @@ def test_draining_finishes_what_is_sent_and_gives_back_the_rest(rounds: _Rounds)
     assert {each.alarm_id for each in other.wait_for(2)} == {"alarm-3", "alarm-4"}
 
 
-def test_what_waited_too_long_for_a_thread_is_given_back_untried(rounds: _Rounds) -> None:
+def test_what_waited_too_long_for_a_thread_is_given_back_untried(rounds: Rounds) -> None:
     """An attempt that could outlive its lease is not begun: somebody else may have the notification by then."""
     rounds.add(*_many(5))
     with _hanging("alarm-2") as (scheme, go):
@@ -342,7 +260,7 @@ class _Failing(Database):
             yield unit
 
 
-def test_results_survive_an_outage_of_the_database(rounds: _Rounds) -> None:
+def test_results_survive_an_outage_of_the_database(rounds: Rounds) -> None:
     """What was delivered while the database was away is written down when it is back, and not sent again."""
     flaky = _Failing(rounds.database._engine)
     rounds.add(*_many(2))
@@ -362,7 +280,7 @@ def test_results_survive_an_outage_of_the_database(rounds: _Rounds) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_pump_is_reported(rounds: _Rounds) -> None:
+def test_a_dead_pump_is_reported(rounds: Rounds) -> None:
     """A fault in the round itself does not go unnoticed: the caller is told that the process has to go."""
 
     class Broken(Database):
@@ -375,13 +293,13 @@ def test_a_dead_pump_is_reported(rounds: _Rounds) -> None:
         made.run()
 
 
-def test_a_lease_must_outlast_an_attempt(rounds: _Rounds) -> None:
+def test_a_lease_must_outlast_an_attempt(rounds: Rounds) -> None:
     """A lease too short for the slowest scheme is refused with what it would need to be."""
     with pytest.raises(SettingsError, match="30 s or more"):
         rounds({"http": RecordingScheme(deadline_s=15.0)}, lease_s=20)
 
 
-def test_draining_before_the_first_run_is_nothing(rounds: _Rounds) -> None:
+def test_draining_before_the_first_run_is_nothing(rounds: Rounds) -> None:
     """A round that never ran ends at once."""
     assert rounds({"http": RecordingScheme()}).drain(0.1)
 

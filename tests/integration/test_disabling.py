@@ -1,60 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A receiver that is gone, a round and a real database: what was heard and what follows from it are one transaction."""
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-
-import pytest
 
 from alarmd.clock import ManualClock
-from alarmd.model.alarm import Alarm, State
 from alarmd.model.notification import DeliveryState, event_id_of
-from alarmd.model.transition import Transition
 from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.recording import RecordingScheme
 from alarmd.notifiers.retry import RetryPolicy
 from alarmd.notifiers.round import DeliveryRound
 from alarmd.notifiers.scheme import Attempt, Reason
-from alarmd.store import schema
 from alarmd.store.database import Database
-from alarmd.store.transitions import apply
 from tests.support.alarms import MORNING, an_alarm
 from tests.support.daemon import wait_until
+from tests.support.transitions import turn
 
 GONE = Attempt(reason=Reason.GONE, retryable=False, status=410, detail="HTTP 410 Gone")
 TAKEN = Attempt(reason=Reason.OK, retryable=False, status=200)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty database."""
-    url = f"sqlite:///{tmp_path}/alarmd.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    schema.upgrade(url)
-    opened = Database.connect(url)
-    yield opened
-    opened.close()
-
-
-def go_off(database: Database, alarm: Alarm) -> int:
-    """Have an alarm go off, or repeat itself; return how many notifications that called for."""
-    with database.write() as unit:
-        stored = unit.alarms.get(alarm.alarm_id, for_update=True)
-        assert stored is not None
-        transition = Transition(
-            alarm_id=alarm.alarm_id,
-            revision=stored.revision,
-            state_version=stored.state_version,
-            previous=stored.state,
-            current=State.ALARM,
-            reason="r",
-            reason_data={},
-            at=MORNING,
-        )
-        [applied] = apply(unit, [transition]).applied
-    return applied.notifications
 
 
 def test_who_says_410_is_not_called_again_by_any_round(database: Database) -> None:
@@ -79,12 +41,12 @@ def test_who_says_410_is_not_called_again_by_any_round(database: Database) -> No
         return found.state if found is not None and found.finished_at is not None else None
 
     try:
-        first = go_off(database, alarm)
+        [first] = turn(database, alarm.alarm_id, at=MORNING).applied
         made.run()
         states = [wait_until(partial(ended, 1, place), what="its end") for place in (0, 1)]
         with database.read() as unit:
             disabled = [one.action for one in unit.disabled_targets.of(alarm)]
-        second = go_off(database, alarm)
+        [second] = turn(database, alarm.alarm_id, at=MORNING).applied
         made.run()
         later = wait_until(lambda: ended(2, 1), what="its end")
     finally:
@@ -93,5 +55,5 @@ def test_who_says_410_is_not_called_again_by_any_round(database: Database) -> No
 
     assert [DeliveryState.BURIED, DeliveryState.DELIVERED] == states
     assert ["gone://a"] == disabled
-    assert (2, 1, DeliveryState.DELIVERED) == (first, second, later)
+    assert (2, 1, DeliveryState.DELIVERED) == (first.notifications, second.notifications, later)
     assert 1 == len(schemes["gone"].notifications)

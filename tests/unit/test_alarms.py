@@ -18,15 +18,14 @@ from alarmd.model.caller import Caller
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState
 from alarmd.model.shard import shard_of
-from alarmd.model.transition import Transition
 from alarmd.policy import TablePolicy
 from alarmd.store import schema
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database
 from alarmd.store.history import HistoryQuery
 from alarmd.store.outbox import OutboxQuery
-from alarmd.store.transitions import apply
 from tests.support.rest import CountingDoorbell, alarm_service
+from tests.support.transitions import REASON, a_transition, applied
 
 RULE = {"meter_name": "cpu_util", "threshold": 80.0, "comparison_operator": "gt"}
 FULL_RULE = RULE | {
@@ -85,18 +84,7 @@ class House:
 
     def turn(self, alarm: Alarm, state: State) -> Alarm:
         """Let the evaluator turn an alarm."""
-        transition = Transition(
-            alarm_id=alarm.alarm_id,
-            revision=alarm.revision,
-            state_version=alarm.state_version,
-            previous=alarm.state,
-            current=state,
-            reason="because",
-            reason_data={},
-            at=self.clock.now(),
-        )
-        with self.database.write() as unit:
-            assert [] == apply(unit, [transition]).stale
+        assert [] == applied(self.database, a_transition(alarm, current=state, at=self.clock.now())).stale
         return self.alarms.get(alarm.alarm_id, ROOT)
 
 
@@ -390,7 +378,7 @@ def test_a_stale_echo_does_not_turn_the_state_back(house: House) -> None:
     house.clock.advance(60)
     after = house.alarms.replace(seen.alarm_id, echo_of(seen, name="renamed"), ALICE)
 
-    assert ("renamed", State.ALARM, "because", turned.state_timestamp, turned.state_version) == (
+    assert ("renamed", State.ALARM, REASON, turned.state_timestamp, turned.state_version) == (
         after.name,
         after.state,
         after.state_reason,

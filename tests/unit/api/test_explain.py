@@ -15,12 +15,10 @@ from alarmd.evaluators.families.composite.family import CompositeFamily
 from alarmd.evaluators.families.prometheus.family import PrometheusFamily
 from alarmd.evaluators.families.prometheus.server import Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
-from alarmd.model.alarm import AlarmId, State
 from alarmd.model.caller import Caller
-from alarmd.model.transition import Transition
-from alarmd.store.transitions import apply
 from tests.support.alarms import an_alarm
 from tests.support.rest import ADMIN, ANN, BOB, Door, error_of
+from tests.support.transitions import REASON, turn
 
 RULE = {
     "meter_name": "cpu_util",
@@ -141,19 +139,7 @@ def test_a_recorded_change_is_told_with_its_evidence(door: Door) -> None:
     """And what it was before; set by hand it has none."""
     alarm_id = create(door, RULE)
     alarm = door.context.alarms.get(alarm_id, Caller(project_id="", user_id="", roles=frozenset({"admin"})))
-    transition = Transition(
-        alarm_id=AlarmId(alarm_id),
-        revision=alarm.revision,
-        state_version=alarm.state_version,
-        previous=State.INSUFFICIENT_DATA,
-        current=State.ALARM,
-        reason="Transition to alarm due to 1 samples outside threshold, most recent: 95.0",
-        reason_data={},
-        at=alarm.timestamp + timedelta(seconds=1),
-        evidence={"values": [95.0]},
-    )
-    with door.database.write() as unit:
-        assert apply(unit, [transition]).applied
+    turn(door.database, alarm_id, at=alarm.timestamp + timedelta(seconds=1), evidence={"values": [97.0]})
     evaluated = explained(door, alarm_id)
     door.clock.advance(5)
     door.put(f"/v2/alarms/{alarm_id}/state", "ok")
@@ -163,12 +149,12 @@ def test_a_recorded_change_is_told_with_its_evidence(door: Door) -> None:
         "at": "2026-01-01T01:00:01",
         "previous": "insufficient data",
         "current": "alarm",
-        "reason": "Transition to alarm due to 1 samples outside threshold, most recent: 95.0",
-        "evidence": {"values": [95.0]},
+        "reason": REASON,
+        "evidence": {"values": [97.0]},
         "silenced_by": None,
     } == evaluated["last_transition"]
     assert (
-        "It is in alarm since 2026-01-01T01:00:01Z because 1 samples outside threshold, most recent: 95.0"
+        "It is in alarm since 2026-01-01T01:00:01Z because 1 samples outside threshold, most recent: 97.0"
         in (evaluated["sentence"])
     )
     assert ("alarm", "ok", "Manually set via API", None) == (

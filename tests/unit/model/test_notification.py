@@ -3,10 +3,9 @@ import json
 
 import pytest
 
-from alarmd.model.alarm import AlarmId, State
 from alarmd.model.notification import notifications_of
-from alarmd.model.transition import Transition
-from tests.support.alarms import MORNING, an_alarm
+from tests.support.alarms import an_alarm
+from tests.support.transitions import a_transition
 
 
 @pytest.mark.parametrize(
@@ -24,38 +23,23 @@ def test_a_target_names_the_trust_where_the_action_needs_one(action: str, target
     """The trust stands where a user's name would; the rest of the URL stays byte for byte."""
     alarm = an_alarm(alarm_actions=(action,), trust_id="t1")
 
-    assert [target] == [each.target for each in notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)]
+    assert [target] == [each.target for each in notifications_of(alarm, a_transition(alarm), sequence=1)]
 
 
 def test_an_action_without_a_trust_stays_as_it_is() -> None:
     """An alarm that has no trust, from before there was a Keystone, keeps its URL; the scheme says what is missing."""
     alarm = an_alarm(alarm_actions=("trust+http://h/",))
 
-    assert ["trust+http://h/"] == [
-        each.target for each in notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)
-    ]
+    assert ["trust+http://h/"] == [each.target for each in notifications_of(alarm, a_transition(alarm), sequence=1)]
 
 
 def test_a_body_is_what_receivers_take() -> None:
     """Aodh's seven members: six texts and an object, of few bytes however long the alarm's name is."""
     alarm = an_alarm(name="\U0001f600" * 255, alarm_actions=("http://h/",))
-    [notification] = notifications_of(alarm, _alarmed(alarm.alarm_id), sequence=1)
+    [notification] = notifications_of(alarm, a_transition(alarm), sequence=1)
     body = dict(notification.body)
 
     assert len(json.dumps(body)) < 10_000
     assert isinstance(body.pop("reason_data"), dict)
     assert {"alarm_id", "alarm_name", "severity", "previous", "current", "reason"} == set(body)
     assert all(type(text) is str for text in body.values())
-
-
-def _alarmed(alarm_id: AlarmId) -> Transition:
-    return Transition(
-        alarm_id=alarm_id,
-        revision=1,
-        state_version=1,
-        previous=State.OK,
-        current=State.ALARM,
-        reason="",
-        reason_data={},
-        at=MORNING,
-    )
