@@ -21,7 +21,7 @@ from alarmd.clock import Clock
 from alarmd.errors import TargetRefused
 from alarmd.model.notification import Notification
 from alarmd.notifiers.answers import attempt_of, failure_of
-from alarmd.notifiers.http import USER_AGENT, adapter_of
+from alarmd.notifiers.http import USER_AGENT, transport_of
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.sockets import Deadline
@@ -82,7 +82,7 @@ class HeatScheme:
         del policy, signer  # Heat is found in the catalogue, and knows alarmd by its token.
         self._options = options
         self._clock = clock
-        self._adapter = adapter_of(options, clock=clock)
+        self._transport = transport_of(options, clock=clock)
         catalogue_s = 2 * options.keystone.timeout_s
         self._sender = TokenSender(options.keystone, clock=clock, send_s=catalogue_s + options.deadline_s)
         self.deadline_s = self._sender.deadline_s
@@ -105,7 +105,7 @@ class HeatScheme:
         return self._sender.send(notification, entrusted(notification.target).trust_id, heal)
 
     def close(self) -> None:
-        self._adapter.close()
+        self._transport.close()
 
     def begin(self) -> Deadline:
         """Return within what all of one healing has to be done."""
@@ -114,7 +114,7 @@ class HeatScheme:
     def ask(self, request: requests.PreparedRequest, *, within_s: float) -> tuple[requests.Response, Attempt]:
         """Return an answer of Heat's and what it means. Raises `_NotDone` when there is none."""
         try:
-            answer = self._adapter.send_checked(request, policy=ANYWHERE, within_s=within_s)
+            answer = self._transport.send(request, policy=ANYWHERE, within_s=within_s)
         except (TargetRefused, requests.RequestException) as error:
             raise _NotDone(failure_of(error)) from error
         return answer, attempt_of(answer, self._clock.now(), max_retry_after_s=self._options.max_retry_after_s)

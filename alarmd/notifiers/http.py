@@ -24,7 +24,7 @@ from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.steps import UNWATCHED, Steps
 from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.notifiers.tls import Tls, TlsFiles
-from alarmd.notifiers.transport import CheckedAdapter, Limits
+from alarmd.notifiers.transport import Limits, Transport
 from alarmd.plugins import Options
 from alarmd.settings.target_rules import HostPatterns, Networks
 
@@ -74,7 +74,7 @@ class HttpScheme:
         self._clock = clock
         self._policy = policy
         self._signer = signer
-        self._adapter = adapter_of(options, clock=clock, resolver=resolver)
+        self._transport = transport_of(options, clock=clock, resolver=resolver)
 
     def deliver(
         self, notification: Notification, *, headers: Mapping[str, str] | None = None, steps: Steps = UNWATCHED
@@ -84,7 +84,7 @@ class HttpScheme:
         request = self._request_of(notification, headers or {})
         try:
             policy.check_url(notification.target)
-            answer = self._adapter.send_checked(request, policy=policy, project_id=notification.project_id, steps=steps)
+            answer = self._transport.send(request, policy=policy, project_id=notification.project_id, steps=steps)
         except (TargetRefused, requests.RequestException) as error:
             return failure_of(error)
         return attempt_of(answer, self._clock.now(), max_retry_after_s=self._max_retry_after_s)
@@ -94,7 +94,7 @@ class HttpScheme:
         return self.deliver(notification, steps=steps)
 
     def close(self) -> None:
-        self._adapter.close()
+        self._transport.close()
 
     def _request_of(self, notification: Notification, further: Mapping[str, str]) -> requests.PreparedRequest:
         body = json.dumps(notification.body).encode()
@@ -131,12 +131,12 @@ def _traceparent_of(notification: Notification) -> str:
     return f"00-{trace}-{token_hex(8)}-00"
 
 
-def adapter_of(options: HttpOptions, *, clock: Clock, resolver: Resolver | None = None) -> CheckedAdapter:
+def transport_of(options: HttpOptions, *, clock: Clock, resolver: Resolver | None = None) -> Transport:
     """Return what sends requests as the operator wants it. Raises `SettingsError` for files that cannot be used."""
     files = TlsFiles(
         ca_file=options.ca_file, client_cert_file=options.client_cert_file, client_key_file=options.client_key_file
     )
-    return CheckedAdapter(
+    return Transport(
         limits=Limits(
             connect_timeout_s=options.connect_timeout_s,
             read_timeout_s=options.read_timeout_s,

@@ -2,7 +2,7 @@
 """How a webhook crosses the network: byte for byte, to addresses that were checked, within a deadline.
 
 The stock adapter of `requests` spells paths anew, resolves a name once more than can be checked, and bounds single
-waits only. This one does none of that.
+waits only. What stands here does none of that.
 """
 
 import socket
@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from ipaddress import ip_address
-from typing import Any
 
 import requests
-from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from alarmd.clock import Clock
@@ -46,7 +44,7 @@ class Limits:
     max_idle_connections: int
 
 
-class CheckedAdapter(BaseAdapter):
+class Transport:
     """Sends prepared requests byte for byte, to addresses that a policy allows, within a deadline.
 
     Raises what `requests` raises (`Timeout`, `SSLError` for a certificate that does not hold, `ConnectionError`), and
@@ -54,14 +52,13 @@ class CheckedAdapter(BaseAdapter):
     """
 
     def __init__(self, *, limits: Limits, resolver: Resolver, tls: Tls, clock: Clock) -> None:
-        super().__init__()
         self._limits = limits
         self._resolver = resolver
         self._clock = clock
         self._tls = tls
         self._idle = IdleConnections(clock, limit=limits.max_idle_connections)
 
-    def send_checked(
+    def send(
         self,
         request: requests.PreparedRequest,
         *,
@@ -86,10 +83,6 @@ class CheckedAdapter(BaseAdapter):
             raise requests.exceptions.SSLError(error.verify_message, request=request) from error
         except (OSError, HTTPException) as error:
             raise requests.ConnectionError(_words_of(error), request=request) from error
-
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """Refuse: the policy has to be said."""
-        raise NotImplementedError("use send_checked")
 
     def close(self) -> None:
         """Close the connections that are not in use."""
