@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from alarmd.alarms.reach import refuse_others, sees
-from alarmd.clock import Clock
+from alarmd.clock import Clock, Timekeeper
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.errors import InvalidInput, NotFound
 from alarmd.model.alarm import AlarmId
@@ -35,6 +35,7 @@ class DeliveryService:
         self._policy = policy
         self._doorbell = doorbell
         self._clock = clock
+        self._timekeeper = Timekeeper(clock)
 
     def find(self, query: OutboxQuery, caller: Caller) -> list[Notification]:
         """Return notifications: of the caller's project; to an admin, of all projects unless narrowed."""
@@ -53,10 +54,10 @@ class DeliveryService:
         with self._database.write() as unit:
             notification = self._visible(unit, event_id, caller)
             require(self._policy, Action.RETRY_DELIVERY, caller, project_id=notification.project_id)
-            now = self._clock.now()
-            if not unit.outbox.retry(event_id, now):
+            moment = self._timekeeper.moment()
+            if not unit.outbox.retry(event_id, moment.now, ahead=moment.ahead):
                 raise InvalidInput(_why_not_again(notification))
-            _record(unit, [notification], caller, "retried_deliveries", now)
+            _record(unit, [notification], caller, "retried_deliveries", moment.now)
             again = self._visible(unit, event_id, caller)
         self._doorbell.ring(Bell.OUTBOX)
         return again
@@ -68,9 +69,9 @@ class DeliveryService:
         """
         query = self._scoped(Action.RETRY_DELIVERY, query, caller)
         with self._database.write() as unit:
-            now = self._clock.now()
-            found = unit.outbox.retry_all(query, now)
-            _record(unit, found, caller, "retried_deliveries", now)
+            moment = self._timekeeper.moment()
+            found = unit.outbox.retry_all(query, moment.now, ahead=moment.ahead)
+            _record(unit, found, caller, "retried_deliveries", moment.now)
         if found:
             self._doorbell.ring(Bell.OUTBOX)
         return found

@@ -239,4 +239,7 @@ def _is_time(unit: UnitOfWork, alarm: Alarm, now: datetime) -> bool:
     if alarm.state is not State.ALARM or not alarm.repeat_interval_s:
         return True
     last = unit.history.latest_transition(alarm.alarm_id)
-    return last is None or now - last.timestamp >= timedelta(seconds=alarm.repeat_interval_s)
+    if last is None or last.timestamp > now:
+        # In the future it was by a clock that was set back since, and nobody knows how long ago.
+        return True
+    return now - last.timestamp >= timedelta(seconds=alarm.repeat_interval_s)

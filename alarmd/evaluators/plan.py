@@ -289,11 +289,12 @@ class Plan:
     def _next_repeat_ms(self, alarm: Alarm, now: datetime) -> float:
         """Return when a loaded alarm's actions are due again: whole intervals after it entered its state.
 
-        So evaluators that start, stop and take over from each other keep one rhythm.
+        So evaluators that start, stop and take over from each other keep one rhythm. What was entered in the future,
+        by a clock that was set back since, was entered now.
         """
         interval_s = self._repeat_interval_s(alarm)
-        entered_s = alarm.state_timestamp.timestamp()
-        passed = max(floor((now.timestamp() - entered_s) / interval_s), 0)
+        entered_s = min(alarm.state_timestamp, now).timestamp()
+        passed = floor((now.timestamp() - entered_s) / interval_s)
         return (entered_s + (passed + 1) * interval_s) * 1000
 
     def _repeat_interval_s(self, alarm: Alarm) -> float:

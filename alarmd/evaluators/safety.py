@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from alarmd import telemetry
-from alarmd.clock import Clock
+from alarmd.clock import Clock, Timekeeper
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.evaluators.breaker import Breaker, BreakerLimits
 from alarmd.evaluators.upheaval import Upheaval
@@ -55,17 +55,24 @@ class Watch:
         monotonic_s = self._clock.monotonic_s()
         changes = [one for one in transitions if not one.is_repeat]
         is_storm = len(changes) >= self._limits.minimum
-        if not is_storm and monotonic_s - self._looked_s < _LOOK_S:
+        if not is_storm and monotonic_s - self._looked_s < _LOOK_S and not self._is_to_be_told(now):
             return
         self._looked_s = monotonic_s
         census = upheaval.census(changes if is_storm else (), share=self._limits.alarms_share, now=now)
         self._breaker.look(census, now=now, monotonic_s=monotonic_s)
         self._tell(now)
 
+    def _is_to_be_told(self, now: datetime) -> bool:
+        """Whether others will soon believe no more that it is open, or for too long: somebody has set the clock."""
+        if self._until is None:
+            return False
+        left_s = (self._until - now).total_seconds()
+        return not self._lease_s / 2 <= left_s <= self._lease_s
+
     def _tell(self, now: datetime) -> None:
         finding, since = self._breaker.finding, self._breaker.since
         if finding is not None and since is not None:
-            if self._until is None or (self._until - now).total_seconds() < self._lease_s / 2:
+            if self._until is None or self._is_to_be_told(now):
                 until = now + timedelta(seconds=self._lease_s)
                 with self._database.write() as unit:
                     unit.breaker.hold(Trip(owner=self._owner, reason=finding.reason, since=since, until=until))
@@ -93,20 +100,22 @@ class Release:
     def __init__(self, *, database: Database, doorbell: Doorbell, clock: Clock) -> None:
         self._database = database
         self._doorbell = doorbell
-        self._clock = clock
+        self._timekeeper = Timekeeper(clock)
 
     def run(self) -> bool:
         """Release some; return whether there may be more. Raises `StoreUnavailable`."""
+        # Before anything else: it is to be looked at in every turn.
+        moment = self._timekeeper.moment()
+        now, ahead = moment.now, moment.ahead
         with self._database.read() as unit:
             if not unit.outbox.held():
                 return False
-        now = self._clock.now()
         with self._database.write() as unit:
-            if unit.breaker.in_force(now):
-                released = Released(expired=unit.outbox.expire_held(now, limit=_RELEASED_AT_ONCE))
+            if unit.breaker.in_force(now, ahead=ahead):
+                released = Released(expired=unit.outbox.expire_held(now, limit=_RELEASED_AT_ONCE, ahead=ahead))
             else:
                 unit.breaker.forget(now - timedelta(seconds=_REMEMBERED_S))
-                released = unit.outbox.release_held(now, limit=_RELEASED_AT_ONCE)
+                released = unit.outbox.release_held(now, limit=_RELEASED_AT_ONCE, ahead=ahead)
         outcomes = {"sent": released.pending, "superseded": released.superseded, "expired": released.expired}
         for outcome, count in outcomes.items():
             telemetry.HELD_ACTIONS.labels(outcome).inc(count)

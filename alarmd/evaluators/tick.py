@@ -12,7 +12,7 @@ import structlog
 from alarmd import telemetry
 from alarmd.cache.log import Cursor, SampleLog
 from alarmd.cache.window import Window, WindowLimits
-from alarmd.clock import Clock
+from alarmd.clock import Clock, JumpWatch
 from alarmd.cluster.doorbell import Bell, Doorbell
 from alarmd.cluster.membership import Membership
 from alarmd.errors import InvalidInput, LogUnavailable
@@ -102,7 +102,7 @@ class Evaluation:
         self._clock = clock
         self._asker = asker
         self._taking_over = taking_over
-        self._clock_offset_s = clock.time_s() - clock.monotonic_s()
+        self._jumps = JumpWatch(clock, tolerance_s=max(plan.lateness_s, 1.0))
         self._owned: frozenset[Shard] | None = None
         self._tally = Tally(database=database, clock=clock, interval_s=count_interval_s)
         self._forget()
@@ -160,11 +160,10 @@ class Evaluation:
 
         After a jump ahead all samples look old, after one back they lie in the future and shut out those that follow.
         """
-        offset_s = self._clock.time_s() - self._clock.monotonic_s()
-        jump_s, self._clock_offset_s = offset_s - self._clock_offset_s, offset_s
-        if abs(jump_s) <= max(self._plan_options.lateness_s, 1.0):
+        jump = self._jumps.look()
+        if not (jump.set_s or jump.slept_s):
             return False
-        _logger.warning("clock_jumped", seconds=round(jump_s, 3))
+        _logger.warning("clock_jumped", seconds=round(jump.set_s, 3), slept_s=round(jump.slept_s, 3))
         return True
 
     def _take_over(self, owned: frozenset[Shard]) -> None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of a notification after a try: a pure decision. It never waits and never writes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from zlib import crc32
 
+from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.notification import DeliveryState, Notification, Settlement
 from alarmd.notifiers.scheme import Attempt, Reason
 
@@ -35,12 +36,20 @@ class RetryPolicy:
         if not (positive and self.factor >= 1 and 0 <= self.jitter <= 1):
             raise ValueError("delays have to be positive, the factor 1 or more, the jitter between 0 and 1")
 
-    def decide(self, attempt: Attempt, notification: Notification, now: datetime) -> Settlement:
+    @property
+    def longest_pause_s(self) -> float:
+        """No pause between two tries is longer, whatever a receiver asks for."""
+        return self.give_up_after_s
+
+    def decide(
+        self, attempt: Attempt, notification: Notification, now: datetime, *, ahead: Ahead = NOT_AHEAD
+    ) -> Settlement:
         """Return what has become of a notification by an attempt that has just ended."""
         error = "" if attempt.ok else f"{attempt.reason}: {attempt.detail}" if attempt.detail else str(attempt.reason)
         state, next_attempt_at = DeliveryState.DELIVERED, now
         if not attempt.ok:
-            give_up_at = notification.created_at + timedelta(seconds=self.give_up_after_s)
+            made_at = notification.created_at
+            give_up_at = ahead.end_of(made_at + timedelta(seconds=self.give_up_after_s), written_at=made_at)
             if not attempt.retryable:
                 state = DeliveryState.BURIED
             elif now >= give_up_at:
@@ -52,7 +61,7 @@ class RetryPolicy:
                 next_attempt_at = min(now + self._pause(attempt, notification), give_up_at)
                 if notification.not_after is not None:
                     # From then on the outbox ends it.
-                    next_attempt_at = min(next_attempt_at, notification.not_after)
+                    next_attempt_at = min(next_attempt_at, ahead.end_of(notification.not_after, written_at=made_at))
         return Settlement(
             event_id=notification.event_id,
             state=state,
@@ -69,6 +78,13 @@ class RetryPolicy:
         pause_s = max(pause_s, attempt.retry_after_s or 0.0)
         # No pause is longer than all tries together; a plugin's `retry_after_s` may be anything.
         return timedelta(seconds=min(pause_s * (1 + self.jitter * _roll(notification)), self.give_up_after_s))
+
+
+def brought_back(settlement: Settlement, now: datetime) -> Settlement:
+    """Return a settlement as of now if it is of the future: the clock was set back since."""
+    if settlement.at <= now:
+        return settlement
+    return replace(settlement, at=now, next_attempt_at=settlement.next_attempt_at - (settlement.at - now))
 
 
 def asked_pause_s(retry_after: str, now: datetime) -> float | None:

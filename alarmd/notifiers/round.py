@@ -10,13 +10,14 @@ from typing import TypeAlias
 
 import structlog
 
-from alarmd.clock import Clock
+from alarmd.clock import Clock, Timekeeper
 from alarmd.errors import SettingsError, StoreUnavailable
 from alarmd.model.notification import EventId, Notification, Settlement
 from alarmd.notifiers.circuit import CircuitPolicy
 from alarmd.notifiers.fairness import Fairness, Shares, queue_of
 from alarmd.notifiers.lineup import Lineup
-from alarmd.notifiers.retry import RetryPolicy
+from alarmd.notifiers.mending import Mending
+from alarmd.notifiers.retry import RetryPolicy, brought_back
 from alarmd.notifiers.scheme import Scheme
 from alarmd.notifiers.secret_book import SecretBook
 from alarmd.notifiers.tries import Result, Tries
@@ -114,7 +115,9 @@ class DeliveryRound:
                 f"more, not {lease_s:g} s: else a second notifier would send what the first is still sending."
             )
         self._database = database
-        self._tries = Tries(schemes=schemes, policy=policy, clock=clock)
+        self._timekeeper = Timekeeper(clock)
+        self._tries = Tries(schemes=schemes, policy=policy, clock=clock, timekeeper=self._timekeeper)
+        self._mending = Mending(database, lease_s=lease_s, longest_pause_s=policy.longest_pause_s)
         self._clock = clock
         self._owner = owner
         self._shares = shares
@@ -161,7 +164,7 @@ class DeliveryRound:
         look_again_at = self._clock.now() + timedelta(seconds=_LOOK_AGAIN_S)
         try:
             with self._database.read() as unit:
-                due = unit.outbox.next_due()
+                due = unit.outbox.next_due(self._timekeeper.moment().ahead)
         except StoreUnavailable:
             return look_again_at
         is_looked_after = self._held >= self._shares.threads or (
@@ -262,7 +265,9 @@ class DeliveryRound:
 
     def _turn(self, backlog: "_Backlog") -> None:
         """Write back what has ended and claim what there is room for, all in one transaction."""
-        now, now_s = self._clock.now(), self._clock.monotonic_s()
+        moment, now_s = self._timekeeper.moment(), self._clock.monotonic_s()
+        now, ahead = moment.now, moment.ahead
+        self._mending.mend(moment, now_s)
         room, rooms = self._fairness.rooms(now_s, after=backlog.after)
         self._withdraw(backlog, now_s)
         if self._draining.is_set():
@@ -273,12 +278,14 @@ class DeliveryRound:
             if gone := [one for one in backlog.settled if one.disables_target]:
                 unit.disabled_targets.disable(gone)
             if backlog.settled:
-                unit.outbox.settle(backlog.settled, owner=self._owner)
+                unit.outbox.settle([brought_back(one, now) for one in backlog.settled], owner=self._owner)
             if backlog.untried:
                 unit.outbox.release(backlog.untried, owner=self._owner)
             superseded = self._fairness.circuits.thin(unit, now, now_s)
             if room:
-                claims = unit.outbox.claim(now=now, owner=self._owner, lease_s=self._lease_s, limit=room, rooms=rooms)
+                claims = unit.outbox.claim(
+                    now=now, owner=self._owner, lease_s=self._lease_s, limit=room, rooms=rooms, ahead=ahead
+                )
                 self._secrets.learn(unit, claims.notifications, now=now, now_s=now_s)
         claimed = [
             _Claimed(notification=one, queue=queue_of(one), lease_ends_s=now_s + self._lease_s)

@@ -7,7 +7,7 @@ from traceback import extract_tb
 
 import structlog
 
-from alarmd.clock import Clock
+from alarmd.clock import Clock, Timekeeper
 from alarmd.errors import SecretMissing
 from alarmd.model.notification import DeliveryState, Notification, Settlement
 from alarmd.notifiers.retry import RetryPolicy
@@ -36,11 +36,14 @@ class Result:
 class Tries:
     """Makes tries. Safe to use from several threads."""
 
-    def __init__(self, *, schemes: Mapping[str, Scheme], policy: RetryPolicy, clock: Clock) -> None:
+    def __init__(
+        self, *, schemes: Mapping[str, Scheme], policy: RetryPolicy, clock: Clock, timekeeper: Timekeeper
+    ) -> None:
         """Take the notifiers by the name of their URL scheme, and what decides after a try."""
         self._schemes = dict(schemes)
         self._policy = policy
         self._clock = clock
+        self._timekeeper = timekeeper
 
     def make(self, notification: Notification, *, until_s: float) -> Result | None:
         """Make a try and return how it went; None, without one, if it may not be sent any more.
@@ -49,12 +52,12 @@ class Tries:
         """
         started_s = self._clock.monotonic_s()
         scheme = self._schemes.get(scheme_of(notification.target))
-        is_late = notification.not_after is not None and notification.not_after <= self._clock.now()
-        if is_late or started_s + (scheme.deadline_s if scheme else 0.0) > until_s:
+        if self._is_late(notification) or started_s + (scheme.deadline_s if scheme else 0.0) > until_s:
             return None
         attempt = self._attempt(scheme, notification)
-        now = self._clock.now()
-        settlement = self._policy.decide(attempt, notification, now)
+        moment = self._timekeeper.moment()
+        now = moment.now
+        settlement = self._policy.decide(attempt, notification, now, ahead=moment.ahead)
         DELIVERY_SECONDS.observe(self._clock.monotonic_s() - started_s)
         NOTIFICATIONS.labels(outcome=_OUTCOMES[settlement.state], reason=attempt.reason).inc()
         if attempt.ok:
@@ -63,6 +66,12 @@ class Tries:
                 SAMPLE_TO_NOTIFY_SECONDS.observe((now - notification.sampled_at).total_seconds())
         _tell(notification, settlement)
         return Result(attempt=attempt, settlement=settlement)
+
+    def _is_late(self, notification: Notification) -> bool:
+        if notification.not_after is None:
+            return False
+        moment = self._timekeeper.moment()
+        return moment.ahead.end_of(notification.not_after, written_at=notification.created_at) <= moment.now
 
     def _attempt(self, scheme: Scheme | None, notification: Notification) -> Attempt:
         if scheme is None:

@@ -4,9 +4,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.alarm import ActingAlarm
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
@@ -36,9 +37,11 @@ class BreakerRepository:
         """Drop what ended before a moment: of evaluators that died; return how many."""
         return self._connection.execute(delete(breaker).where(breaker.c.until < before)).rowcount
 
-    def in_force(self, now: datetime) -> list[Trip]:
+    def in_force(self, now: datetime, *, ahead: Ahead = NOT_AHEAD) -> list[Trip]:
         """Return who says now that scale-in is to be held back, oldest first."""
-        statement = select(breaker).where(breaker.c.until > now).order_by(breaker.c.since, breaker.c.owner)
+        # What ends before the clock was set ahead was written before, too.
+        is_open = or_(breaker.c.until > now, and_(breaker.c.until > now - ahead.by, breaker.c.until < ahead.since))
+        statement = select(breaker).where(is_open).order_by(breaker.c.since, breaker.c.owner)
         return [Trip(**row) for row in self._connection.execute(statement).mappings()]
 
 

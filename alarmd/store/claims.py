@@ -13,11 +13,12 @@ from itertools import chain, zip_longest
 from math import inf
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, text, update
+from sqlalchemy import ColumnElement, Connection, exists, select, text, update
 
+from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.bulk import update_rows
-from alarmd.store.queued import FREE, change, pending, waits, wake
+from alarmd.store.queued import FREE, change, pending, ranges_of_late, ranges_of_run_out, waits, wake
 from alarmd.store.queues import Candidate, Queue, candidates, heads
 from alarmd.store.rows import notification_of
 from alarmd.store.tables import outbox
@@ -80,14 +81,24 @@ class Claims:
     expired: int = 0
 
 
-def claim(connection: Connection, *, now: datetime, owner: str, lease_s: float, limit: int, rooms: Rooms) -> Claims:
+def claim(
+    connection: Connection,
+    *,
+    now: datetime,
+    owner: str,
+    lease_s: float,
+    limit: int,
+    rooms: Rooms,
+    ahead: Ahead = NOT_AHEAD,
+) -> Claims:
     """Take up to `limit` due notifications for `lease_s` seconds, the queues by turns."""
     _one_claim_at_a_time(connection)
-    _free_what_is_due_back(connection, now)
-    expired = _end_what_is_late(connection, now)
+    for run_out in ranges_of_run_out(now, ahead, lease_s=lease_s):
+        _free_what_is_due_back(connection, run_out)
+    expired = sum(_end_what_is_late(connection, late, now, ahead) for late in ranges_of_late(outbox, now, ahead))
     walk = _walk(connection, now=now, limit=limit, rooms=rooms)
     for _ in range(_LOOKS):
-        chosen, aside, is_cut = _deal(connection, walk, now=now, limit=limit, rooms=rooms)
+        chosen, aside, is_cut = _deal(connection, walk, now=now, ahead=ahead, limit=limit, rooms=rooms)
         _step_aside(connection, aside, now)
         if not aside or len(chosen) == limit:
             break
@@ -171,7 +182,7 @@ class _Purse:
 
 
 def _deal(
-    connection: Connection, walk: _Walk, *, now: datetime, limit: int, rooms: Rooms
+    connection: Connection, walk: _Walk, *, now: datetime, ahead: Ahead, limit: int, rooms: Rooms
 ) -> tuple[list[Candidate], list[str], bool]:
     """Give the queues their turns.
 
@@ -181,7 +192,7 @@ def _deal(
     if not queues:
         return [], [], False
     limit_each = 3 * limit // (2 * len(queues)) + _SPARE_ROWS
-    found = candidates(connection, queues, now=now, limit_each=limit_each)
+    found = candidates(connection, queues, now=now, ahead=ahead, limit_each=limit_each)
     full = [queue for queue in queues if len(found[queue]) == limit_each]
     # Where a queue shows all that it has, what is not to go is in nobody's way.
     aside = [one.event_id for queue in full for one in found[queue] if one.is_untried and not one.may_go]
@@ -251,11 +262,12 @@ def _one_claim_at_a_time(connection: Connection) -> None:
         connection.execute(text(statement), {"number": _CLAIM_LOCK})
 
 
-def _free_what_is_due_back(connection: Connection, now: datetime) -> None:
+def _free_what_is_due_back(connection: Connection, is_run_out: ColumnElement[bool]) -> None:
     expired = (
         select(outbox.c.event_id)
-        .where(pending(outbox), outbox.c.lease_until.is_not(None), outbox.c.lease_until <= now)
-        .order_by(outbox.c.event_id)
+        .where(pending(outbox), outbox.c.lease_until.is_not(None), is_run_out)
+        # By the index that serves it: in the order of their ids SQLite would walk through all there are.
+        .order_by(outbox.c.lease_until)
         .with_for_update(skip_locked=True)
     )
     ids = connection.execute(expired).scalars().all()
@@ -263,10 +275,11 @@ def _free_what_is_due_back(connection: Connection, now: datetime) -> None:
     wake(connection, ids)
 
 
-def _end_what_is_late(connection: Connection, now: datetime) -> int:
+def _end_what_is_late(connection: Connection, is_late: ColumnElement[bool], now: datetime, ahead: Ahead) -> int:
+    columns = outbox.c
     late = (
-        select(outbox.c.event_id, outbox.c.not_after, outbox.c.attempts, outbox.c.last_error)
-        .where(waits(outbox), outbox.c.not_after.is_not(None), outbox.c.not_after <= now)
+        select(columns.event_id, columns.created_at, columns.not_after, columns.attempts, columns.last_error)
+        .where(waits(outbox), columns.not_after.is_not(None), is_late)
         .order_by(outbox.c.not_after)
         .limit(_LATE_AT_ONCE)
         .with_for_update(skip_locked=True)
@@ -274,16 +287,18 @@ def _end_what_is_late(connection: Connection, now: datetime) -> int:
     rows = connection.execute(late).all()
     state = str(DeliveryState.EXPIRED)
     ends = [
-        {"event_id": row.event_id, "state": state, "last_error": _words(row, now), "finished_at": now} for row in rows
+        {"event_id": row.event_id, "state": state, "last_error": _words(row, now, ahead), "finished_at": now}
+        for row in rows
     ]
     update_rows(connection, outbox, key="event_id", rows=ends)
     wake(connection, [row.event_id for row in rows])
     return len(rows)
 
 
-def _words(row: Any, now: datetime) -> str:
+def _words(row: Any, now: datetime, ahead: Ahead) -> str:
     """Return why a notification was not sent."""
-    late_s = (now - row.not_after).total_seconds()
-    words = f"not sent: it had to be there by {row.not_after.isoformat(timespec='seconds')}, {late_s:.0f} s ago"
+    by = ahead.end_of(row.not_after, written_at=row.created_at)
+    late_s = (now - by).total_seconds()
+    words = f"not sent: it had to be there by {by.isoformat(timespec='seconds')}, {late_s:.0f} s ago"
     tries = "1 try" if row.attempts == 1 else f"{row.attempts} tries"
     return f"{words}; after {tries}: {row.last_error}" if row.attempts else words

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 
+from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.bulk import update_rows
-from alarmd.store.queued import change, chunks, held_back
+from alarmd.store.future import bring_to_now
+from alarmd.store.queued import change, chunks, held_back, is_late
 from alarmd.store.rows import lane_of
 from alarmd.store.tables import alarms, outbox
 
@@ -34,14 +36,15 @@ class Released:
         return self.pending + self.superseded + self.expired
 
 
-def release_held(connection: Connection, now: datetime, *, limit: int) -> Released:
+def release_held(connection: Connection, now: datetime, *, limit: int, ahead: Ahead = NOT_AHEAD) -> Released:
     """Let go of what is held back, oldest first, at most `limit`, and return what became of it.
 
     One is delivered if it is still what its alarm says: the alarm is in the state that it tells, has told the target
     nothing since, and it is not too late.
     """
+    bring_to_now(connection, held_back(outbox), now, limit=limit)
     rows = connection.execute(_held(limit)).mappings().all()
-    ends = [_end_of(row, now) for row in sorted(rows, key=lambda row: str(row["event_id"]))]
+    ends = [_end_of(row, now, ahead) for row in sorted(rows, key=lambda row: str(row["event_id"]))]
     update_rows(connection, outbox, key="event_id", rows=ends)
     states = [end["state"] for end in ends]
     return Released(
@@ -51,11 +54,12 @@ def release_held(connection: Connection, now: datetime, *, limit: int) -> Releas
     )
 
 
-def expire_held(connection: Connection, now: datetime, *, limit: int) -> int:
+def expire_held(connection: Connection, now: datetime, *, limit: int, ahead: Ahead = NOT_AHEAD) -> int:
     """End what is held back and too late by now, oldest first, at most `limit`; return how many."""
+    bring_to_now(connection, held_back(outbox), now, limit=limit)
     late = (
         select(outbox.c.event_id, outbox.c.created_at, outbox.c.not_after)
-        .where(held_back(outbox), outbox.c.not_after <= now)
+        .where(held_back(outbox), is_late(outbox, now, ahead))
         .order_by(outbox.c.created_at, outbox.c.event_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -63,7 +67,7 @@ def expire_held(connection: Connection, now: datetime, *, limit: int) -> int:
     rows = sorted(connection.execute(late).mappings(), key=lambda row: str(row["event_id"]))
     state = str(DeliveryState.EXPIRED)
     ends = [
-        {"event_id": row["event_id"], "state": state, "last_error": _too_late(row, now), "finished_at": now}
+        {"event_id": row["event_id"], "state": state, "last_error": _too_late(row, now, ahead), "finished_at": now}
         for row in rows
     ]
     update_rows(connection, outbox, key="event_id", rows=ends)
@@ -91,9 +95,10 @@ def give_way_to_held(connection: Connection, notifications: Iterable[Notificatio
     return count
 
 
-def _too_late(row: RowMapping, now: datetime) -> str:
+def _too_late(row: RowMapping, now: datetime, ahead: Ahead) -> str:
     since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
-    return f"{since}; {(now - row['not_after']).total_seconds():.0f} s too late"
+    end = ahead.end_of(row["not_after"], written_at=row["created_at"])
+    return f"{since}; {(now - end).total_seconds():.0f} s too late"
 
 
 def _held(limit: int) -> Select[Any]:
@@ -121,7 +126,7 @@ def _held(limit: int) -> Select[Any]:
     )
 
 
-def _end_of(row: RowMapping, now: datetime) -> dict[str, Any]:
+def _end_of(row: RowMapping, now: datetime, ahead: Ahead) -> dict[str, Any]:
     """Return what becomes of one, as column values."""
     state, words = DeliveryState.PENDING, ""
     since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
@@ -129,8 +134,8 @@ def _end_of(row: RowMapping, now: datetime) -> dict[str, Any]:
         state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm is gone"
     elif row["is_overtaken"] or row["says"] != row["body"].get("current"):
         state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm has moved on"
-    elif row["not_after"] is not None and row["not_after"] <= now:
-        state, words = DeliveryState.EXPIRED, _too_late(row, now)
+    elif row["not_after"] is not None and ahead.end_of(row["not_after"], written_at=row["created_at"]) <= now:
+        state, words = DeliveryState.EXPIRED, _too_late(row, now, ahead)
     is_final = state is not DeliveryState.PENDING
     return {
         "event_id": row["event_id"],

@@ -15,24 +15,38 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    and_,
     delete,
     exists,
     func,
+    not_,
     or_,
     select,
 )
 
+from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
 from alarmd.store.breaker import BreakerRepository
 from alarmd.store.bulk import insert_rows, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
+from alarmd.store.future import CalledBack, bring_to_now, call_back, shorten_leases
 from alarmd.store.held import Released, expire_held, give_way_to_held, release_held
 from alarmd.store.outbox_query import OutboxQuery
 from alarmd.store.paging import Pager, matches
-from alarmd.store.queued import FREE, call_back, change, held_back, leased_to, pending, sleeper, unfinished, waits, wake
-from alarmd.store.queues import heads
+from alarmd.store.queued import (
+    FREE,
+    change,
+    held_back,
+    is_late,
+    leased_to,
+    pending,
+    rouse,
+    sleeper,
+    unfinished,
+    waits,
+    wake,
+)
+from alarmd.store.queues import Queue, heads
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import alarms, disabled_targets, outbox
 from alarmd.store.thinning import Mark, Thinned, thin
@@ -64,7 +78,16 @@ class OutboxRepository:
         give_way_to_held(self._connection, notifications)
         insert_rows(self._connection, outbox, [notification_values(each) for each in notifications])
 
-    def claim(self, *, now: datetime, owner: str, lease_s: float, limit: int, rooms: Rooms | None = None) -> Claims:
+    def claim(
+        self,
+        *,
+        now: datetime,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        rooms: Rooms | None = None,
+        ahead: Ahead = NOT_AHEAD,
+    ) -> Claims:
         """Take up to `limit` due notifications for `lease_s` seconds: of each queue by turns, the longest due first.
 
         Of the unfinished ones for the same alarm and target only the lowest sequence is ever handed out, so their
@@ -79,6 +102,7 @@ class OutboxRepository:
             lease_s=lease_s,
             limit=limit,
             rooms=Rooms() if rooms is None else rooms,
+            ahead=ahead,
         )
 
     def settle(self, settlements: Sequence[Settlement], *, owner: str) -> int:
@@ -100,7 +124,7 @@ class OutboxRepository:
         rows = self._connection.execute(mine).all()
         ends = [{**_values_of(said[EventId(row.event_id)]), "attempts": row.attempts + 1} for row in rows]
         update_rows(self._connection, outbox, key="event_id", rows=ends)
-        call_back(self._connection, [row.sleeper for row in rows if row.sleeper is not None])
+        rouse(self._connection, [row.sleeper for row in rows if row.sleeper is not None])
         return len(rows)
 
     def release(self, event_ids: Iterable[EventId], *, owner: str) -> int:
@@ -130,16 +154,28 @@ class OutboxRepository:
         which = matches(outbox.c.event_id, event_id)
         return self._end(which, state=DeliveryState.DROPPED, reason="dropped by an operator", now=now) == 1
 
-    def release_held(self, now: datetime, *, limit: int = _CHUNK) -> Released:
+    def release_held(self, now: datetime, *, limit: int = _CHUNK, ahead: Ahead = NOT_AHEAD) -> Released:
         """Let go of what the breaker has held back, oldest first, at most `limit`; return what became of it.
 
         Each ends as PENDING if it is still what its alarm says and not too late, else as SUPERSEDED or EXPIRED.
         """
-        return release_held(self._connection, now, limit=limit)
+        return release_held(self._connection, now, limit=limit, ahead=ahead)
 
-    def expire_held(self, now: datetime, *, limit: int = _CHUNK) -> int:
+    def expire_held(self, now: datetime, *, limit: int = _CHUNK, ahead: Ahead = NOT_AHEAD) -> int:
         """End what is held back and too late by now, oldest first, at most `limit`; return how many."""
-        return expire_held(self._connection, now, limit=limit)
+        return expire_held(self._connection, now, limit=limit, ahead=ahead)
+
+    def mend(self, now: datetime, *, lease_s: float) -> int:
+        """Treat what waits and was made in the future as made now, and shorten leases without end; return how many.
+
+        The clock by which they were written has been set back since, or was another host's. At most 1,000 at once.
+        """
+        made = bring_to_now(self._connection, waits(outbox), now, limit=_CHUNK)
+        return made + shorten_leases(self._connection, now, lease_s=lease_s)
+
+    def call_back(self, now: datetime, *, later_than: datetime, after: Queue | None) -> CalledBack:
+        """Have what is due later than at a moment be due now: a bounded piece of it, from the queues behind one."""
+        return call_back(self._connection, now, later_than=later_than, after=after, limit=_CHUNK)
 
     def thin(self, origin: str, *, project_id: str | None, mark: Mark | None, now: datetime) -> Thinned:
         """Supersede what waits for an origin (of one project, or of all) and has a newer one behind it in its lane.
@@ -148,17 +184,17 @@ class OutboxRepository:
         """
         return thin(self._connection, origin, project_id=project_id, mark=mark, now=now, limit=_CHUNK)
 
-    def next_due(self) -> datetime | None:
+    def next_due(self, ahead: Ahead = NOT_AHEAD) -> datetime | None:
         """Return the earliest moment at which something may be claimable, leases included; None when nothing waits.
 
         With more than 1,000 queues it may be a later one.
         """
         columns = outbox.c
-        others = (
-            select(func.min(columns.not_after)).where(waits(outbox), columns.not_after.is_not(None)),
-            select(func.min(columns.lease_until)).where(pending(outbox), columns.lease_until.is_not(None)),
-        )
-        moments = [self._connection.execute(statement).scalar() for statement in others]
+        leased = select(func.min(columns.lease_until)).where(pending(outbox), columns.lease_until.is_not(None))
+        passing = select(columns.not_after, columns.created_at).where(waits(outbox), columns.not_after.is_not(None))
+        moments = [self._connection.execute(leased).scalar()]
+        first = self._connection.execute(passing.order_by(columns.not_after).limit(1)).all()
+        moments += [ahead.end_of(row.not_after, written_at=row.created_at) for row in first]
         moments += [head.due for head in heads(self._connection, after=None, closed=(), limit=_QUEUES_ASKED)]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -180,30 +216,31 @@ class OutboxRepository:
         row = self._connection.execute(statement).mappings().first()
         return None if row is None else notification_of(row)
 
-    def retry(self, event_id: str, now: datetime) -> bool:
+    def retry(self, event_id: str, now: datetime, *, ahead: Ahead = NOT_AHEAD) -> bool:
         """Put a buried notification back to be tried now; False when it is not there, not buried, or too late.
 
         It keeps its count of tries, so a newer one of the same alarm and target supersedes it. While the breaker is
         open, one that makes a group smaller is held back instead.
         """
-        found = select(outbox).where(matches(outbox.c.event_id, event_id), *_may_return(now))
-        return bool(self._put_back(found, now))
+        may_return = _may_return(now, ahead)
+        found = select(outbox).where(matches(outbox.c.event_id, event_id), *may_return)
+        return bool(self._put_back(found, now, may_return))
 
-    def retry_all(self, query: OutboxQuery, now: datetime) -> list[Notification]:
+    def retry_all(self, query: OutboxQuery, now: datetime, *, ahead: Ahead = NOT_AHEAD) -> list[Notification]:
         """Put the buried notifications that are asked for back as `retry` does; return them, as they are then.
 
         Only the last word of an alarm to a target goes back: after a newer one an old one would be news of the past.
         Nor does what is of an alarm that was deleted, or for a target that has said that it is gone.
         The newest go first; what the query says of states and pages, but for its limit, does not count.
         """
-        wanted = replace(query, states=())
+        wanted, may_return = replace(query, states=()), _may_return(now, ahead)
         statement = (
             select(outbox)
-            .where(*wanted.visible, *wanted.narrowed, *_may_return(now), *_is_meant_still())
+            .where(*wanted.visible, *wanted.narrowed, *may_return, *_is_meant_still())
             .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
             .limit(query.limit)
         )
-        return self._put_back(statement, now)
+        return self._put_back(statement, now, may_return)
 
     def depth(self) -> int:
         """Return how many notifications are unfinished."""
@@ -225,7 +262,9 @@ class OutboxRepository:
         ).scalar_subquery()
         return self._connection.execute(delete(outbox).where(columns.event_id.in_(oldest))).rowcount
 
-    def _put_back(self, buried: Select[Any], now: datetime) -> list[Notification]:
+    def _put_back(
+        self, buried: Select[Any], now: datetime, may_return: Sequence[ColumnElement[bool]]
+    ) -> list[Notification]:
         """Have buried notifications wait again, or be held back as the gate would; return them, as they are then."""
         again: dict[str, Any] = {"next_attempt_at": now, "finished_at": None}
         found = [replace(notification_of(row), **again) for row in self._connection.execute(buried).mappings()]
@@ -238,7 +277,7 @@ class OutboxRepository:
         ends = {one.event_id: held if trips and one.direction is Direction.IN else waiting for one in found}
         for end in (held, waiting):
             ids = sorted(event_id for event_id, its in ends.items() if its is end)
-            change(self._connection, ids, {**again, **end, "state": str(end["state"])}, and_(*_may_return(now)))
+            change(self._connection, ids, {**again, **end, "state": str(end["state"])}, *may_return)
         return [replace(one, **ends[one.event_id]) for one in found]
 
     def _end(self, which: ColumnElement[bool], *, state: DeliveryState, reason: str, now: datetime) -> int:
@@ -256,9 +295,9 @@ class OutboxRepository:
         return count
 
 
-def _may_return(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _may_return(now: datetime, ahead: Ahead) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a notification was given up and may be sent still."""
-    in_time = or_(outbox.c.not_after.is_(None), outbox.c.not_after > now)
+    in_time = or_(outbox.c.not_after.is_(None), not_(is_late(outbox, now, ahead)))
     return outbox.c.state == str(DeliveryState.BURIED), in_time
 
 

@@ -2,6 +2,7 @@
 """What the parts of the outbox share: which rows wait, and how many of them are changed at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     update,
 )
 
+from alarmd.clock import Ahead
 from alarmd.model.notification import DeliveryState
 from alarmd.store.tables import outbox
 
@@ -47,6 +49,30 @@ def held_back(rows: FromClause) -> ColumnElement[bool]:
 def unfinished(rows: FromClause) -> ColumnElement[bool]:
     """Return the condition that it is open what becomes of rows."""
     return or_(pending(rows), held_back(rows))
+
+
+def is_late(rows: FromClause, now: datetime, ahead: Ahead) -> ColumnElement[bool]:
+    """Return the condition that it is too late to send rows; unknown where it never is."""
+    return or_(*ranges_of_late(rows, now, ahead))
+
+
+def ranges_of_late(rows: FromClause, now: datetime, ahead: Ahead) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of which one holds for rows that it is too late to send, each a range of one column.
+
+    After a jump of the clock there are two: as one, a database would walk through all that is not late between them.
+    """
+    ends = rows.c.not_after
+    before = ends <= now - ahead.by
+    after = and_(ends >= ahead.since, ends <= now, rows.c.created_at >= ahead.since)
+    return (before, after) if ahead.by else (before,)
+
+
+def ranges_of_run_out(now: datetime, ahead: Ahead, *, lease_s: float) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of which one holds for rows whose lease, of that length, has run out."""
+    ends = outbox.c.lease_until
+    before = ends <= now - ahead.by
+    after = and_(ends >= ahead.since + timedelta(seconds=lease_s), ends <= now)
+    return (before, after) if ahead.by else (before,)
 
 
 def leased_to(owner: str) -> ColumnElement[bool]:
@@ -93,10 +119,10 @@ def wake(connection: Connection, ids: Sequence[str]) -> None:
     """Call back what has stepped aside behind these in their lanes, since they are out of the way."""
     for part in chunks(ids):
         found = connection.execute(select(sleeper).where(outbox.c.event_id.in_(part))).scalars()
-        call_back(connection, [one for one in found if one is not None])
+        rouse(connection, [one for one in found if one is not None])
 
 
-def call_back(connection: Connection, ids: Sequence[str]) -> None:
+def rouse(connection: Connection, ids: Sequence[str]) -> None:
     """Have what has stepped aside be due as if it had never been met: since it was made."""
     if not ids:
         return

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Text, TextClause, TextualSelect, bindparam, column, text
 
+from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.store.columns import UtcDateTime
 from alarmd.store.json import to_json
 
@@ -59,11 +60,12 @@ def heads(connection: Connection, *, after: Queue | None, closed: Collection[str
 
 
 def candidates(
-    connection: Connection, queues: Sequence[Queue], *, now: datetime, limit_each: int
+    connection: Connection, queues: Sequence[Queue], *, now: datetime, limit_each: int, ahead: Ahead = NOT_AHEAD
 ) -> dict[Queue, list[Candidate]]:
     """Return what is due of some queues, the longest due first, at most so many of each."""
     places = [[number, queue.origin, queue.project_id] for number, queue in enumerate(queues)]
-    told = {"queues": to_json(places), "now": now, "limit_each": limit_each}
+    told = {"queues": to_json(places), "limit_each": limit_each, "now": now}
+    told |= {"steady": now - ahead.by, "since": ahead.since}
     rows = connection.execute(_PICKS[connection.dialect.name], told)
     found: dict[Queue, list[Candidate]] = {queue: [] for queue in queues}
     for row in rows:
@@ -78,6 +80,12 @@ def candidates(
             )
         )
     return found
+
+
+def due_later(connection: Connection, queues: Sequence[Queue], *, moment: datetime, limit: int) -> list[str]:
+    """Return the ids of what is due later than at a moment, in some queues, at most so many in all."""
+    told = {"queues": to_json([list(queue) for queue in queues]), "moment": moment, "limit": limit}
+    return list(connection.execute(_LATERS[connection.dialect.name], told).scalars())
 
 
 # Each step of a walk finds the first row of the next queue; past the rest of an origin that is closed in one step.
@@ -136,10 +144,7 @@ SELECT origin, project_id, next_attempt_at FROM here ORDER BY number
 
 # Of a lane the first may go that was never tried or is on its way; where there is none, the last.
 
-_SQLITE_PICK = """
-SELECT
-    json_extract(queue.value, '$[0]') AS number, one.event_id, one.attempts = 0 AS is_untried,
-    one.sequence = coalesce(
+_TURN = """one.sequence = coalesce(
         (
             SELECT other.sequence FROM outbox AS other
             WHERE other.lane = one.lane AND other.state = 'pending'
@@ -150,12 +155,21 @@ SELECT
     ) AS may_go,
     one.sequence > (
         SELECT min(other.sequence) FROM outbox AS other WHERE other.lane = one.lane AND other.state = 'pending'
-    ) AS overtakes
+    ) AS overtakes"""
+
+# What is due and not too late: what was written before the clock was set ahead, by the clock as it was.
+
+_DUE = """state = 'pending' AND lease_until IS NULL AND next_attempt_at <= :now
+    AND (not_after IS NULL OR not_after > :now OR (not_after > :steady AND created_at < :since))"""
+
+_SQLITE_PICK = """
+SELECT
+    json_extract(queue.value, '$[0]') AS number, one.event_id, one.attempts = 0 AS is_untried,
+    {turn}
 FROM json_each(:queues) AS queue CROSS JOIN outbox AS one ON one.rowid IN (
     SELECT rowid FROM outbox
-    WHERE state = 'pending' AND lease_until IS NULL AND next_attempt_at <= :now
+    WHERE {due}
     AND origin = json_extract(queue.value, '$[1]') AND project_id = json_extract(queue.value, '$[2]')
-    AND (not_after IS NULL OR not_after > :now)
     ORDER BY next_attempt_at, event_id LIMIT :limit_each
 )
 ORDER BY number, one.next_attempt_at, one.event_id
@@ -164,26 +178,33 @@ ORDER BY number, one.next_attempt_at, one.event_id
 _POSTGRESQL_PICK = """
 SELECT
     CAST(queue.value ->> 0 AS integer) AS number, one.event_id, one.attempts = 0 AS is_untried,
-    one.sequence = coalesce(
-        (
-            SELECT other.sequence FROM outbox AS other
-            WHERE other.lane = one.lane AND other.state = 'pending'
-            AND (other.attempts = 0 OR other.lease_until IS NOT NULL)
-            ORDER BY other.sequence LIMIT 1
-        ),
-        (SELECT max(other.sequence) FROM outbox AS other WHERE other.lane = one.lane AND other.state = 'pending')
-    ) AS may_go,
-    one.sequence > (
-        SELECT min(other.sequence) FROM outbox AS other WHERE other.lane = one.lane AND other.state = 'pending'
-    ) AS overtakes
+    {turn}
 FROM json_array_elements(CAST(:queues AS json)) AS queue(value) CROSS JOIN LATERAL (
     SELECT event_id, lane, sequence, attempts, next_attempt_at FROM outbox
-    WHERE state = 'pending' AND lease_until IS NULL AND next_attempt_at <= :now
+    WHERE {due}
     AND origin = queue.value ->> 1 AND project_id = queue.value ->> 2
-    AND (not_after IS NULL OR not_after > :now)
     ORDER BY next_attempt_at, event_id LIMIT :limit_each
 ) AS one
 ORDER BY number, one.next_attempt_at, one.event_id
+"""
+
+_SQLITE_LATER = """
+SELECT one.event_id
+FROM json_each(:queues) AS queue CROSS JOIN outbox AS one
+WHERE one.state = 'pending' AND one.lease_until IS NULL AND one.next_attempt_at > :moment
+AND one.origin = json_extract(queue.value, '$[0]') AND one.project_id = json_extract(queue.value, '$[1]')
+LIMIT :limit
+"""
+
+_POSTGRESQL_LATER = """
+SELECT one.event_id
+FROM json_array_elements(CAST(:queues AS json)) AS queue(value) CROSS JOIN LATERAL (
+    SELECT event_id FROM outbox
+    WHERE state = 'pending' AND lease_until IS NULL AND next_attempt_at > :moment
+    AND origin = queue.value ->> 0 AND project_id = queue.value ->> 1
+    LIMIT :limit
+) AS one
+LIMIT :limit
 """
 
 
@@ -193,8 +214,14 @@ def _walk(statement: str) -> TextualSelect:
 
 
 def _pick(statement: str) -> TextClause:
-    return text(statement).bindparams(bindparam("now", type_=UtcDateTime))
+    moments = [bindparam(name, type_=UtcDateTime) for name in ("now", "steady", "since")]
+    return text(statement.replace("{turn}", _TURN).replace("{due}", _DUE)).bindparams(*moments)
+
+
+def _later(statement: str) -> TextClause:
+    return text(statement).bindparams(bindparam("moment", type_=UtcDateTime))
 
 
 _WALKS = {"sqlite": _walk(_SQLITE_WALK), "postgresql": _walk(_POSTGRESQL_WALK)}
 _PICKS = {"sqlite": _pick(_SQLITE_PICK), "postgresql": _pick(_POSTGRESQL_PICK)}
+_LATERS = {"sqlite": _later(_SQLITE_LATER), "postgresql": _later(_POSTGRESQL_LATER)}

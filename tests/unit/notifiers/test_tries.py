@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from datetime import timedelta
 
-from alarmd.clock import ManualClock
+from alarmd.clock import ManualClock, Timekeeper
 from alarmd.model.notification import DeliveryState
 from alarmd.notifiers.recording import RecordingScheme
 from alarmd.notifiers.retry import RetryPolicy
@@ -11,7 +11,7 @@ from tests.support.notifications import BUSY, CREATED_AT, TAKEN, a_notification
 
 def make(scheme: RecordingScheme, *, late_s: float | None = None, lease_s: float = 60) -> Result | None:
     clock = ManualClock(CREATED_AT)
-    tries = Tries(schemes={"http": scheme}, policy=RetryPolicy(), clock=clock)
+    tries = Tries(schemes={"http": scheme}, policy=RetryPolicy(), clock=clock, timekeeper=Timekeeper(clock))
     not_after = None if late_s is None else CREATED_AT - timedelta(seconds=late_s)
     return tries.make(a_notification(not_after=not_after), until_s=clock.monotonic_s() + lease_s)
 
