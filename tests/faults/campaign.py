@@ -16,6 +16,7 @@ from tests.faults.case import Case, Outcome
 from tests.faults.cases import (
     certificates,
     clocks,
+    clusters,
     databases,
     disks,
     forbidden,
@@ -40,6 +41,7 @@ CASES: tuple[Case, ...] = tuple(
         kills,
         stops,
         databases,
+        clusters,
         disks,
         receivers,
         certificates,
