@@ -2,14 +2,13 @@
 """The alarm as clients send it: Aodh's attributes, leniency and complaints."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from alarmd.alarms import LONGEST_REPEAT_S, AlarmDraft
 from alarmd.api.json_body import refuse_unstorable
-from alarmd.api.wire import read_moment
+from alarmd.api.wire import MomentField, read_moment
 from alarmd.complaints import complaint, invalid
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity, State
@@ -18,14 +17,6 @@ from alarmd.model.direction import Direction
 _RULE = "_rule"
 
 _Value = TypeVar("_Value")
-
-
-def _moment(value: Any) -> datetime | None:
-    """Return a moment in any form that clients send back."""
-    moment = read_moment(value)
-    if moment is None and value is not None:
-        raise ValueError("Value should be an ISO 8601 timestamp")
-    return moment
 
 
 def _text_or_null(value: Any) -> Any:
@@ -82,7 +73,7 @@ class AlarmBody(BaseModel):
     #: These two are refused as null: Aodh does so, and a null state would reset the alarm.
     state: State = State.INSUFFICIENT_DATA
     severity: Severity = Severity.LOW
-    evaluate_timestamp: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    evaluate_timestamp: MomentField = None
     #: Read-only; tolerated since clients send back what GET gave them.
     alarm_id: _ReadOnly = None
     timestamp: _ReadOnly = None

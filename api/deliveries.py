@@ -98,7 +98,8 @@ def retry_deliveries() -> dict[str, Any]:
     )
     retried = given.deliveries.retry_all(_narrowed(query, target=body.target), caller())
     ids = [str(one.event_id) for one in retried]
-    return RetryView(retried=len(ids), more=len(ids) == limit, event_ids=ids).model_dump()
+    held = [str(one.event_id) for one in retried if one.state is DeliveryState.HELD]
+    return RetryView(retried=len(ids), more=len(ids) == limit, event_ids=ids, held=held).model_dump()
 
 
 def delivery_view(notification: Notification) -> dict[str, Any]:

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shapes of deliveries and of signing secrets on the wire."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from alarmd.api.wire import read_moment
+from alarmd.api.wire import LONGEST_S, MomentField
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 
 #: How many buried deliveries one request puts back.
 MOST_RETRIED = 1_000
-#: The longest that a secret may hold, or sign beside its successor: a hundred years stand for "for ever".
-_LONGEST_S = 100 * 365 * 86_400
 
 
 class _Shape(BaseModel):
@@ -50,16 +47,6 @@ class DeliveryListView(_Shape):
     deliveries: list[DeliveryView]
 
 
-def _moment(value: Any) -> datetime | None:
-    moment = read_moment(value)
-    if moment is None and value is not None:
-        raise ValueError("Value should be an ISO 8601 timestamp")
-    return moment
-
-
-_Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-
-
 class RetryBody(_Shape):
     """Which buried deliveries to put back. Null means that something does not narrow."""
 
@@ -67,8 +54,8 @@ class RetryBody(_Shape):
     project_id: str | None = Field(default=None, max_length=255, description="of this project (administrators)")
     target: str | None = Field(default=None, max_length=1_000, description="to this host, or scheme, host and port")
     direction: Direction | None = None
-    since: _Moment = Field(default=None, description="made then or later")
-    until: _Moment = Field(default=None, description="made before")
+    since: MomentField = Field(default=None, description="made then or later")
+    until: MomentField = Field(default=None, description="made before")
     limit: int | None = Field(default=MOST_RETRIED, ge=1, le=MOST_RETRIED, description="so many at most, newest first")
 
 
@@ -78,6 +65,7 @@ class RetryView(_Shape):
     retried: int
     more: bool = Field(description="whether there may be more: ask again")
     event_ids: list[str]
+    held: list[str] = Field(description="those of them that the breaker holds back until it closes")
 
 
 class SecretView(_Shape):
@@ -119,12 +107,12 @@ class SecretBody(_SecretBody):
     name: str | None = Field(
         default=None, max_length=64, description="`default` by default, which signs for all alarms"
     )
-    expires_in: int | None = Field(default=None, ge=1, le=_LONGEST_S, description="seconds; for ever by default")
+    expires_in: int | None = Field(default=None, ge=1, le=LONGEST_S, description="seconds; for ever by default")
 
 
 class RotationBody(_SecretBody):
     """The successor of a secret."""
 
     grace: int | None = Field(
-        default=None, ge=0, le=_LONGEST_S, description="seconds for which the old ones still sign; a day by default"
+        default=None, ge=0, le=LONGEST_S, description="seconds for which the old ones still sign; a day by default"
     )

@@ -1,28 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shapes of silences on the wire."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from alarmd.api.alarm_body import Labels
-from alarmd.api.wire import read_moment
+from alarmd.api.wire import LONGEST_S, MomentField
 from alarmd.model.direction import Direction
 from alarmd.model.silence import SilenceState
-
-#: The longest that is read: what is added to a moment has to stay in the calendar.
-_LONGEST_S = 100 * 365 * 86_400
-
-
-def _moment(value: Any) -> datetime | None:
-    moment = read_moment(value)
-    if moment is None and value is not None:
-        raise ValueError("Value should be an ISO 8601 timestamp")
-    return moment
-
-
-_Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
 class SilenceBody(BaseModel):
@@ -39,9 +25,9 @@ class SilenceBody(BaseModel):
         default=None, max_length=255, description="whose alarms; the caller's own by default (others: administrators)"
     )
     all_projects: bool | None = Field(default=None, description="the alarms of all projects (administrators)")
-    starts_at: _Moment = Field(default=None, description="now by default, and when it is past")
-    ends_at: _Moment = Field(default=None, description="when it is over; this or duration")
-    duration: int | None = Field(default=None, ge=1, le=_LONGEST_S, description="seconds; this or ends_at")
+    starts_at: MomentField = Field(default=None, description="now by default, and when it is past")
+    ends_at: MomentField = Field(default=None, description="when it is over; this or duration")
+    duration: int | None = Field(default=None, ge=1, le=LONGEST_S, description="seconds; this or ends_at")
     time_constraints: list[dict[str, Any]] | None = Field(
         default=None, max_length=10, description="when within its time it is in force; by default all the time"
     )

@@ -3,12 +3,17 @@
 
 import math
 from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 #: The last moment that is read: far from where calendars end, so that adding to it is safe.
 _LATEST_S = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+#: The longest span that bodies may name: a hundred years stand for "for ever".
+LONGEST_S = 100 * 365 * 86_400
 
 
 def wire_time(moment: datetime) -> str:
@@ -52,6 +57,17 @@ def read_moment(value: object) -> datetime | None:
     if time_s is None or not 0 <= time_s <= _LATEST_S:
         return None
     return datetime.fromtimestamp(time_s, UTC)
+
+
+def _moment(value: Any) -> datetime | None:
+    moment = read_moment(value)
+    if moment is None and value is not None:
+        raise ValueError("Value should be an ISO 8601 timestamp")
+    return moment
+
+
+#: A moment in a body, in any form that clients send back; null for none.
+MomentField = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
 def read_iso(text: str) -> datetime | None:

@@ -109,7 +109,12 @@ def retry_deliveries(
         retried = [client.post(path_of("v3", "deliveries", event_id, "retry")) for event_id in event_ids]
         output.rows(retried, columns=_COLUMNS)
         return
-    output.rows([{"event_id": event_id} for event_id in _retry_all(client, wanted)], columns=("event_id",))
+    states = _retry_all(client, wanted)
+    rows = [{"event_id": event_id, "state": str(state)} for event_id, state in states.items()]
+    output.rows(rows, columns=("event_id", "state"))
+    held = sum(state is DeliveryState.HELD for state in states.values())
+    if held:
+        click.echo(f"The breaker holds back {held} of them until it closes: see `alarmd breaker show`.", err=True)
 
 
 @delivery.command(name="drop")
@@ -122,13 +127,16 @@ def drop_deliveries(client: Client, output: Output, *, event_ids: tuple[str, ...
     output.rows(dropped, columns=_COLUMNS)
 
 
-def _retry_all(client: Client, wanted: dict[str, str]) -> list[str]:
-    """Put all buried deliveries back and return their ids; those that fail again meanwhile are not put back twice."""
-    done: dict[str, None] = {}
+def _retry_all(client: Client, wanted: dict[str, str]) -> dict[str, DeliveryState]:
+    """Put all buried deliveries back and return what they are then, by their ids.
+
+    Those that fail again meanwhile are not put back twice.
+    """
+    done: dict[str, DeliveryState] = {}
     more = True
     while more:
         answer = client.post("/v3/retries", wanted)
-        new = dict.fromkeys(event_id for event_id in answer["event_ids"] if event_id not in done)
+        new = dict.fromkeys((one for one in answer["event_ids"] if one not in done), DeliveryState.PENDING)
         more = answer["more"] and len(new) == answer["retried"]
-        done |= new
-    return list(done)
+        done |= new | dict.fromkeys(answer["held"], DeliveryState.HELD)
+    return done

@@ -10,6 +10,7 @@ import pytest
 from alarmd.api.context import ApiLimits
 from alarmd.cluster.doorbell import Bell
 from alarmd.model.alarm import AlarmId
+from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from alarmd.store.history import HistoryQuery
@@ -190,7 +191,7 @@ def test_what_is_too_late_stays_buried(door: Door) -> None:
 
     assert 400 == one.status_code
     assert "too late" in error_of(one)
-    assert {"retried": 0, "more": False, "event_ids": []} == many.get_json()
+    assert {"retried": 0, "more": False, "event_ids": [], "held": []} == many.get_json()
     assert [] == door.doorbell.rung
 
 
@@ -210,12 +211,26 @@ def test_all_that_a_receiver_missed_is_tried_again_in_one_request(door: Door) ->
     answers = [door.post("/v3/retries", body, headers=ANN).get_json() for _ in range(3)]
 
     assert [
-        {"retried": 2, "more": True, "event_ids": ["alarm-2_1_e", "alarm-2_1_0"]},
-        {"retried": 2, "more": True, "event_ids": ["alarm-1_1_e", "alarm-0_1_e"]},
-        {"retried": 0, "more": False, "event_ids": []},
+        {"retried": 2, "more": True, "event_ids": ["alarm-2_1_e", "alarm-2_1_0"], "held": []},
+        {"retried": 2, "more": True, "event_ids": ["alarm-1_1_e", "alarm-0_1_e"], "held": []},
+        {"retried": 0, "more": False, "event_ids": [], "held": []},
     ] == answers
     assert [("ann", {"retried_deliveries": ["alarm-2_1_e", "alarm-2_1_0"], "count": 2})] == history(door, "alarm-2")
     assert {"alarm-3_1_e", "other_1_0"} == set(listed(door, "state=buried"))
+
+
+def test_what_the_breaker_holds_back_of_a_retry_is_named(door: Door) -> None:
+    """Scale-in is put back, but not sent before the breaker closes, and the answer says which that is."""
+    now = door.clock.now()
+    with door.database.write() as work:
+        for alarm_id, direction in (("in", Direction.IN), ("out", Direction.OUT)):
+            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
+            work.outbox.add([a_notification(alarm_id=alarm_id, direction=direction, **BURIED)])
+        work.breaker.hold(Trip(owner="e1", reason="too much", since=now, until=now + timedelta(seconds=30)))
+    answer = door.post("/v3/retries", {}).get_json()
+
+    assert {"retried": 2, "more": False, "event_ids": ["out_1_0", "in_1_0"], "held": ["in_1_0"]} == answer
+    assert ["in_1_0"] == listed(door, "state=held")
 
 
 @pytest.mark.parametrize("state", [DeliveryState.PENDING, DeliveryState.HELD])

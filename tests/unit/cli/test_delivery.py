@@ -8,6 +8,7 @@ import pytest
 
 from alarmd.clock import SystemClock
 from alarmd.model.alarm import AlarmId
+from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from tests.support.alarms import an_alarm
@@ -89,6 +90,23 @@ def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
 
     assert 1_001 == len({each["event_id"] for each in retried})
     assert ["other_1_0"] == ids(terminal, "--state", "buried")
+
+
+def test_those_that_are_put_back_but_held_are_told_apart(terminal: Terminal) -> None:
+    """Each says what it is now, and how many wait for the breaker stands beside the list."""
+    now = SystemClock().now()
+    with terminal.door.database.write() as work:
+        for alarm_id, direction in (("in", Direction.IN), ("out", Direction.OUT)):
+            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
+            buried = a_notification(
+                alarm_id=alarm_id, direction=direction, state=DeliveryState.BURIED, finished_at=CREATED_AT
+            )
+            work.outbox.add([buried])
+        work.breaker.hold(Trip(owner="e1", reason="too much", since=now, until=now + timedelta(hours=1)))
+    result = terminal.run("delivery", "retry", "--all", "-f", "value")
+
+    assert ["out_1_0 pending", "in_1_0 held"] == result.stdout.splitlines()
+    assert "holds back 1 of them" in result.stderr
 
 
 def test_one_that_waits_is_taken_out(stocked: Terminal) -> None:
