@@ -30,7 +30,7 @@ _ABOUT = ("all", "in", "one")
 
 def _silences(stage: Stage) -> Outcome:
     """Silence alarms while their webhooks wait for a receiver that is away, and end that while others would."""
-    times = 3 if stage.short else 30
+    times = 3 if stage.short else 12
     with stage.scene() as scene, scene.receiver("away") as away:
         scene.watch_all()
         hushed = _watch_aside(scene, away.url, labels=_LABELS)
