@@ -2,16 +2,13 @@
 """Today's clients as tests call them: both command lines and the Python client, each in the way its users do."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from tests.openstack import programs
-
-_SCRIPT: Final = Path(__file__).parent / "scripts" / "clients.py"
+from tests.openstack.script import Script, script
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +42,11 @@ class Caller:
         return ["--os-auth-type", "aodh-noauth", *options]
 
 
-class _Process:
-    """The one process that runs the clients, one command after the other."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Ask for one command or call and return what came of it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the clients' process has ended"
-        answer: dict[str, Any] = json.loads(line)
-        assert "failed" not in answer, answer["failed"]
-        return answer
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """A command line in somebody's hands."""
 
-    process: _Process
+    process: Script
     program: str
     caller: Caller
 
@@ -112,7 +90,7 @@ class Refused(Exception):
 class PythonClient:
     """The Python client in somebody's hands."""
 
-    process: _Process
+    process: Script
     caller: Caller
 
     def __call__(self, name: str, *args: Any, **options: Any) -> Any:
@@ -132,7 +110,7 @@ class PythonClient:
 class Clients:
     """Every client, run by one process."""
 
-    process: _Process = field(repr=False)
+    process: Script = field(repr=False)
 
     def shell(self, program: str, caller: Caller) -> Shell:
         """Return a command line, `aodh` or `openstack`."""
@@ -146,17 +124,5 @@ class Clients:
 @contextmanager
 def clients(home: Path) -> Iterator[Clients]:
     """Start the process that runs the clients; it ends with the block."""
-    with (home / "clients.err").open("w") as errors:
-        process = subprocess.Popen(
-            [programs.program("python"), str(_SCRIPT)],
-            env=programs.environment(home),
-            cwd=home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    with process:
-        yield Clients(process=_Process(process))
-        assert process.stdin is not None
-        process.stdin.close()
+    with script("clients", home=home) as process:
+        yield Clients(process=process)

@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Heat: its REST API and its engine, with stacks in PostgreSQL; its callers are all of one project."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import requests
 
-from tests.openstack import programs
+from tests.openstack.script import script
 from tests.support.cloud import PROJECT
 from tests.support.daemon import wait_until
 from tests.support.servers import PostgresServer
-
-_SCRIPT: Final = Path(__file__).parent / "scripts" / "heat_service.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +48,7 @@ class Heat:
 @contextmanager
 def heat(home: Path, *, postgres: PostgresServer) -> Iterator[Heat]:
     """Start a Heat; it ends with the block."""
-    with postgres.database() as database_url, (home / "heat.err").open("w") as errors:
+    with postgres.database() as database_url:
         bare_url = database_url.replace("postgresql+psycopg:", "postgresql:")
-        process = subprocess.Popen(
-            [programs.program("python"), str(_SCRIPT), PROJECT, bare_url],
-            env=programs.environment(home),
-            cwd=home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            port = process.stdout.readline().strip()
-            assert port, (home / "heat.err").read_text()
-            yield Heat(url=f"http://127.0.0.1:{port}/{PROJECT}")
-            process.stdin.close()
+        with script("heat_service", PROJECT, bare_url, home=home) as process:
+            yield Heat(url=f"http://127.0.0.1:{process.line()}/{PROJECT}")
