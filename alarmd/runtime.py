@@ -80,6 +80,9 @@ class Runtime:
         if "poller" in self.settings.roles:  # another role's host need not have a source's libraries
             self._check_sources()
         assembly.check_schemes(self.settings)
+        if "notifier" in self.settings.roles:  # the files that are named have to be on its host only
+            for scheme in self.schemes().values():
+                scheme.close()
         if self.settings.cluster.doorbell == "redis" and self.settings.cluster.doorbell_url is None:
             raise SettingsError('cluster.doorbell = "redis" needs cluster.doorbell_url, e.g. "redis://host:6379/0".')
         if self.settings.api.requests_per_second_per_project:

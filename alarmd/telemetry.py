@@ -248,6 +248,11 @@ class Exposition:
                 continue
         return ages
 
+    def withdraw(self) -> None:
+        """Remove the snapshot of this process, which has ended for good. Raises `OSError`."""
+        if self._directory is not None:
+            (self._directory / f"{self._process}.prom").unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Remove every snapshot, those of an earlier life of the daemon. Raises `OSError`."""
         for path in (*self._directory.glob("*.prom"), *self._directory.glob("*.new")) if self._directory else ():

@@ -2,23 +2,16 @@
 """`alarmd config`: the settings, checked and shown."""
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel, SecretStr
 
 from alarmd.cli.config_import import import_settings
 from alarmd.cli.settings_options import read_settings, settings_options
 from alarmd.cli.toml import toml_value
-from alarmd.settings import MASK, Effective, keys
-
-#: A password within a URL.
-_PASSWORD = re.compile(r"(?<=:)(?!//)[^@/\s]+(?=@)|(?<=password=)[^&\s]+")
-#: Names of plugins' options that must not be shown.
-_SECRET_NAME = re.compile(r"(secret|password|token)$", re.IGNORECASE)
+from alarmd.settings import Effective, keys, shown, value_of
 
 
 @click.group(name="config")
@@ -44,12 +37,12 @@ def check(path: Path | None) -> None:
 @click.option("--format", "form", type=click.Choice(["toml", "json"]), default="toml", show_default=True)
 def show(effective: Effective, form: str) -> None:
     """Print every setting with its value and where that comes from; secrets are masked."""
-    shown = list(_shown(effective))
+    entries = list(_every(effective))
     if form == "json":
-        click.echo(json.dumps({key: {"value": value, "origin": origin} for key, value, origin in shown}, indent=2))
+        click.echo(json.dumps({key: {"value": value, "origin": origin} for key, value, origin in entries}, indent=2))
         return
     table = ""
-    for key, value, origin in shown:
+    for key, value, origin in entries:
         section, _, name = key.rpartition(".")
         if section != table:
             table = section
@@ -59,12 +52,9 @@ def show(effective: Effective, form: str) -> None:
         click.echo(f"{line}  # {origin}")
 
 
-def _shown(effective: Effective) -> Iterator[tuple[str, Any, str]]:
+def _every(effective: Effective) -> Iterator[tuple[str, Any, str]]:
     """Yield every key, its value without secrets, and where that comes from."""
     for key, _ in keys():
-        value: Any = effective.settings
-        for part in key.split("."):
-            value = getattr(value, part)
         origin = next(
             (
                 place
@@ -73,20 +63,4 @@ def _shown(effective: Effective) -> Iterator[tuple[str, Any, str]]:
             ),
             "default",
         )
-        yield key, _plain(key, value), origin
-
-
-def _plain(key: str, value: Any) -> Any:
-    """Return a value in JSON's types, with no secret in it."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(exclude_none=True)
-    if isinstance(value, Mapping):
-        return {name: _plain(f"{key}.{name}", item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(key, item) for item in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    if "://" in text:
-        return _PASSWORD.sub(MASK, text)
-    return MASK if isinstance(value, SecretStr) or _SECRET_NAME.search(key.rpartition(".")[2]) else text
+        yield key, shown(key, value_of(effective.settings, key)), origin

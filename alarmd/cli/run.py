@@ -2,8 +2,10 @@
 """`alarmd run`: looks at everything that can be wrong, then starts the daemon."""
 
 import errno
+import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -44,10 +46,17 @@ def run(
     """Run the daemon.
 
     Needs no option: state in ./alarmd-state (or $STATE_DIRECTORY), the API on 127.0.0.1:8042, every role, SQLite.
-    Ends in order on SIGTERM and Ctrl-C.
+    Ends in order on SIGTERM and Ctrl-C; reads the settings again on SIGHUP.
     """
+    # Until the supervisor takes it over: a SIGHUP while things are made ready ends nothing, and is not forgotten.
+    hangup = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     overrides = {"state_dir": state_dir, "api.listen": listen, "roles": roles}
-    settings = read_settings(config_path, overrides).settings
+
+    def read() -> Settings:
+        return read_settings(config_path, overrides).settings
+
+    settings = read()
     runtime = Runtime(settings=settings)
     runtime.check()
     _configure_logging(settings)
@@ -58,7 +67,9 @@ def run(
     address = _address(settings, listening)
     logger.info("daemon_started", version=__version__, state_dir=str(settings.state_dir), roles=settings.roles)
     try:
-        Supervisor(runtime, listening=listening).run(on_ready=lambda: _announce(settings, address))
+        Supervisor(runtime, listening=listening, hangup=hangup).run(
+            on_ready=lambda: _announce(settings, address), read_settings=read, on_settings=_configure_logging
+        )
     finally:
         lock.release()
 

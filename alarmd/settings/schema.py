@@ -365,6 +365,14 @@ def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[
             yield f"{prefix}{name}", default
 
 
+def value_of(settings: Settings, key: str) -> Any:
+    """Return the value of a dotted key."""
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
 def variable_of(key: str) -> str:
     """Return the environment variable of a dotted key."""
     return PREFIX + key.upper().replace(".", DELIMITER)

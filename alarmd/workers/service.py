@@ -4,7 +4,7 @@
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from socket import socket
 from typing import ClassVar
@@ -36,10 +36,13 @@ class RoleService(cotyledon.Service):
 
     role: ClassVar[Role]
 
-    def __init__(self, worker_id: int, runtime: Runtime, listening: socket | None, ready_pipe: int) -> None:
+    def __init__(
+        self, worker_id: int, runtime_now: Callable[[], Runtime], listening: socket | None, ready_pipe: int
+    ) -> None:
         super().__init__(worker_id)  # type: ignore[arg-type]  # cotyledon's own NewType
         self.process = f"{self.role}[{worker_id}]"
-        self.runtime = runtime
+        # Asked after the fork: it may be another than that of the processes before.
+        self.runtime = runtime = runtime_now()
         self.clock = runtime.clock
         #: Closes what `open` has opened, in reverse order.
         self.closing = ExitStack()
@@ -84,6 +87,9 @@ class RoleService(cotyledon.Service):
         with suppress(BlockingIOError):  # nobody reads any more, and thousands of restarts have filled the pipe
             os.write(self._ready_pipe, f"{self.process}\n".encode())
         self.serve()
+
+    def reload(self) -> None:
+        """Do nothing; called by cotyledon on SIGHUP. What it means is for the parent to say."""
 
     def terminate(self) -> None:
         """Drain and close; called by cotyledon on SIGTERM. The process ends after it."""
