@@ -92,7 +92,7 @@ class _Absence:
 CASES = (
     Case(
         name="clock",
-        title="the clock is set by ±500 ms and ±1 h, and set right again, while webhooks wait",
+        title="the clock is set by ±500 ms and ±1 h, and set right again",
         play=_play,
         in_short=(),
         programs=("cc",),
