@@ -68,9 +68,10 @@ class Census:
 class Finding:
     """Why the breaker is to be open."""
 
-    cause: Cause
     #: In words.
     reason: str
+    #: None of what an earlier process has found.
+    cause: Cause | None
 
 
 def finding_of(census: Census, limits: BreakerLimits) -> Finding | None:
@@ -111,6 +112,10 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether scale-in is to be held back."""
         return self.finding is not None
+
+    def resume(self, finding: Finding, *, since: datetime, monotonic_s: float) -> None:
+        """Be open as an earlier process has left it, as if it had been found now."""
+        self.finding, self.since, self._found_s = finding, since, monotonic_s
 
     def look(self, census: Census, *, now: datetime, monotonic_s: float) -> None:
         """Take a tick into account. Goes by time that nobody can set."""

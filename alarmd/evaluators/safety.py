@@ -9,7 +9,7 @@ import structlog
 from alarmd import telemetry
 from alarmd.clock import Clock, Timekeeper
 from alarmd.cluster.doorbell import Bell, Doorbell
-from alarmd.evaluators.breaker import Breaker, BreakerLimits
+from alarmd.evaluators.breaker import Breaker, BreakerLimits, Finding
 from alarmd.evaluators.upheaval import Upheaval
 from alarmd.model.breaker import Trip
 from alarmd.model.transition import Transition
@@ -49,10 +49,13 @@ class Watch:
         #: Until when others believe that it is open; None when nothing is said, or nobody could be told yet.
         self._until: datetime | None = None
         self._is_told = False
+        self._is_new = True
 
     def look(self, upheaval: Upheaval, transitions: Sequence[Transition], *, now: datetime) -> None:
         """Take a tick into account, from what it wants to change. Raises `StoreUnavailable` when nobody can be told."""
         monotonic_s = self._clock.monotonic_s()
+        if self._is_new:
+            self._resume(now, monotonic_s)
         changes = [one for one in transitions if not one.is_repeat]
         is_storm = len(changes) >= self._limits.minimum
         if not is_storm and monotonic_s - self._looked_s < _LOOK_S and not self._is_to_be_told(now):
@@ -61,6 +64,18 @@ class Watch:
         census = upheaval.census(changes if is_storm else (), share=self._limits.alarms_share, now=now)
         self._breaker.look(census, now=now, monotonic_s=monotonic_s)
         self._tell(now)
+
+    def _resume(self, now: datetime, monotonic_s: float) -> None:
+        """Go on where an earlier process of this evaluator has ended: what was found is not forgotten by a restart."""
+        with self._database.read() as unit:
+            own = next((trip for trip in unit.breaker.in_force(now) if trip.owner == self._owner), None)
+        self._is_new = False
+        if own is None:
+            return
+        self._breaker.resume(Finding(reason=own.reason, cause=None), since=own.since, monotonic_s=monotonic_s)
+        self._until, self._is_told = own.until, True
+        telemetry.BREAKER_OPEN.set(1)
+        _logger.info("breaker_taken_over", owner=self._owner, reason=own.reason)
 
     def _is_to_be_told(self, now: datetime) -> bool:
         """Whether others will soon believe no more that it is open, or for too long: somebody has set the clock."""
@@ -74,21 +89,40 @@ class Watch:
         if finding is not None and since is not None:
             if self._until is None or self._is_to_be_told(now):
                 until = now + timedelta(seconds=self._lease_s)
-                with self._database.write() as unit:
-                    unit.breaker.hold(Trip(owner=self._owner, reason=finding.reason, since=since, until=until))
+                self._hold(Trip(owner=self._owner, reason=finding.reason, since=since, until=until), finding, now)
                 self._until = until
-            if not self._is_told:
-                self._is_told = True
-                telemetry.BREAKER_OPEN.set(1)
-                telemetry.BREAKER_OPENED.labels(finding.cause).inc()
-                _logger.error("breaker_opened", owner=self._owner, cause=str(finding.cause), reason=finding.reason)
         elif self._is_told:
-            with self._database.write() as unit:
-                unit.breaker.let_go(self._owner)
-            self._until, self._is_told = None, False
-            telemetry.BREAKER_OPEN.set(0)
-            open_s = (now - since).total_seconds() if since else 0.0
-            _logger.warning("breaker_closed", owner=self._owner, open_s=round(open_s, 1))
+            self._let_go(now, since)
+
+    def _hold(self, trip: Trip, finding: Finding, now: datetime) -> None:
+        """Tell the others, again too; and operators, unless they know from one of the others."""
+        with self._database.write() as unit:
+            unit.breaker.lock()
+            is_first = not unit.breaker.in_force(now)
+            unit.breaker.hold(trip)
+        if self._is_told:
+            return
+        self._is_told = True
+        telemetry.BREAKER_OPEN.set(1)
+        telemetry.BREAKER_OPENED.labels(finding.cause).inc()
+        facts = {"owner": self._owner, "cause": str(finding.cause), "reason": finding.reason}
+        if is_first:
+            _logger.error("breaker_opened", **facts)
+        else:
+            _logger.info("breaker_joined", **facts)
+
+    def _let_go(self, now: datetime, since: datetime | None) -> None:
+        with self._database.write() as unit:
+            unit.breaker.lock()
+            unit.breaker.let_go(self._owner)
+            is_last = not unit.breaker.in_force(now)
+        self._until, self._is_told = None, False
+        telemetry.BREAKER_OPEN.set(0)
+        open_s = round((now - since).total_seconds() if since else 0.0, 1)
+        if is_last:
+            _logger.warning("breaker_closed", owner=self._owner, open_s=open_s)
+        else:
+            _logger.info("breaker_left", owner=self._owner, open_s=open_s)
 
 
 class Release:

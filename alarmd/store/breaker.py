@@ -4,7 +4,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, delete, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alarmd.clock import NOT_AHEAD, Ahead
@@ -14,6 +14,9 @@ from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.columns import storable
 from alarmd.store.tables import breaker
+
+#: One of PostgreSQL's advisory locks. Any number that nothing else uses.
+_LOCK = 0x71A4
 
 
 class BreakerRepository:
@@ -28,6 +31,14 @@ class BreakerRepository:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(breaker).values(owner=trip.owner, **values)
         self._connection.execute(statement.on_conflict_do_update(index_elements=[breaker.c.owner], set_=values))
+
+    def lock(self) -> None:
+        """Have others who lock it wait until this unit of work ends: one of them is the first, and one the last.
+
+        What is read afterwards holds all that they have committed. SQLite lets only one write anyway.
+        """
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
     def let_go(self, owner: str) -> None:
         """Take back what an evaluator has said, if it has said anything."""

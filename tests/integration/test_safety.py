@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,6 @@ from alarmd.model.samples import Resource, roll_call
 from alarmd.store.database import Database
 from alarmd.store.gate import GateLimits
 from alarmd.store.outbox import OutboxQuery
-from alarmd.store.schema import upgrade
 from tests.support.alarms import an_alarm
 from tests.support.samples import a_batch, a_resource
 
@@ -44,7 +44,7 @@ HOSTS = 5
 
 @dataclass
 class Site:
-    """An installation with one evaluator."""
+    """An installation with one evaluator, or more that tick at the same time."""
 
     database: Database
     log: SqliteLog
@@ -54,14 +54,14 @@ class Site:
     silent: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.evaluation = self.evaluator("e1")
+        self.evaluations = [self.evaluator("e1")]
         self.release = Release(database=self.database, doorbell=self.doorbell, clock=self.clock)
         with self.database.write() as unit:
             for number in range(MACHINES):
                 for comparison, threshold, direction in (("lt", 20, Direction.IN), ("gt", 80, Direction.OUT)):
                     unit.alarms.add(_alarm(number, comparison, threshold, direction))
 
-    def evaluator(self, owner: str, **limits: float) -> Evaluation:
+    def evaluator(self, owner: str, *, index: int = 0, count: int = 1, **limits: float) -> Evaluation:
         watch = Watch(
             owner=owner,
             limits=BreakerLimits(**{"calm_s": 30, **limits}),  # type: ignore[arg-type]  # none of them is a whole number
@@ -73,7 +73,7 @@ class Site:
             database=self.database,
             log=self.log,
             doorbell=self.doorbell,
-            membership=SoloMembership(index=0, count=1),
+            membership=SoloMembership(index=index, count=count),
             families=FAMILIES,
             window=WindowLimits(length_s=600, lateness_s=5),
             plan=PlanOptions(lateness_s=5, repeat_interval_s=60),
@@ -93,7 +93,9 @@ class Site:
                 }
                 batch = a_batch(machines, timestamp_s=self.clock.time_s(), source=f"h{host}")
                 self.log.append([batch, roll_call(f"h{host}", [batch], started_s=self.clock.time_s())])
-            self.evaluation.tick()
+            with ThreadPoolExecutor() as threads:
+                for done in [threads.submit(evaluation.tick) for evaluation in self.evaluations]:
+                    done.result()
             self.release.run()
 
     def outbox(self) -> Counter[tuple[Direction, DeliveryState]]:
@@ -122,14 +124,10 @@ def _alarm(number: int, comparison: str, threshold: float, direction: Direction)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(database: Database, tmp_path: Path) -> Iterator[Site]:
     """An installation that has been running for a while."""
-    url = f"sqlite:///{tmp_path / 'alarmd.db'}"
-    upgrade(url)
     clock = ManualClock(datetime(2026, 1, 1, 9, tzinfo=UTC))
     with ExitStack() as stack:
-        database = Database.connect(url)
-        stack.callback(database.close)
         options = SqliteLogOptions()
         log = SqliteLog(tmp_path / "s.db", limits=LogLimits(retention_s=7200, max_bytes=1 << 24), options=options)
         stack.callback(log.close)
@@ -180,7 +178,7 @@ def test_scale_out_goes_on_while_it_is_open(site: Site) -> None:
 
 def test_hosts_that_fall_silent_open_it(site: Site) -> None:
     """Four of five hosts are not heard of any more: what the last one says holds for nobody else."""
-    site.evaluation = site.evaluator("e2", alarms_share=0, projects_share=0, hosts_share=0)
+    site.evaluations = [site.evaluator("e2", alarms_share=0, projects_share=0, hosts_share=0)]
     site.run(30)
     site.silent = {1, 2, 3, 4}
     site.run(40)
@@ -225,3 +223,37 @@ def test_what_waited_for_too_long_expires(site: Site) -> None:
     site.release.run()
 
     assert {(Direction.IN, DeliveryState.EXPIRED): 25} == site.outbox()
+
+
+def test_of_several_evaluators_one_says_so(site: Site) -> None:
+    """Both find that it is too much, at the same moment; operators are told once of the beginning and once of the end."""
+    site.evaluations = [site.evaluator(f"e{index}", index=index, count=2, minimum=5) for index in range(2)]
+    site.run(30)
+    site.load = dict.fromkeys(range(25), 5.0)
+    with capture_logs() as logs:
+        site.run(15)
+        trips = site.trips()
+        site.run(60)
+    told = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("breaker")]
+
+    assert ["e0", "e1"] == sorted(one.owner for one in trips)
+    assert [("breaker_opened", "error"), ("breaker_joined", "info")] == told[:2]
+    assert [("breaker_left", "info"), ("breaker_closed", "warning")] == told[2:]
+    assert site.trips() == []
+
+
+def test_a_restart_does_not_forget_it(site: Site) -> None:
+    """An evaluator that is started anew holds it open for the calm time, and says nothing twice."""
+    site.load = dict.fromkeys(range(25), 5.0)
+    site.run(15)
+    [before] = site.trips()
+    with capture_logs() as logs:
+        site.evaluations = [site.evaluator("e1")]
+        site.run(25)
+        [after] = site.trips()
+        site.run(15)
+    told = [line["event"] for line in logs if line["event"].startswith("breaker")]
+
+    assert (before.reason, before.since) == (after.reason, after.since)
+    assert ["breaker_taken_over", "breaker_closed"] == told
+    assert site.trips() == []
