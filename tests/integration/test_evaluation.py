@@ -218,6 +218,25 @@ def test_a_clock_that_is_set_blinds_no_alarm(room: Room, jump_s: float) -> None:
     assert State.OK == room.get(alarm).state
 
 
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_leaves_out_no_repeat(room: Room, jump_s: float) -> None:
+    """Within its interval of the jump an alarm that stays takes its actions again, and so it goes on."""
+    room.add(a_group_alarm(repeat_actions=True))
+    evaluation = room.evaluation()
+    evaluation.tick()
+    room.sample(97.0)
+    evaluation.tick()
+    room.clock.step(jump_s)
+    evaluation.tick()
+    repeats = []
+    for _ in range(36):
+        room.clock.advance(5)
+        room.sample(97.0)
+        repeats.append(evaluation.tick().repeats)
+
+    assert [1, 1, 1] == [sum(repeats[start : start + 12]) for start in (0, 12, 24)]
+
+
 def test_a_worker_that_was_held_up_does_not_take_its_own_absence_for_silence(room: Room) -> None:
     """After a pause that may have held up the pollers too, data is missing only once it has stayed away for a while."""
     alarm = room.add(a_group_alarm())
