@@ -18,15 +18,24 @@ from tests.faults.outage import outages, pause
 from tests.faults.scene import SQLITE, Scene, Stage
 from tests.support.daemon import wait_until
 
+#: Settings that cannot be used, and what has to be said of them.
+_BROKEN = {
+    "[evaluator\ntick_s = 1.0\n": "not valid TOML",
+    "[evaluator]\ntick_s = 'often'\n": "evaluator.tick_s",
+    "[evaluator]\ntikc_s = 1.0\n": "did you mean evaluator.tick_s?",
+    "[evaluator]\nworkers = 0\n": "evaluator.workers",
+    "[api]\npolicy_file = 'none.yaml'\n": "none.yaml",
+}
+
 #: What no rule ever is.
 _POISONS = ("{}", "[]", "null", '"rule"', '{"meter_name": null}', '{"threshold": "NaN", "query": {"or": [1]}}')
 
 
 def _reload(stage: Stage) -> Outcome:
-    """Break the file of settings and tell alarmd to read it."""
+    """Break the file of settings and tell alarmd to read it; later mend it, with something changed, and do so again."""
     file = stage.folder / "alarmd.toml"
-    file.write_text("[evaluator]\ntick_s = 1.0\n", encoding="utf-8")
-    times = 1 if stage.short else 10
+    file.write_text(_settings(1), encoding="utf-8")
+    times = 1 if stage.short else 2 * len(_BROKEN)
     return outages(
         stage, _broken_settings, what="reload with an error", lasts_s=3.0, times=times, options=["--config", str(file)]
     )
@@ -35,13 +44,32 @@ def _reload(stage: Stage) -> Outcome:
 @contextmanager
 def _broken_settings(stage: Stage, scene: Scene) -> Iterator[None]:
     file = stage.folder / "alarmd.toml"
-    good = file.read_text(encoding="utf-8")
-    file.write_text("[evaluator\ntick_s = often\n", encoding="utf-8")
-    before = set(scene.alarmd.children("evaluator"))
+    before = scene.alarmd.children("evaluator")
+    text, said = stage.random.choice(list(_BROKEN.items()))
+    file.write_text(text, encoding="utf-8")
+    known = len(scene.alarmd.log)
     os.kill(scene.alarmd.process.pid, signal.SIGHUP)
-    wait_until(lambda: set(scene.alarmd.children("evaluator")) - before, what="a new evaluator")
+    refused = wait_until(lambda: _line_of("settings_refused", scene.alarmd.log[known:]), what="settings to be refused")
+    assert said in refused, f"{text!r} was refused with {refused}"
     yield
-    file.write_text(good, encoding="utf-8")
+    assert scene.alarmd.children("evaluator") == before, "processes were replaced although the settings were refused"
+    workers = 3 - len(before)
+    file.write_text(_settings(workers), encoding="utf-8")
+    os.kill(scene.alarmd.process.pid, signal.SIGHUP)
+
+    def is_in_force() -> bool:
+        now = scene.alarmd.children("evaluator")
+        return len(now) == workers and set(now).isdisjoint(before)
+
+    wait_until(is_in_force, what=f"{workers} new evaluators")
+
+
+def _settings(workers: int) -> str:
+    return f"[evaluator]\ntick_s = 1.0\nworkers = {workers}\n"
+
+
+def _line_of(event: str, log: str) -> str:
+    return next((line for line in log.splitlines() if event in line), "")
 
 
 def _deletion(stage: Stage) -> Outcome:
