@@ -114,6 +114,7 @@ class SecretService:
         project_id = self._project(Action.DELETE_SECRET, caller, project_id)
         now = self._clock.now()
         with self._database.write() as unit:
+            unit.secrets.lock(project_id)
             found = unit.secrets.find(project_id, name=name)
             doomed = [one.secret_id for one in found if secret_id in {None, one.secret_id}]
             if not doomed:
@@ -146,6 +147,7 @@ def check_signing_secret(unit: UnitOfWork, alarm: Alarm, now: datetime, *, befor
     named = alarm.signing_secret, alarm.project_id
     if not alarm.signing_secret or (before is not None and named == (before.signing_secret, before.project_id)):
         return
+    unit.secrets.lock(alarm.project_id, is_shared=True)
     if not unit.secrets.holds(alarm.project_id, alarm.signing_secret, now):
         raise InvalidInput(
             f"Invalid input for field/attribute signing_secret. Value: '{alarm.signing_secret}'. The alarm's project "

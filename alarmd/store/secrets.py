@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, text, update
 
 from alarmd.model.secret import SigningSecret
 from alarmd.store.paging import matches
@@ -13,12 +13,25 @@ from alarmd.store.tables import alarms, signing_secrets
 
 _COLUMNS = signing_secrets.c
 
+#: Which of PostgreSQL's advisory locks are about secrets that alarms name. Any number that nothing else uses.
+_NAMING_LOCKS = 0x71A3
+
 
 class SecretRepository:
     """Reads and writes signing secrets within one unit of work."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def lock(self, project_id: str, *, is_shared: bool = False) -> None:
+        """Keep others from naming the secrets of a project, or (shared) from ending them, until this unit of work ends.
+
+        What is read afterwards holds all that they have committed. SQLite lets only one write anyway.
+        """
+        if self._connection.dialect.name == "postgresql":
+            function = "pg_advisory_xact_lock_shared" if is_shared else "pg_advisory_xact_lock"
+            statement = text(f"SELECT {function}(:kind, hashtext(:owner))")
+            self._connection.execute(statement, {"kind": _NAMING_LOCKS, "owner": project_id})
 
     def add(self, secret: SigningSecret) -> None:
         """Store a secret."""

@@ -2,14 +2,22 @@
 """Signing secrets at rest, on every database."""
 
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
+from alarmd.alarms.secrets import SecretService, check_signing_secret
+from alarmd.clock import ManualClock
+from alarmd.errors import Conflict, InvalidInput
+from alarmd.model.alarm import Alarm
+from alarmd.model.caller import Caller
 from alarmd.model.secret import SigningSecret, new_value
+from alarmd.policy import TablePolicy
 from alarmd.store.database import Database
 from tests.support.alarms import an_alarm
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ANN = Caller(user_id="ann", project_id="p1", roles=frozenset({"member", "reader"}))
 
 
 def a_secret(name: str = "default", **changes: Any) -> SigningSecret:
@@ -102,3 +110,60 @@ def test_alarms_that_name_a_secret_are_counted(database: Database) -> None:
         counted = [unit.secrets.alarms_naming("p1", name) for name in ("heat", "default")]
 
     assert [2, 0] == counted
+
+
+def test_a_secret_is_not_deleted_under_an_alarm_that_is_being_written(database: Database) -> None:
+    """Who wants to delete it waits until the alarm is there, and is told of it."""
+    secrets = SecretService(database=database, policy=TablePolicy(), clock=ManualClock(NOW))
+    secrets.create("heat", ANN)
+    refused: list[int] = []
+
+    def delete() -> None:
+        try:
+            secrets.delete("heat", ANN)
+        except Conflict as error:
+            refused.append(int(str(error.facts["alarms"])))
+
+    deleting = Thread(target=delete, daemon=True)
+    alarm = an_alarm(project_id="p1", signing_secret="heat")
+    with database.write() as unit:
+        check_signing_secret(unit, alarm, NOW)
+        deleting.start()
+        deleting.join(0.5)
+        unit.alarms.add(alarm)
+    deleting.join(30)
+
+    assert [1] == refused
+    assert ["heat"] == [one.name for one in secrets.find(ANN)]
+
+
+def test_a_secret_is_not_named_while_it_is_being_deleted(database: Database) -> None:
+    """Who wants to name it waits, and finds that it is not there; who names another does not."""
+    with database.write() as unit:
+        for secret in (a_secret("heat"), a_secret("other", project_id="p2")):
+            unit.secrets.add(secret)
+    refused: list[str] = []
+
+    def name(alarm: Alarm) -> None:
+        try:
+            with database.write() as unit:
+                check_signing_secret(unit, alarm, NOW)
+                unit.alarms.add(alarm)
+        except InvalidInput:
+            refused.append(alarm.project_id)
+
+    alarms = [an_alarm(project_id="p1", signing_secret="heat"), an_alarm(project_id="p2", signing_secret="other")]
+    naming = [Thread(target=name, args=(alarm,), daemon=True) for alarm in alarms]
+    with database.write() as unit:
+        unit.secrets.lock("p1")
+        unit.secrets.remove([one.secret_id for one in unit.secrets.find("p1")])
+        for thread in naming:
+            thread.start()
+        for thread in naming:
+            thread.join(0.5)
+    for thread in naming:
+        thread.join(30)
+
+    assert ["p1"] == refused
+    with database.read() as unit:
+        assert (0, 1) == (unit.secrets.alarms_naming("p1", "heat"), unit.secrets.alarms_naming("p2", "other"))

@@ -226,7 +226,7 @@ def test_what_waited_for_too_long_expires(site: Site) -> None:
 
 
 def test_of_several_evaluators_one_says_so(site: Site) -> None:
-    """Both find that it is too much, at the same moment; operators are told once of the beginning and once of the end."""
+    """Both find that it is too much, at the same moment; operators are told of the beginning and of the end once."""
     site.evaluations = [site.evaluator(f"e{index}", index=index, count=2, minimum=5) for index in range(2)]
     site.run(30)
     site.load = dict.fromkeys(range(25), 5.0)
