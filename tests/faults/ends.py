@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tests.faults.evidence import Evidence, Findings, Hush
 from tests.faults.watches import Watch
 
-SILENCED, EXPIRED = "silenced", "expired"
+SILENCED, EXPIRED, SUPERSEDED = "silenced", "expired", "superseded"
 
 #: How long after its last moment a request that was begun before may come in.
 _UNDER_WAY_S = 0.5
@@ -20,20 +20,21 @@ _TICK_S = 1.0
 
 
 def kept_back(evidence: Evidence, watch: Watch) -> set[tuple[int, str]]:
-    """Return which changes are owed to which paths no more, by their numbers: those on record as kept back.
+    """Return which changes are owed to which paths no more, by their numbers: those on record as never sent.
 
-    Whether they were kept back for a reason is not said here.
+    Whether that was for a reason is not said here. Nothing is returned where such ends are not looked for.
     """
+    ends = {SILENCED, EXPIRED, SUPERSEDED} & evidence.ends.keys()
     came = {entry.webhook_id for entry in evidence.entries}
     records: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for each in evidence.deliveries:
-        if each["alarm_id"] == watch.alarm_id and not evidence.ends.keys().isdisjoint({SILENCED, EXPIRED}):
+        if each["alarm_id"] == watch.alarm_id and ends:
             records[each["sequence"]].append(each)
     return {
         (number, urlsplit(each["target"]).path)
         for number, sequence in enumerate(sorted(records))
         for each in records[sequence]
-        if each["state"] in {SILENCED, EXPIRED} & evidence.ends.keys() and each["event_id"] not in came
+        if each["state"] in ends and each["event_id"] not in came
     }
 
 
@@ -51,22 +52,40 @@ def judge_deliveries(evidence: Evidence, findings: Findings) -> None:
     came: dict[str, float] = {}
     for entry in evidence.entries:
         came.setdefault(entry.webhook_id, entry.at_s)
-    tried = came.keys() | {entry.webhook_id for entry in evidence.refused}
+    newest: Counter[tuple[str, str]] = Counter()
     for each in mine:
-        event_id, state, error = each["event_id"], each["state"], each["last_error"] or ""
-        allowed = state == "delivered" or (
-            state == "superseded" and (event_id in tried or "superseded" in evidence.ends)
-        )
-        if state in evidence.ends and re.search(evidence.ends[state], error):
-            allowed = True
-        if not allowed:
-            findings.complaints.append(f"{event_id} is {state}: {error}")
-        if state == "delivered" and event_id not in came:
-            findings.complaints.append(f"{event_id} is said to be delivered and never came")
-        for wrong in [*_too_late(evidence, each, came), *_not_silent(evidence, each, came)]:
-            findings.complaints.append(f"{event_id} {wrong}")
+        newest[_lane(each)] = max(newest[_lane(each)], each["sequence"])
+    for each in mine:
+        event_id, state = each["event_id"], each["state"]
+        wrong = [
+            *_not_allowed(evidence, each, came),
+            *_too_late(evidence, each, came),
+            *_not_silent(evidence, each, came),
+        ]
+        if state == SUPERSEDED and each["sequence"] >= newest[_lane(each)]:
+            wrong.append("is superseded by nothing")
+        findings.complaints += [f"{event_id} {what}" for what in wrong]
         if event_id in came and (_is_late(evidence, each, came[event_id]) or state == SILENCED):
             findings.doubled += 1
+
+
+def _not_allowed(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:
+    """What came was delivered; what was tried in vain may give way to something newer; anything else is the case's."""
+    event_id, state, error = record["event_id"], record["state"], record["last_error"] or ""
+    if state == "delivered":
+        if event_id not in came:
+            yield "is said to be delivered and never came"
+        return
+    if state in evidence.ends and re.search(evidence.ends[state], error):
+        return
+    was_tried = event_id in came or any(entry.webhook_id == event_id for entry in evidence.refused)
+    if state != SUPERSEDED or not was_tried:
+        yield f"is {state}: {error}"
+
+
+def _lane(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what keeps its order: an alarm and a target."""
+    return record["alarm_id"], record["target"]
 
 
 def _too_late(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:

@@ -36,7 +36,14 @@ FIRST, SECOND = _entry(1, "/ok", BLIND, OK, 2.0), _entry(2, "/alarm", OK, ALARM,
 
 
 def _delivery(event_id: str, state: str = "delivered", error: str = "") -> dict[str, Any]:
-    return {"event_id": event_id, "alarm_id": "a", "state": state, "last_error": error}
+    return {
+        "event_id": event_id,
+        "alarm_id": "a",
+        "sequence": int(event_id.split("_")[1]),
+        "target": "http://receiver/",
+        "state": state,
+        "last_error": error,
+    }
 
 
 def _evidence(**changes: Any) -> Evidence:
@@ -77,6 +84,12 @@ def test_a_good_run_is_called_good() -> None:
         ({"states": {"a": OK}}, 0, 0, "its history ends with"),
         ({"deliveries": [_delivery("a_1_0")]}, 0, 0, "notifications are on record"),
         ({"deliveries": [_delivery("a_1_0"), _delivery("a_2_0", "buried", "gone")]}, 0, 0, "a_2_0 is buried: gone"),
+        (
+            {"deliveries": [_delivery("a_1_0"), _delivery("a_2_0", "superseded")]},
+            0,
+            0,
+            "a_2_0 is superseded by nothing",
+        ),
         ({"histories": {"a": [OK, BLIND, ALARM]}}, 1, 2, "went through ok insufficient alarm"),
         ({"histories": {"a": [OK, ALARM, OK, ALARM]}}, 2, 2, "went through ok alarm ok alarm"),
     ],

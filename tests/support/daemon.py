@@ -120,13 +120,13 @@ class Daemon:
             self.process.send_signal(number)
         return self.process.wait(deadline_s)
 
-    def restart(self) -> None:
+    def restart(self, *, deadline_s: float = DEADLINE_S) -> None:
         """Start it again, after its end, as it was started; it may have another port."""
         assert self._begin is not None, "nobody has said how"
         self._log_start = len(self.log)
         self.url = ""
         self.process = self._begin()
-        self.await_ready()
+        self.await_ready(deadline_s=deadline_s)
 
     def kill_all(self) -> None:
         """End what is left of it, at once."""

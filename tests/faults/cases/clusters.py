@@ -131,7 +131,7 @@ def _one_dead(stage: Stage, cluster: _Cluster) -> Iterator[None]:
     try:
         yield
     finally:
-        node.restart()
+        node.restart(deadline_s=3 * DEADLINE_S)
 
 
 def _redis_away(stage: Stage) -> Outcome:

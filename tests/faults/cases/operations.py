@@ -16,7 +16,7 @@ from tests.faults.case import Case, Outcome
 from tests.faults.old_schema import go_back
 from tests.faults.outage import outages, pause
 from tests.faults.scene import SQLITE, Scene, Stage
-from tests.support.daemon import wait_until
+from tests.support.daemon import DEADLINE_S, wait_until
 
 #: Settings that cannot be used, and what has to be said of them.
 _BROKEN = {
@@ -160,7 +160,7 @@ def _upgrade(stage: Stage) -> Outcome:
                 go_back(scene.alarmd.state_dir / "alarmd.db", scene.store_url)
                 _alarmd("db", "upgrade", environ={**store[0], "ALARMD_STATE_DIR": str(scene.alarmd.state_dir)})
                 scene.journal.choose = scene.journal.linger
-                scene.alarmd.restart()
+                scene.alarmd.restart(deadline_s=3 * DEADLINE_S)
             findings = scene.findings()
         if status != 0:
             findings.complaints.append(f"alarmd ended with status {status}")

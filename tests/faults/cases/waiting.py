@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.faults import behaviours
 from tests.faults.case import Case, Outcome
-from tests.faults.ends import EXPIRED, SILENCED
+from tests.faults.ends import EXPIRED, SILENCED, SUPERSEDED
 from tests.faults.evidence import Hush
 from tests.faults.journal import Entry, Journal
 from tests.faults.outage import pause
@@ -34,7 +34,7 @@ def _silences(stage: Stage) -> Outcome:
     with stage.scene() as scene, scene.receiver("away") as away:
         scene.watch_all()
         hushed = _watch_aside(scene, away.url, labels=_LABELS)
-        scene.ends = {SILENCED: "^silenced by .*: moving racks$", "superseded": ""}
+        scene.ends = {SILENCED: "^silenced by .*: moving racks$", SUPERSEDED: ""}
         with scene.running():
             scene.load.stop_flipping()
             for number in range(times):
@@ -103,7 +103,7 @@ def _expiry(stage: Stage) -> Outcome:
         scene.watch_all()
         _watch_aside(scene, away.url)
         _put_aside(scene, [each for each in scene.load.watches if each.resource_id == _MACHINE])
-        scene.ends = {EXPIRED: "", "superseded": ""}
+        scene.ends = {EXPIRED: "", SUPERSEDED: ""}
         obstacles: list[Callable[[], Any]] = [lambda: _away(scene, away), lambda: _asleep(scene)]
         with scene.running():
             scene.load.stop_flipping()
