@@ -27,6 +27,9 @@ def tell(stored: Iterable[tuple[Transition, AppliedTransition]]) -> None:
     for transition, applied in stored:
         if applied.silenced:
             telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SILENCED), reason="silence").inc(applied.silenced)
+        if applied.superseded:
+            superseded = telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SUPERSEDED), reason="silence")
+            superseded.inc(applied.superseded)
         if transition.is_repeat:
             continue
         telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()

@@ -8,7 +8,7 @@ here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from uuid import uuid4
 
@@ -47,6 +47,8 @@ class AppliedTransition:
     notifications: int
     #: How many of them are there for the record only, since a silence is in force.
     silenced: int = 0
+    #: How many older ones give way to what is silenced, though it is never sent.
+    superseded: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,12 @@ def _apply_chunk(unit: UnitOfWork, wanted: dict[AlarmId, Transition], gate: Gate
     update_rows(unit.connection, alarms, key="alarm_id", rows=states)
     unit.history.add_all(changes)
     unit.outbox.add(notifications)
-    give_way(unit.connection, notifications)
+    given_way = give_way(unit.connection, notifications)
+    if given_way:
+        result.applied[:] = [
+            replace(one, superseded=given_way[one.alarm_id]) if one.alarm_id in given_way else one
+            for one in result.applied
+        ]
 
 
 def _still_holds(alarm: ActingAlarm, transition: Transition) -> bool:

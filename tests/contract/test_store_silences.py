@@ -195,10 +195,11 @@ def test_what_is_past_does_not_go_out_in_a_silence(database: Database, is_repeat
     assert moved is not None
     keep(database, a_silence())
     later = NOON + timedelta(seconds=1)
-    applied(database, a_transition(moved, current=State.ALARM if is_repeat else State.OK, at=later))
+    [done] = applied(database, a_transition(moved, current=State.ALARM if is_repeat else State.OK, at=later)).applied
     newest, oldest = outbox_of(database, alarm)
 
     assert DeliveryState.SILENCED is newest.state
+    assert (1, 0 if is_repeat else 1) == (done.silenced, done.superseded)
     if is_repeat:
         assert (DeliveryState.PENDING, None) == (oldest.state, oldest.finished_at)
     else:
