@@ -170,9 +170,9 @@ class Moment:
 
     now: datetime
     ahead: Ahead = NOT_AHEAD
-    #: By how much it was set in all, and how often it was set back.
+    #: By how much it was set in all, and how much of that was back.
     set_s: float = 0.0
-    times_set_back: int = 0
+    set_back_s: float = 0.0
 
 
 class Timekeeper:
@@ -186,7 +186,7 @@ class Timekeeper:
         self._lock = Lock()
         self._ahead = NOT_AHEAD
         self._set_s = 0.0
-        self._times_set_back = 0
+        self._set_back_s = 0.0
 
     def moment(self) -> Moment:
         """Return the moment it is."""
@@ -194,7 +194,7 @@ class Timekeeper:
             jump = self._watch.look()
             if jump.set_s:
                 self._take(jump)
-            return Moment(now=jump.now, ahead=self._ahead, set_s=self._set_s, times_set_back=self._times_set_back)
+            return Moment(now=jump.now, ahead=self._ahead, set_s=self._set_s, set_back_s=self._set_back_s)
 
     def _take(self, jump: Jump) -> None:
         self._set_s += jump.set_s
@@ -205,5 +205,5 @@ class Timekeeper:
             # taken for newer; what was written after it is not taken for older, if it was further than that time.
             since -= timedelta(seconds=min(jump.passed_s, jump.set_s))
         else:
-            self._times_set_back += 1
+            self._set_back_s -= jump.set_s
         self._ahead = Ahead(since=since, by=by) if by > timedelta() else NOT_AHEAD

@@ -15,8 +15,8 @@ _log = structlog.get_logger()
 
 #: How often what was made in the future is looked for, and what is due later than anything can be.
 _LOOK_EVERY_S, _SWEEP_EVERY_S = 1.0, 60.0
-#: What is due so soon need not be called back; and so much longer than the longest pause nothing waits.
-_SOON, _SPARE = timedelta(seconds=1), timedelta(seconds=60)
+#: What waits for so much too long need not be called back; and so much longer than the longest pause nothing waits.
+_SOON_S, _SPARE = 1.0, timedelta(seconds=60)
 #: How many pieces of a sweep one turn takes.
 _PIECES = 3
 
@@ -43,7 +43,7 @@ class Mending:
         self._lease_s = lease_s
         self._longest_pause = timedelta(seconds=longest_pause_s)
         self._told_s = 0.0
-        self._times_set_back = 0
+        self._set_back_s = 0.0
         self._looked_s = self._swept_s = -inf
         self._sweep: _Sweep | None = None
 
@@ -52,19 +52,21 @@ class Mending:
         if moment.set_s != self._told_s:
             _log.warning("clock_jumped", seconds=round(moment.set_s - self._told_s, 3))
             self._told_s = moment.set_s
-        is_set_back = moment.times_set_back != self._times_set_back
+        is_set_back = moment.set_back_s - self._set_back_s > _SOON_S
         if not (is_set_back or self._sweep or now_s - self._looked_s >= _LOOK_EVERY_S):
             return
         is_time = now_s - self._swept_s >= _SWEEP_EVERY_S
         sweep = self._sweep
         if is_set_back:
-            sweep = _Sweep(later_than=moment.now + _SOON)
+            sweep = _Sweep(later_than=moment.now + timedelta(seconds=_SOON_S))
         elif sweep is None and is_time:
             sweep = _Sweep(later_than=moment.now + self._longest_pause + _SPARE)
         with self._database.write() as unit:
             count = unit.outbox.mend(moment.now, lease_s=self._lease_s)
             called_back, rest = _take(unit, sweep, moment.now)
-        self._looked_s, self._times_set_back = now_s, moment.times_set_back
+        self._looked_s = now_s
+        if is_set_back:
+            self._set_back_s = moment.set_back_s
         if sweep is not self._sweep:
             self._swept_s = now_s
         self._sweep = rest

@@ -132,6 +132,22 @@ def test_a_retry_does_not_wait_until_the_clock_has_caught_up(rounds: Rounds) -> 
     assert [("clock_jumped", -HOUR_S, None), ("future_corrected", None, 1)] == jumps[:2]
 
 
+def test_small_steps_disturb_nobody_until_they_add_up(rounds: Rounds) -> None:
+    """Pauses that receivers have asked for are kept where the clock goes back by less than a second."""
+    made = rounds({"http": refusing(1)})
+    rounds.add(a_notification())
+    made.run()
+    rounds.wait_until("alarm-1_1_0", lambda one: one.attempts == 1)
+    waits = []
+    for _ in range(3):
+        rounds.clock.step(-0.4)
+        made.run()
+        waits.append(rounds.get("alarm-1_1_0"))
+    rounds.wait_until("alarm-1_1_0", lambda one: one.attempts == 2)
+
+    assert [CREATED_AT + timedelta(seconds=10)] * 2 == [one.next_attempt_at for one in waits[:2]]
+
+
 def test_a_try_that_ends_after_the_clock_was_set_back(rounds: Rounds) -> None:
     """How long to wait was decided by the old clock, and is kept by the new one."""
 
