@@ -166,6 +166,25 @@ def test_a_storm_of_scale_in_is_held_back_and_goes_when_it_is_calm(site: Site) -
     assert site.trips() == []
 
 
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_neither_closes_it_nor_keeps_it_open(site: Site, jump_s: float) -> None:
+    """Whoever holds it open says so at once, until when; so nothing is let go of, and it ends as it would have."""
+    site.load = dict.fromkeys(range(25), 5.0)
+    site.run(20)
+    site.clock.step(jump_s)
+    site.clock.advance(0.1)
+    for evaluation in site.evaluations:
+        evaluation.tick()
+    site.release.run()
+    until_s = [(trip.until - site.clock.now()).total_seconds() for trip in site.trips()]
+    held = site.outbox()
+    site.run(60)
+
+    assert [20.0] == until_s
+    assert {(Direction.IN, DeliveryState.HELD): 25} == held
+    assert {(Direction.IN, DeliveryState.PENDING): 25} == site.outbox()
+
+
 def test_scale_out_goes_on_while_it_is_open(site: Site) -> None:
     """Too much capacity costs money, too little costs the service."""
     site.load = dict.fromkeys(range(25), 95.0)
