@@ -26,19 +26,21 @@ from sqlalchemy import (
 from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
+from alarmd.store import outbox_list
 from alarmd.store.breaker import BreakerRepository
 from alarmd.store.bulk import insert_rows, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.future import CalledBack, bring_to_now, call_back, shorten_leases
 from alarmd.store.held import Released, expire_held, give_way_to_held, release_held
 from alarmd.store.outbox_query import OutboxQuery
-from alarmd.store.paging import Pager, matches
+from alarmd.store.paging import matches
 from alarmd.store.queued import (
     FREE,
     change,
     held_back,
     is_late,
     leased_to,
+    past_waiting,
     pending,
     rouse,
     sleeper,
@@ -50,12 +52,6 @@ from alarmd.store.queues import Queue, heads
 from alarmd.store.rows import notification_of, notification_values
 from alarmd.store.tables import alarms, disabled_targets, outbox
 from alarmd.store.thinning import Mark, Thinned, thin
-
-_PAGER = Pager(
-    keys={"created_at": outbox.c.created_at, "event_id": outbox.c.event_id},
-    marker="event_id",
-    tie=outbox.c.event_id,
-)
 
 #: How many queues are asked when something is due.
 _QUEUES_ASKED = 1_000
@@ -200,15 +196,7 @@ class OutboxRepository:
 
     def find(self, query: OutboxQuery) -> list[Notification]:
         """Return the notifications asked for, newest first. Raises `InvalidInput` for an unknown marker."""
-        statement = _PAGER.page(
-            self._connection,
-            select(outbox).where(*query.visible, *query.narrowed),
-            visible=query.visible,
-            sort=(("created_at", "desc"),),
-            marker=query.marker,
-            limit=query.limit,
-        )
-        return [notification_of(row) for row in self._connection.execute(statement).mappings()]
+        return outbox_list.notifications(self._connection, query)
 
     def get(self, event_id: str) -> Notification | None:
         """Return one notification, or None."""
@@ -234,9 +222,11 @@ class OutboxRepository:
         The newest go first; what the query says of states and pages, but for its limit, does not count.
         """
         wanted, may_return = replace(query, states=()), _may_return(now, ahead)
+        # Of all projects, by the index of states; of one, by that of the project.
+        found = () if query.is_of_few else (past_waiting(outbox),)
         statement = (
             select(outbox)
-            .where(*wanted.visible, *wanted.narrowed, *may_return, *_is_meant_still())
+            .where(*wanted.visible, *wanted.narrowed, *found, *may_return, *_is_meant_still())
             .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
             .limit(query.limit)
         )

@@ -39,6 +39,11 @@ class OutboxQuery:
     limit: int | None = None
 
     @property
+    def is_of_few(self) -> bool:
+        """Whether it is about so few notifications that an index finds them."""
+        return not (self.project_id is None and self.alarm_id is None and self.event_prefix is None)
+
+    @property
     def visible(self) -> list[ColumnElement[bool]]:
         """What must hold of every row that whoever asks may know of."""
         return [] if self.project_id is None else [matches(outbox.c.project_id, self.project_id)]

@@ -36,6 +36,12 @@ def pending(rows: FromClause) -> ColumnElement[bool]:
     return rows.c.state == _PENDING
 
 
+def past_waiting(rows: FromClause, state: DeliveryState | None = None) -> ColumnElement[bool]:
+    """Return the condition that rows are not waiting for delivery, but in one certain other state if it is said."""
+    is_past = rows.c.state != _PENDING
+    return is_past if state is None else and_(is_past, rows.c.state == str(state))
+
+
 def waits(rows: FromClause) -> ColumnElement[bool]:
     """Return the condition that rows are yet to be delivered and in nobody's hands."""
     return and_(pending(rows), rows.c.lease_until.is_(None))

@@ -157,6 +157,7 @@ _PENDING = text("state = 'pending'")
 _WAITING = text("state = 'pending' AND lease_until IS NULL")
 _PASSING = text("state = 'pending' AND lease_until IS NULL AND not_after IS NOT NULL")
 _HELD = text("state = 'held'")
+_PAST_WAITING = text("state <> 'pending'")
 _FINISHED = text("finished_at IS NOT NULL")
 _LEASED = text("state = 'pending' AND lease_until IS NOT NULL")
 
@@ -192,7 +193,7 @@ outbox = Table(
     # will be too late; the lanes; and the age of it all.
     Index("ix_outbox_leased", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("ix_outbox_not_after", "not_after", sqlite_where=_PASSING, postgresql_where=_PASSING),
-    Index("ix_outbox_created_at", "created_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("ix_outbox_created_at", "created_at", "event_id", sqlite_where=_PENDING, postgresql_where=_PENDING),
     # What waits, by those who share a receiver and those who pay: nobody gets more than their turn.
     Index(
         "ix_outbox_queue",
@@ -203,6 +204,13 @@ outbox = Table(
     Index("ix_outbox_held", "created_at", "event_id", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_outbox_held_lane", "lane", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_outbox_lane", "lane", "sequence", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    # For lists of what is no longer waiting, of all projects. What looks for something to send must not think of it.
+    Index(
+        "ix_outbox_state_created_at",
+        *("state", "created_at", "event_id"),
+        sqlite_where=_PAST_WAITING,
+        postgresql_where=_PAST_WAITING,
+    ),
     Index("ix_outbox_project_id_created_at", "project_id", "created_at"),
     Index("ix_outbox_alarm_id_sequence", "alarm_id", "sequence"),
     Index("ix_outbox_finished_at", "finished_at", sqlite_where=_FINISHED, postgresql_where=_FINISHED),

@@ -17,6 +17,7 @@ NOTHING = sa.text("'{}'")
 WAITING = sa.text("state = 'pending' AND lease_until IS NULL")
 PASSING = sa.text("state = 'pending' AND lease_until IS NULL AND not_after IS NOT NULL")
 PENDING = sa.text("state = 'pending'")
+PAST_WAITING = sa.text("state <> 'pending'")
 HELD = sa.text("state = 'held'")
 
 
@@ -53,7 +54,16 @@ def upgrade() -> None:
     )
     op.drop_index("ix_outbox_due", "outbox")
     op.create_index("ix_outbox_not_after", "outbox", ["not_after"], sqlite_where=PASSING, postgresql_where=PASSING)
-    op.create_index("ix_outbox_created_at", "outbox", ["created_at"], sqlite_where=PENDING, postgresql_where=PENDING)
+    op.create_index(
+        "ix_outbox_created_at", "outbox", ["created_at", "event_id"], sqlite_where=PENDING, postgresql_where=PENDING
+    )
+    op.create_index(
+        "ix_outbox_state_created_at",
+        "outbox",
+        ["state", "created_at", "event_id"],
+        sqlite_where=PAST_WAITING,
+        postgresql_where=PAST_WAITING,
+    )
     op.create_index("ix_outbox_held", "outbox", ["created_at", "event_id"], sqlite_where=HELD, postgresql_where=HELD)
     op.create_index("ix_outbox_held_lane", "outbox", ["lane"], sqlite_where=HELD, postgresql_where=HELD)
     op.create_table(

@@ -2,14 +2,13 @@
 """The contract of claims on every database: who is next, what it costs to find out, and what is too late."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from alarmd.model.alarm import AlarmId
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
@@ -18,6 +17,7 @@ from alarmd.store.database import Database
 from alarmd.store.queues import Queue
 from alarmd.store.thinning import Mark
 from tests.support.alarms import MORNING
+from tests.support.steps import analyse, counting_steps
 from tests.support.stock import add, stored
 
 _NUMBERS = count()
@@ -154,49 +154,6 @@ def test_more_queues_than_a_claim_looks_at(database: Database) -> None:
 
     assert {"z": 1} == projects(claims)
     assert looks <= 4
-
-
-@contextmanager
-def counting_steps(database: Database) -> Iterator[list[int]]:
-    """Count what a database does: SQLite its machine's steps, PostgreSQL the rows that statements meet on the way."""
-    engine = database._engine
-    counted = [0]
-    if engine.dialect.name == "sqlite":
-
-        def note() -> int:
-            counted[0] += 100
-            return 0
-
-        def begin(connection: Any) -> None:
-            connection.connection.driver_connection.set_progress_handler(note, 100)
-
-        event.listen(engine, "begin", begin)
-        yield counted
-        event.remove(engine, "begin", begin)
-        return
-
-    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")) and "pg_" not in statement:
-            with connection.connection.driver_connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
-                counted[0] += met(cursor.fetchone()[0][0]["Plan"])
-
-    event.listen(engine, "before_cursor_execute", explain)
-    yield counted
-    event.remove(engine, "before_cursor_execute", explain)
-
-
-def analyse(database: Database) -> None:
-    """Let PostgreSQL know what the outbox holds, as it would find out by itself a minute later."""
-    if database._engine.dialect.name == "postgresql":
-        with database.write() as unit:
-            unit.connection.execute(text("ANALYZE outbox"))
-
-
-def met(plan: dict[str, Any]) -> int:
-    """Return how many rows a plan has met, below as above."""
-    here = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-    return int(here * plan["Actual Loops"]) + sum(met(part) for part in plan.get("Plans", ()))
 
 
 def test_what_waits_of_one_project_costs_the_others_nothing(database: Database) -> None:

@@ -17,6 +17,7 @@ from alarmd.store.outbox import OutboxQuery
 from alarmd.store.tables import outbox
 from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
+from tests.support.steps import analyse, counting_steps
 
 
 def at(seconds: float) -> datetime:
@@ -181,6 +182,53 @@ def test_scale_in_that_is_put_back_is_held_while_the_breaker_is_open(database: D
     assert {"held back: too much", ""} == {one.last_error for one in stored}
     assert by_id or sorted(map(repr, stored)) == sorted(map(repr, answered))
     assert "out_1_0" == claimed.event_id
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"states": ("buried",)}, {"states": ("pending", "held")}, {"marker": "old"}, {"since": at(1), "until": at(2)}],
+)
+def test_a_page_of_all_projects_costs_what_it_shows(database: Database, asked: dict[str, Any]) -> None:
+    """Beside 8,000 that were delivered it takes hardly more steps than beside 2,000, whatever it is about."""
+    over: dict[str, Any] = {"state": DeliveryState.DELIVERED, "finished_at": at(9)}
+    with database.write() as unit:
+        rare = {"old": DeliveryState.BURIED, "new": DeliveryState.BURIED, "waiting": DeliveryState.PENDING}
+        unit.outbox.add(
+            [
+                a_notification(alarm_id=name, event_id=name, state=state, created_at=at(1))
+                for name, state in rare.items()
+            ]
+        )
+    steps = []
+    for done in (range(2_000), range(2_000, 8_000)):
+        with database.write() as unit:
+            unit.outbox.add([a_notification(alarm_id=f"a{one}", created_at=at(2 + one), **over) for one in done])
+        analyse(database)
+        with counting_steps(database) as counted, database.read() as unit:
+            shown = unit.outbox.find(OutboxQuery(limit=3, **asked))
+        steps.append(counted[0])
+
+        assert shown
+    assert steps[1] < 1.2 * steps[0] + 500
+
+
+def test_pages_of_all_projects_follow_on_each_other(database: Database) -> None:
+    """Through all states, those of one moment too, nothing twice and nothing left out."""
+    states = list(DeliveryState)
+    with database.write() as unit:
+        unit.outbox.add(
+            [
+                a_notification(alarm_id=f"a{number}", created_at=at(number // 5), state=states[number % len(states)])
+                for number in range(40)
+            ]
+        )
+        pages, marker = [], None
+        while page := unit.outbox.find(OutboxQuery(limit=7, marker=marker)):
+            pages += [(one.created_at, str(one.event_id)) for one in page]
+            marker = page[-1].event_id
+
+    assert 40 == len(set(pages))
+    assert sorted(pages, reverse=True) == pages
 
 
 def test_a_row_that_somebody_has_spoilt_stops_nobody(database: Database) -> None:
