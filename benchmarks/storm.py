@@ -20,6 +20,7 @@ import numpy as np
 import requests
 
 from alarmd.clock import Clock
+from alarmd.model.alarm import State
 from alarmd.store.database import Database
 from benchmarks.daemon import daemon
 from benchmarks.loopback import Client
@@ -125,11 +126,16 @@ class _Trial:
         }
 
     def _first_seen_s(self) -> float:
-        """Return when anybody can see the storm in the outbox: all of it is one transaction."""
+        """Return when anybody can see that an alarm has flipped: all of the storm is one transaction.
+
+        One row is looked at: to count what waits would take a third of the database's time.
+        """
+        watched = self._registered[0].alarm_id
         deadline_s = self._clock.monotonic_s() + _PATIENCE_S
         while self._clock.monotonic_s() < deadline_s:
             with self._store.read() as unit:
-                if unit.outbox.depth():
+                alarm = unit.alarms.get(watched)
+                if alarm is not None and alarm.state is State.ALARM:
                     return self._clock.monotonic_s()
             time.sleep(_LOOK_S / 4)
         raise click.ClickException("no alarm has changed its state")

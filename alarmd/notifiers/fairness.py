@@ -11,7 +11,6 @@ from alarmd.notifiers.scheme import Attempt
 from alarmd.store.claims import Rooms
 from alarmd.store.queues import Queue
 
-
 #: How many notifications may wait for a free thread for each that has been answered.
 _AHEAD = 2
 
@@ -48,8 +47,8 @@ class Fairness:
         self._shares = shares
         self._batch = batch
         self._in_hand: Counter[Queue] = Counter()
-        #: What has been answered since the last claim. Twice as many more may wait for a free thread: quick receivers
-        #: keep every thread busy until the next, and behind slow ones next to nothing is held back from other notifiers.
+        #: What has been answered since the last claim, and so many more may wait for a free thread: quick receivers
+        #: keep every thread busy, and behind slow ones next to nothing is held back from other notifiers.
         self._answered: Counter[Queue] = Counter()
 
     @property

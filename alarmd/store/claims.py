@@ -28,7 +28,7 @@ _CLAIM_LOCK = 0x6F757462
 
 #: How many queues a claim walks past; in steps of twice as many as it may take notifications, and a few.
 _LONGEST_WALK, _SPARE_HOPS = 1_024, 32
-#: Half as many rows again as its share are looked at in each queue, and so many more: some have less than theirs.
+#: Twice as many rows as its share are looked at in each queue, and so many more: some have less than theirs.
 _SPARE_ROWS = 2
 #: For how long a notification steps aside that was met before its turn. It is called back when its turn comes
 #: (`wake`), unless that happens in the same moment.
@@ -191,7 +191,7 @@ def _deal(
     queues = walk.due
     if not queues:
         return [], [], False
-    limit_each = 3 * limit // (2 * len(queues)) + _SPARE_ROWS
+    limit_each = 2 * _reach(queues, limit, rooms) // len(queues) + _SPARE_ROWS
     found = candidates(connection, queues, now=now, ahead=ahead, limit_each=limit_each)
     full = [queue for queue in queues if len(found[queue]) == limit_each]
     # Where a queue shows all that it has, what is not to go is in nobody's way.
@@ -207,6 +207,12 @@ def _deal(
             purse.take(one.queue)
             chosen.append(one)
     return chosen, aside, any(purse.has_room(queue) for queue in (*full, *walk.left_out))
+
+
+def _reach(queues: Sequence[Queue], limit: int, rooms: Rooms) -> int:
+    """Return how many notifications of some queues a claim may take at most."""
+    room = sum(rooms.room_of_origin(origin) for origin in {queue.origin for queue in queues})
+    return int(min(limit, room))
 
 
 def _take(

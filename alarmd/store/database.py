@@ -32,6 +32,9 @@ from alarmd.store.tokens import TokenRepository
 _LOCK_WAIT_S = 10
 #: How long reaching the server may take.
 _CONNECT_S = 5
+#: Whoever dies within a transaction holds its locks no longer than this. And no plan is kept: the outbox fills within a
+#: second, and what was planned for ten rows would read all of 10,000, once for each of them.
+_SESSION = ("idle_in_transaction_session_timeout=60s", "plan_cache_mode=force_custom_plan")
 #: Connections kept open, and how many more may come for a while. Bounds what one process asks of a server.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 10
 #: A connection that was used this short a time ago is taken to work still. When it does not, one request fails.
@@ -135,7 +138,7 @@ def engine_of(url: str, *, lock_wait_s: int = _LOCK_WAIT_S) -> Engine:
     defaults = {
         "application_name": "alarmd",
         "connect_timeout": str(_CONNECT_S),
-        "options": f"-c lock_timeout={lock_wait_s}s -c idle_in_transaction_session_timeout=60s",
+        "options": " -c ".join(("", f"lock_timeout={lock_wait_s}s", *_SESSION)).strip(),
     }
     connect_args = {key: value for key, value in defaults.items() if key not in parsed.query}
     engine = create_engine(parsed, connect_args=connect_args, **options)

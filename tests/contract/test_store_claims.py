@@ -170,7 +170,7 @@ def test_what_waits_of_one_project_costs_the_others_nothing(database: Database) 
         steps.append(counted[0])
 
         assert claims.goes_on
-        assert {"noisy": 5, **{f"p{number}": 1 for number in range(10)}} == projects(claims)
+        assert {"noisy": 6, **{f"p{number}": 1 for number in range(10)}} == projects(claims)
     assert 0 < steps[1] <= 1.3 * steps[0] + 200
 
 

@@ -187,6 +187,20 @@ def test_a_connection_that_died_is_replaced(postgres_url: str, monkeypatch: pyte
     other.close()
 
 
+def test_postgresql_keeps_no_plans(postgres_url: str) -> None:
+    """Each statement is planned for the tables as they are: one that fills within a second makes any other plan bad."""
+    engine = engine_of(postgres_url)
+    with engine.connect() as connection:
+        told = {
+            name: connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+            for name in ("plan_cache_mode", "lock_timeout", "idle_in_transaction_session_timeout")
+        }
+    engine.dispose()
+
+    expected = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "1min"}
+    assert expected | {"plan_cache_mode": "force_custom_plan"} == told
+
+
 def test_sqlite_is_set_up_to_lose_nothing(tmp_path: Path) -> None:
     """Each connection writes ahead, waits for the disk, and checks references."""
     engine = engine_of(f"sqlite:///{tmp_path}/alarmd.db")
