@@ -106,6 +106,8 @@ def _why_not_again(notification: Notification) -> str:
     event_id, state = notification.event_id, notification.state
     if state is DeliveryState.BURIED:
         return f"Delivery {event_id} is too late: it was to be sent before {notification.not_after}"
+    if state is DeliveryState.HELD:
+        return f"Delivery {event_id} is held back by the breaker, and goes out when that closes"
     return f"Delivery {event_id} is {state}; only one that is {DeliveryState.BURIED} is retried"
 
 

@@ -183,6 +183,17 @@ def test_only_buried_deliveries_are_tried_again(stocked: Door) -> None:
     assert [] == history(stocked)
 
 
+def test_what_is_held_back_cannot_be_retried(door: Door) -> None:
+    """It needs no help: who asks is told what it waits for."""
+    with door.database.write() as work:
+        work.outbox.add([a_notification(project_id="p1", state=DeliveryState.HELD)])
+    response = door.post("/v3/deliveries/alarm-1_1_0/retry", headers=ANN)
+
+    assert 400 == response.status_code
+    assert "goes out when that closes" in error_of(response)
+    assert ["alarm-1_1_0"] == listed(door, "state=held")
+
+
 def test_what_is_too_late_stays_buried(door: Door) -> None:
     """Nobody is told to scale in an hour late, not even by hand."""
     with door.database.write() as work:
