@@ -13,7 +13,7 @@ _NO_IDS = frozenset({"", ".", ".."})
 
 def found_alarm(client: Client, alarm_ref: str) -> dict[str, Any]:
     """Return the alarm with this id or, when there is none, with this name. Raises `RequestRefused`."""
-    missing = RequestRefused(f"Alarm {alarm_ref!r} not found.", status=404)
+    missing = RequestRefused(f"Alarm {alarm_ref!r} not found. `alarmd alarm list` shows what there is.", status=404)
     if alarm_ref not in _NO_IDS:
         try:
             found: dict[str, Any] = client.get(path_of("v2", "alarms", alarm_ref))

@@ -15,6 +15,8 @@ _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 60.0
 #: How many items of a list are asked for by one command, unless it is told a number.
 MOST_LISTED = 100_000
+#: What stands in paths, and the commands that list it.
+_LISTS = {"alarms": "alarm list", "deliveries": "delivery list", "silences": "silence list", "secrets": "secret list"}
 
 
 class RequestRefused(click.ClickException):
@@ -156,19 +158,26 @@ class Client:
 
     def refusal(self, response: requests.Response) -> RequestRefused:
         """Return the error that stands for an answer."""
-        method = response.request.method
-        try:
-            text = str(response.json()["error_message"]["faultstring"])
-        except (ValueError, KeyError, TypeError):
-            text = f"{method} {response.url} was answered without an explanation; is it alarmd that listens there?"
         remedy = {
             401: " Log in with --token, or give another --project/--user.",
             403: " Give an identity that may do this: --token, or --project, --user and --roles.",
+            404: _list_of(response.url.removeprefix(self._url)),
         }.get(response.status_code, "")
+        try:
+            text = str(response.json()["error_message"]["faultstring"])
+        except (ValueError, KeyError, TypeError):
+            method, remedy = response.request.method, ""
+            text = f"{method} {response.url} was answered without an explanation; is it alarmd that listens there?"
         request_id = response.headers.get("x-openstack-request-id")
         tail = f" [request id {request_id}]" if request_id and response.status_code >= 500 else ""
         message = f"{text} (HTTP {response.status_code} from {self._url}){remedy}{tail}"
         return RequestRefused(message, status=response.status_code)
+
+
+def _list_of(path: str) -> str:
+    """Return which command lists what is not there, as a remedy."""
+    command = next((command for part, command in _LISTS.items() if part in path.split("/")), None)
+    return f" `alarmd {command}` shows what there is." if command else ""
 
 
 def path_of(*parts: str) -> str:

@@ -5,6 +5,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 from alarmd import __version__
 from alarmd.errors import AlarmdError
@@ -42,6 +43,14 @@ class _Commands(click.Group):
             return None
         command: click.Command = resolve_name(_COMMANDS[cmd_name][0])
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as unknown:
+            raise NoSuchCommand(unknown.command_name, possibilities=_COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

@@ -85,17 +85,17 @@ def _bind(settings: Settings) -> socket.socket:
     """Take the API's port before anything else is started. Raises `AlarmdError` that names the remedy."""
     host, port = settings.api.host, settings.api.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    elsewhere = "Choose another address with --listen HOST:PORT (or api.listen)"
+    elsewhere = "choose another address with --listen HOST:PORT (or api.listen)"
     try:
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise AlarmdError(
                 f"Port {port} on {host} is in use by another program; `ss -ltnp sport = :{port}` shows which. "
-                f"Stop it, or: {elsewhere}; port 0 takes a free one.",
+                f"Stop it, or {elsewhere}; port 0 takes a free one.",
                 port=port,
             ) from error
-        raise AlarmdError(f"{host} port {port} cannot be listened on: {error.strerror}. {elsewhere}.") from error
+        raise AlarmdError(f"{host} port {port} cannot be listened on: {error.strerror}; {elsewhere}.") from error
     # Inherited by every connection: an answer in two packets must not wait for the acknowledgement of the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

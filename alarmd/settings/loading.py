@@ -192,7 +192,15 @@ def _complaints(error: ValidationError, places: Mapping[str, str]) -> Iterator[s
             continue
         got = "" if isinstance(problem["input"], dict | BaseModel) else f" (got {_shown(key, problem['input'])})"
         message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "model_type":
+            message = f"must be a table, {_table_of(problem['loc'])}"
         yield f"{place}: {message}{got}" if place else f"{message}{got}"
+
+
+def _table_of(where: tuple[int | str, ...]) -> str:
+    """Return how a table is headed in a file."""
+    names = ".".join(part for part in where if isinstance(part, str))
+    return f"[[{names}]]" if where and isinstance(where[-1], int) else f"[{names}]"
 
 
 def _place_of(key: str, places: Mapping[str, str]) -> str:

@@ -103,6 +103,12 @@ def test_lists_in_variables() -> None:
         ("[nottifier]\nx = 1", {}, "nottifier.x: unknown key; did you mean notifier?"),
         ("", {"ALARMD_API__THREDS": "3"}, "ALARMD_API__THREDS: unknown key; did you mean ALARMD_API__THREADS?"),
         ("", {"ALARMD_STATEDIR": "x"}, "ALARMD_STATEDIR: unknown key; did you mean ALARMD_STATE_DIR?"),
+        (
+            "[poller]\nsources = ['libvirt']",
+            {},
+            "poller.sources.0: must be a table, [[poller.sources]] (got 'libvirt')",
+        ),
+        ("evaluator = 5", {}, "evaluator: must be a table, [evaluator] (got 5)"),
         ("[api]\nthreads = 'many'", {}, "api.threads: Input should be a valid integer"),
         ("[api]\nthreads = 0", {}, "api.threads: Input should be greater than 0 (got 0)"),
         (

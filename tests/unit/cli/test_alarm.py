@@ -128,7 +128,8 @@ def test_deleted_alarms_are_gone(terminal: Terminal) -> None:
     result = terminal.run("alarm", "show", "cpu_high")
 
     assert [] == terminal.json("alarm", "list")
-    assert (1, f"Error: Alarm cpu_high not found (HTTP 404 from {terminal.url})\n") == (result.exit_code, result.stderr)
+    told = f"Error: Alarm cpu_high not found (HTTP 404 from {terminal.url}) `alarmd alarm list` shows what there is.\n"
+    assert (1, told) == (result.exit_code, result.stderr)
 
 
 def test_an_alarm_goes_with_those_that_refer_to_it(terminal: Terminal) -> None:

@@ -39,11 +39,11 @@ def test_every_command_can_be_had(name: str) -> None:
 
 
 def test_unknown_command_is_a_usage_error() -> None:
-    """A command that does not exist ends with status 2."""
+    """A command that does not exist ends with status 2, and with the one that was probably meant."""
     result = CliRunner().invoke(main, ["rnu"])
 
     assert 2 == result.exit_code
-    assert "No such command 'rnu'" in result.output
+    assert "No such command 'rnu'. Did you mean 'run'?" in result.output
 
 
 def test_error_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
