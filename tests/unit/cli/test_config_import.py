@@ -13,6 +13,7 @@ from alarmd.cli.aodh_conf import read_aodh_conf
 from alarmd.cli.main import main
 from alarmd.errors import SettingsError
 from alarmd.settings import keys, load
+from tests.support.receivers import make_certificate
 
 CONF = """
 # Aodh as a distribution ships it, and as somebody went on from there.
@@ -112,6 +113,10 @@ def translated(tmp_path: Path, conf: str) -> dict[str, Any]:
 def test_every_option_with_a_counterpart_becomes_a_setting(tmp_path: Path) -> None:
     """The file that comes out is one that `alarmd run` takes."""
     (tmp_path / "policy.yaml").write_text("{}")
+    made = str(make_certificate(tmp_path))
+    conf = CONF
+    for named in ("/etc/ssl/ca.pem", "/etc/aodh/client.crt", "/etc/aodh/client.key"):
+        conf = conf.replace(named, made)
 
     assert {
         "api.auth": "keystone",
@@ -129,11 +134,7 @@ def test_every_option_with_a_counterpart_becomes_a_setting(tmp_path: Path) -> No
         "evaluator.membership_url": "redis://:sesame@controller:6379",
         "notifier.threads": 48,
         "notifier.schemes": {
-            "https": {
-                "ca_file": "/etc/ssl/ca.pem",
-                "client_cert_file": "/etc/aodh/client.crt",
-                "client_key_file": "/etc/aodh/client.key",
-            }
+            "https": {"ca_file": made, "client_cert_file": made, "client_key_file": made},
         },
         "logging.level": "debug",
         "keystone.auth_url": "http://controller:5000/v3",
@@ -142,7 +143,7 @@ def test_every_option_with_a_counterpart_becomes_a_setting(tmp_path: Path) -> No
         "keystone.password": "opensesame",
         "keystone.region": "RegionOne",
         "keystone.token_cache_s": 0.0,
-    } == translated(tmp_path, CONF)
+    } == translated(tmp_path, conf)
     assert 0 == CliRunner().invoke(main, ["config", "check", str(tmp_path / "alarmd.toml")]).exit_code
 
 
