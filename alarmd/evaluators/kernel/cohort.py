@@ -11,8 +11,10 @@ import numpy as np
 from alarmd.cache.rings import Rings
 from alarmd.evaluators.kernel.measuring import needs
 from alarmd.evaluators.kernel.method import Method
+from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.passes import Looker, Pass, View
 from alarmd.evaluators.kernel.statistics import Index, Quantity
-from alarmd.evaluators.kernel.strip import Moment, Pass, Strip
+from alarmd.evaluators.kernel.strip import Strip
 from alarmd.evaluators.kernel.sweep import Extent
 from alarmd.evaluators.kernel.unit import Reader, Unit
 from alarmd.model.rule import Differences, Percentile
@@ -22,7 +24,7 @@ from alarmd.model.samples import Kind
 Look: TypeAlias = Callable[[], Pass | None]
 
 
-class Seats(Reader, Protocol):
+class Seats(Reader, Looker, Protocol):
     """What reads units of a cohort by one method."""
 
     method: Method
@@ -38,6 +40,9 @@ class Seats(Reader, Protocol):
 
     def strips(self) -> "Iterable[Strip]":
         """Return the strips that its units are in."""
+
+    def view(self, strip: Strip) -> View | None:
+        """Return which units of a strip it reads; None: none of them."""
 
 
 class _Key(NamedTuple):
@@ -122,7 +127,10 @@ class Cohort:
         # Before anybody looks: should a look fail, all that is kept is older than the pass before, and read anew.
         self.number += 1
         self.passes, self.is_whole = {}, False
-        return [partial(strip.look, rings, moment, since_turn=self._seen_turn) for strip in self._strips.values()]
+        return [
+            partial(strip.look, rings, moment, self._views(strip), since_turn=self._seen_turn)
+            for strip in self._strips.values()
+        ]
 
     def take(self, looked: Sequence[Pass | None], rings: Rings) -> None:
         """Take over what the looks have returned, in their order."""
@@ -142,6 +150,11 @@ class Cohort:
         if tick != self._tick or self._touched:
             return
         yield from self._found(slots, np.arange(len(slots)))
+
+    def _views(self, strip: Strip) -> list[View]:
+        """Return what all readers read of a strip."""
+        views = (seats.view(strip) for seats in self.readers.values())
+        return [view for view in views if view is not None]
 
     def _settle(self, seats: Seats) -> None:
         """Tell a reader in which strips its units are."""

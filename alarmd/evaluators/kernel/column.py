@@ -10,9 +10,11 @@ from alarmd.cache.rings import Rings
 from alarmd.evaluators.kernel.cohort import Cohort
 from alarmd.evaluators.kernel.measuring import needs
 from alarmd.evaluators.kernel.method import Method
+from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.passes import Pass, Stretch, View
 from alarmd.evaluators.kernel.points import Points, latest, outliers, placed, steps
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index
-from alarmd.evaluators.kernel.strip import Moment, Pass, Strip
+from alarmd.evaluators.kernel.strip import Strip
 from alarmd.evaluators.kernel.unit import Unit
 from alarmd.model.rule import MissingData, Percentile
 
@@ -22,7 +24,7 @@ LENT = "too old"
 
 
 class _Part(NamedTuple):
-    """Units that lie in one strip, their positions there, and their places here."""
+    """Units that lie in one strip, their positions there, ascending, and their places here."""
 
     strip: Strip
     positions: Index
@@ -30,24 +32,12 @@ class _Part(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether these are all units of the strip, in its order. More may come to it that are read by others only."""
+        """Whether these are all units of the strip. More may come to it that are read by others only."""
         return len(self.positions) == len(self.strip)
 
-
-class _Looked(NamedTuple):
-    """What was found for all units that lie in one pass, in the order of `ranks`; a slice: of all ranks."""
-
-    one: Pass
-    ranks: Index | slice
-    values: Floats
-    why: dict[str, Flags]
-
-    def rows(self, index: Index) -> Index:
-        """Return where units of the pass are in it."""
-        known = self.ranks
-        if isinstance(known, slice):
-            return index
-        return np.array([int((known == rank).argmax()) for rank in index.tolist()], np.intp)
+    def view(self, column: "Column") -> View:
+        """Return what a column reads of the strip."""
+        return View(column, None if self.is_whole else self.positions)
 
 
 class _Kept(NamedTuple):
@@ -72,8 +62,6 @@ class Column:
         self.slots: Index = np.zeros(0, np.intp)
         self._parts: list[_Part] = []
         self._kept: dict[tuple[int, MissingData], _Kept] = {}
-        #: What the last pass has come to, for those who ask what it was found from.
-        self._looked: list[_Looked] = []
         self._known: Flags = np.zeros(0, np.bool_)
         self._known_number = -1
 
@@ -132,7 +120,9 @@ class Column:
         if kept.number < cohort.number and (kept.number == cohort.number - 1 or cohort.is_whole):
             self._patch(points, cohort.passes, moment, missing)
         elif kept.number < cohort.number:
-            passes = {part.strip: part.strip.read(rings, moment, part.positions) for part in self._parts}
+            passes = {
+                part.strip: part.strip.read(rings, moment, part.positions, [part.view(self)]) for part in self._parts
+            }
             self._patch(points, passes, moment, missing)
         if missing is MissingData.MISSING and not moment.is_aligned:
             np.copyto(points.known, self._fresh(moment))
@@ -146,6 +136,10 @@ class Column:
     def strips(self) -> Iterable[Strip]:
         """Return the strips that its units are in."""
         return [part.strip for part in self._parts]
+
+    def view(self, strip: Strip) -> View | None:
+        """Return which units of a strip it reads; None: none of them."""
+        return next((part.view(self) for part in self._parts if part.strip is strip), None)
 
     def memory_ms(self, moment: Moment) -> int:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""
@@ -162,7 +156,8 @@ class Column:
             if one is not None:
                 index, is_there = one.where(positions)
                 is_left[numbers[is_there]] = False
-                yield one, index[is_there], numbers[is_there]
+                if is_there.any():
+                    yield one, index[is_there], numbers[is_there]
         left = np.flatnonzero(is_left)
         if len(left):
             yield (
@@ -177,23 +172,16 @@ class Column:
         strip.wanted = needs(self.method.over_time, self.method.over_members)
         keeps = isinstance(self.method.over_time, Percentile)
         strip.add(range(len(units)), [list(unit.members) for unit in units], [keeps] * len(units))
-        found = strip.look(rings, moment, since_turn=0)
+        found = strip.look(rings, moment, [View(self, None)], since_turn=0)
         if found is None:
             raise RuntimeError("units that are new to a strip were not looked at")
         return found
 
-    def found_for(self, one: Pass, index: Index, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
-        """Return the same as `found` for a few units, from what was found already where it was."""
-        for looked in self._looked:
-            if looked.one is one:
-                rows = looked.rows(index)
-                return looked.values.take(rows, axis=1), {
-                    reason: is_so.take(rows, axis=1) for reason, is_so in looked.why.items()
-                }
-        return self.found(one, index, moment)
+    def found(self, one: Stretch, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
+        """Return the values of units in each period, NaN where there is none that counts, and why others do not.
 
-    def found(self, one: Pass, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
-        """Return the values of units in each period, NaN where there is none that counts, and why others do not."""
+        Changes nothing.
+        """
         method, findings = self.method, one.findings
         values = findings.values(method.over_time, method.over_members, index, periods=self.periods)
         if method.scale != 1.0:
@@ -206,7 +194,7 @@ class Column:
             why[LENT] = np.zeros(values.shape, np.bool_)
             why[LENT][self.periods - method.lent_periods :] = True
         if method.minimum_coverage:
-            members = np.maximum(one.members(index, since_ms=self.memory_ms(moment)), 1)
+            members = np.maximum(one.heard.members(index, since_ms=self.memory_ms(moment)), 1)
             why[COVERAGE] = findings.reporting(index, periods=self.periods) / members < method.minimum_coverage
         if method.exclude_outliers:
             why[OUTLIER] = outliers(findings.count[: self.periods, index], ~_any(why))
@@ -217,20 +205,14 @@ class Column:
     def _patch(self, points: Points, passes: dict[Strip, Pass], moment: Moment, missing: MissingData) -> None:
         """Bring points up to date with what was found."""
         wanted = len(points.values)
-        self._looked = []
         for part in self._parts:
             one = passes.get(part.strip)
-            if one is None:
+            looked = None if one is None else one.looked.get(self)
+            if one is None or looked is None:
                 continue
-            index: Index | slice = slice(None) if part.is_whole else part.positions
-            places = part.places
-            if one.is_chosen is not None and one.rank is not None:
-                chosen = one.is_chosen[part.positions]
-                index, places = one.rank[part.positions[chosen]], places[chosen]
-            if len(places):
-                values, why = self.found(one, index, moment)
-                self._looked.append(_Looked(one, index, values, why))
-                points.put(places, self.chosen(values, one.shift[index], moment, wanted=wanted, missing=missing))
+            places = part.places if one.is_chosen is None else part.places[one.is_chosen[part.positions]]
+            shift = one.shift if looked.ranks is None else one.shift[looked.ranks]
+            points.put(places, self.chosen(looked.values, shift, moment, wanted=wanted, missing=missing))
 
     def chosen(self, values: Floats, shift: Index, moment: Moment, *, wanted: int, missing: MissingData) -> Floats:
         """Return the values that stand for the last periods, from those of all periods."""
@@ -261,12 +243,8 @@ class Column:
 
 
 def _part(strip: Strip, positions: Index, places: Index) -> _Part:
-    part = _Part(strip, positions, places)
-    if not part.is_whole:
-        return part
-    order = np.empty_like(places)
-    order[positions] = places
-    return _Part(strip, np.arange(len(strip)), order)
+    order = np.argsort(positions)
+    return _Part(strip, positions[order], places[order])
 
 
 def _any(flags: dict[str, Flags]) -> Flags:

@@ -9,9 +9,9 @@ import numpy as np
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.kernel.column import Column
-from alarmd.evaluators.kernel.ranks import Ranks
+from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.passes import Pass
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index
-from alarmd.evaluators.kernel.strip import Moment, Pass
 from alarmd.model.rule import MissingData, Statistic
 
 #: What falls for want of samples: a member counts in a period only where that was seen as a whole.
@@ -70,10 +70,10 @@ def _counted(
     `stays` says which of their members have not left.
     """
     one, index = at
-    ranks, members = Ranks(one.starts, len(one.newest_ms)).some(index)
-    watermark_ms = one.watermark_ms[index]
-    counts = stays & (one.newest_ms[members] >= ranks.spread(watermark_ms - column.memory_ms(moment)))
-    reports = _reports(column, one.findings.member_count[: column.periods, members]) & counts
+    ranks, members = one.heard.ranks.some(index)
+    watermark_ms = one.heard.watermark_ms[index]
+    counts = stays & (one.heard.newest_ms[members] >= ranks.spread(watermark_ms - column.memory_ms(moment)))
+    reports = _reports(column, one.counts.of_members(members, periods=column.periods)) & counts
     reporting = ranks.reduce(np.add, reports.astype(np.intp))
     judged, is_whole = _judged(column, at, moment, wanted=wanted, missing=missing)
     fewest = np.where(judged, reporting, np.iinfo(np.intp).max).min(axis=0)
@@ -99,7 +99,7 @@ def _judged(
 ) -> tuple[Flags, Flags]:
     """Return which periods of some units are judged, (P, U), and in which units all have values that must have some."""
     one, index = at
-    values, _ = column.found(one, index, moment)
+    values, _ = one.looked[column].some(index)
     is_there = ~np.isnan(values)
     if missing is MissingData.MISSING:
         judged = is_there & (np.cumsum(is_there, axis=0) <= wanted)

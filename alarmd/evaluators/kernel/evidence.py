@@ -9,8 +9,9 @@ import numpy as np
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.kernel.column import Column
+from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.passes import Pass
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index
-from alarmd.evaluators.kernel.strip import Moment, Pass
 from alarmd.evaluators.kernel.unit import Unit
 from alarmd.model.rule import MissingData
 
@@ -60,14 +61,14 @@ def _found(
 ) -> Iterator[dict[str, Any]]:
     """Yield it for units that have series and are at some places in a pass."""
     one, index = at
-    found, why = column.found_for(one, index, moment)
+    found, why = one.looked[column].some(index)
     values = column.chosen(found, one.shift[index], moment, wanted=wanted, missing=missing).T.tolist()
     newest = int(column.method.complete_only and moment.is_aligned and column.periods > 1)
-    remembered = one.members(index, since_ms=column.memory_ms(moment)).tolist()
-    watermark_ms = one.watermark_ms[index].tolist()
+    remembered = one.heard.members(index, since_ms=column.memory_ms(moment)).tolist()
+    watermark_ms = one.heard.watermark_ms[index].tolist()
     periods = _periods(column, at, moment, found, why)
     for number, (rank, unit) in enumerate(zip(index.tolist(), units, strict=True)):
-        flags = one.findings.reporting_members(rank, newest).tolist()
+        flags = one.counts.reporting_members(rank, newest).tolist()
         reporting = {member for member, reports in zip(unit.members, flags, strict=True) if reports}
         yield {
             "watermark": watermark_ms[number] / 1000,
@@ -83,9 +84,9 @@ def _periods(
     one, index = at
     told = min(column.periods, _PERIODS_TOLD)
     length_ms = moment.length_ms
-    ends_ms = [moment.grid_end_ms + 1] * found.shape[1] if moment.is_aligned else one.watermark_ms[index].tolist()
-    values, count = found[:told].T.tolist(), one.findings.count[:told, index].T.tolist()
-    reporting = one.findings.reporting(index, periods=told).T.tolist()
+    ends_ms = [moment.grid_end_ms + 1] * found.shape[1] if moment.is_aligned else one.heard.watermark_ms[index].tolist()
+    values, count = found[:told].T.tolist(), one.counts.of_units(index, periods=told).T.tolist()
+    reporting = one.counts.reporting(index, periods=told).T.tolist()
     flags = {reason: is_so[:told].T.tolist() for reason, is_so in why.items()}
     periods = []
     for number, end_ms in enumerate(ends_ms):

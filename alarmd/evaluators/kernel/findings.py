@@ -9,7 +9,7 @@ from alarmd.evaluators.kernel import pooling
 from alarmd.evaluators.kernel.measuring import FORMULAS, NEEDS, Formula, measured
 from alarmd.evaluators.kernel.percentiles import Pools
 from alarmd.evaluators.kernel.ranks import Ranks
-from alarmd.evaluators.kernel.statistics import Flags, Floats, Index, Quantity
+from alarmd.evaluators.kernel.statistics import Floats, Index, Quantity
 from alarmd.evaluators.kernel.sweep import Tables
 from alarmd.model.rule import Measure, Percentile, Statistic
 
@@ -38,11 +38,6 @@ class Findings:
     def reporting(self, units: Index | slice, *, periods: int) -> Floats:
         """Return how many members some units have values of in each of the newest periods."""
         return self._across(Statistic.COUNT, [Quantity.COUNT], units, periods=periods)[Quantity.COUNT]
-
-    def reporting_members(self, unit: int, period: int) -> Flags:
-        """Return which members of a unit have values of a period."""
-        reports: Flags = self.member_count[period, self._ranks.members_of(unit)] > 0
-        return reports
 
     def values(self, over_time: Measure, over_members: Measure | None, units: Index | slice, *, periods: int) -> Floats:
         """Return the value of some units, or all, in the newest periods; NaN where there is none."""

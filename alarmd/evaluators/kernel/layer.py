@@ -12,8 +12,8 @@ from alarmd.evaluators.kernel.column import Column
 from alarmd.evaluators.kernel.coverage import Coverage, coverage_of
 from alarmd.evaluators.kernel.evidence import evidence_of
 from alarmd.evaluators.kernel.method import Method
+from alarmd.evaluators.kernel.moment import Moment
 from alarmd.evaluators.kernel.points import Points
-from alarmd.evaluators.kernel.strip import Moment
 from alarmd.evaluators.kernel.sweep import Extent
 from alarmd.evaluators.kernel.unit import Unit
 from alarmd.model.rule import Differences, MissingData, Statistic

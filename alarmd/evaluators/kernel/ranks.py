@@ -39,6 +39,10 @@ class Ranks:
         total = np.cumsum(count, axis=1) - count
         return total - self.spread(total[:, self.starts])
 
+    def run(self, units: slice, members: slice) -> "Ranks":
+        """Return the same for some units in a row, which have these members."""
+        return Ranks(self.starts[units] - members.start, members.stop - members.start)
+
     def some(self, units: Index) -> "tuple[Ranks, Index]":
         """Return the same for some of the units, and which members these have."""
         if self.is_single:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rooms: memory for tables that are written in no order, kept from pass to pass."""
+"""Rooms: memory for tables that are written in no order, one after the other."""
 
 import mmap
 from math import prod

@@ -2,76 +2,21 @@
 """Strips: units that are read over the same number of periods, as arrays, and which of them have news."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
-from alarmd.evaluators.kernel.findings import Findings
+from alarmd.evaluators.kernel.moment import Moment, Times
+from alarmd.evaluators.kernel.passes import Counts, Heard, Pass, View, look
 from alarmd.evaluators.kernel.ranks import Ranks
-from alarmd.evaluators.kernel.room import Room
 from alarmd.evaluators.kernel.statistics import Flags, Index, Quantity
-from alarmd.evaluators.kernel.sweep import Extent, Subjects, order_of, order_with, read
+from alarmd.evaluators.kernel.sweep import Extent, Subjects, order_of, order_with
 from alarmd.model.samples import Kind
-
-Times = NDArray[np.int64]
 
 #: So many units may come and go before the others are put in order.
 _MESS = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """When a pass is made, ms since the epoch."""
-
-    now_ms: int
-    lateness_ms: int
-    is_aligned: bool
-    length_ms: int
-
-    @property
-    def grid_end_ms(self) -> int:
-        """The last millisecond of the aligned period that now lies in."""
-        return (self.now_ms // self.length_ms + 1) * self.length_ms - 1
-
-    def shift(self, watermark_ms: Times) -> Times:
-        """Return how many whole periods have passed since the watermarks without anything."""
-        if self.is_aligned:
-            return np.zeros_like(watermark_ms)
-        return np.maximum((self.now_ms - self.lateness_ms - watermark_ms) // self.length_ms, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pass:
-    """What some units of a strip, or all, were found to come to."""
-
-    #: Which, as flags and as their place among those that were looked at; None: all of them.
-    is_chosen: Flags | None
-    rank: Index | None
-    findings: Findings
-    watermark_ms: Times
-    shift: Times
-    newest_ms: Times
-    starts: Index
-
-    def members(self, units: Index | slice, *, since_ms: int) -> NDArray[np.intp]:
-        """Return how many members some units have whose newest sample is at most so much older than the unit's."""
-        ranks = Ranks(self.starts, len(self.newest_ms))
-        newest_ms, watermark_ms = self.newest_ms, self.watermark_ms
-        if not isinstance(units, slice):
-            ranks, members = ranks.some(units)
-            newest_ms, watermark_ms = newest_ms[members], watermark_ms[units]
-        remembered: NDArray[np.intp] = ranks.reduce(
-            np.add, (newest_ms >= ranks.spread(watermark_ms - since_ms)).astype(np.intp)
-        )
-        return remembered
-
-    def where(self, positions: Index) -> tuple[Index, Flags]:
-        """Return where units of the strip are in what was found, and which of them are there at all."""
-        if self.is_chosen is None or self.rank is None:
-            return positions, np.ones(len(positions), np.bool_)
-        return self.rank[positions], self.is_chosen[positions]
 
 
 class Strip:
@@ -80,8 +25,6 @@ class Strip:
     def __init__(self, extent: Extent, kind_of: Callable[[int], Kind] | None) -> None:
         self._extent = extent
         self._kind_of = kind_of
-        #: For what is found in a look; the one before is of no use any more then.
-        self._room = Room()
         self.slots: Index = np.zeros(0, np.intp)
         self._series: Numbers = np.zeros(0, np.int32)
         self._starts: Index = np.zeros(0, np.intp)
@@ -153,8 +96,11 @@ class Strip:
         self._is_due = np.append(self._is_due, np.ones(len(slots), np.bool_))
         self._shift = np.append(self._shift, np.zeros(len(slots), np.int64))
 
-    def look(self, rings: Rings, moment: Moment, *, since_turn: int) -> Pass | None:
-        """Read the units that have news since a turn, or that time has made other of; None when there are none."""
+    def look(self, rings: Rings, moment: Moment, views: Sequence[View], *, since_turn: int) -> Pass | None:
+        """Read the units that have news since a turn, or that time has made other of; None when there are none.
+
+        All views look at them.
+        """
         newest_ms = rings.newest_ms[self._series]
         self.watermark_ms = self._of_units(np.maximum, newest_ms)
         shift = moment.shift(self.watermark_ms)
@@ -169,25 +115,25 @@ class Strip:
         self._shift = shift
         if not is_due.any():
             return None
-        return self._read(rings, moment, None if is_due.all() else is_due, self._room)
+        return self._read(rings, moment, None if is_due.all() else is_due, views)
 
     def read_over(self, periods: int) -> None:
         """Read so many periods from now on."""
         if self._extent.periods != periods:
             self._extent = replace(self._extent, periods=periods)
 
-    def read(self, rings: Rings, moment: Moment, positions: Index) -> Pass:
-        """Read some units whether they have news or not."""
+    def read(self, rings: Rings, moment: Moment, positions: Index, views: Sequence[View]) -> Pass:
+        """Read some units whether they have news or not, and have all views look at them."""
         is_chosen = np.zeros(len(self), np.bool_)
         is_chosen[positions] = True
-        return self._read(rings, moment, is_chosen)
+        return self._read(rings, moment, is_chosen, views)
 
     def members_of(self, position: int) -> list[int]:
         """Return the series of a unit, in the order in which they are read."""
         end = self._starts[position + 1] if position + 1 < len(self) else len(self._series)
         return [int(number) for number in self._series[self._starts[position] : end]]
 
-    def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None, room: Room | None = None) -> Pass:
+    def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None, views: Sequence[View]) -> Pass:
         series, starts, kinds = self._series, self._starts, self._kinds
         watermark_ms, shift, keeps, rank = self.watermark_ms, self._shift, self._keeps, None
         order = self._in_memory(rings)
@@ -213,18 +159,19 @@ class Strip:
             is_counter=kinds == _KINDS[Kind.CUMULATIVE],
             is_kept=np.repeat(keeps, sizes) if keeps.any() else None,
         )
-        tables = read(rings, subjects, self._extent, self.wanted, room)
         if moment.is_aligned:
             watermark_ms = np.minimum(watermark_ms, moment.now_ms)
-        return Pass(
+        ranks = Ranks(starts, len(series))
+        one = Pass(
             is_chosen=is_chosen,
             rank=rank,
-            findings=Findings(tables, starts),
-            watermark_ms=watermark_ms,
+            heard=Heard(ranks, watermark_ms, rings.newest_ms[series]),
             shift=shift,
-            newest_ms=rings.newest_ms[series],
-            starts=starts,
+            counts=Counts(ranks, periods=self._extent.periods),
+            looked={},
         )
+        look(one, subjects, rings, extent=self._extent, wanted=self.wanted, views=views, moment=moment)
+        return one
 
     def _in_memory(self, rings: Rings) -> Index | None:
         """Return the order of all members in memory; None when they are in it."""

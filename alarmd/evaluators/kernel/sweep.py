@@ -2,7 +2,7 @@
 """The sweep: reads the samples of many series in the order of memory, and makes quantities of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,23 @@ class Subjects:
     is_counter: Flags | None = None
     #: Of which of them the samples themselves are wanted.
     is_kept: Flags | None = None
+
+    def some(self, members: slice) -> "Subjects":
+        """Return some of them in a row."""
+        if members == slice(0, len(self.series)):
+            return self
+        order = self.order
+        if order is not None:
+            order = order[(order >= members.start) & (order < members.stop)] - members.start
+        return replace(
+            self,
+            series=self.series[members],
+            order=order,
+            end_ms=self.end_ms[members],
+            is_delta=None if self.is_delta is None else self.is_delta[members],
+            is_counter=None if self.is_counter is None else self.is_counter[members],
+            is_kept=None if self.is_kept is None else self.is_kept[members],
+        )
 
 
 class Kept(NamedTuple):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alarmd.cache.window import Window, WindowLimits
+from alarmd.evaluators.kernel import passes
 from alarmd.evaluators.kernel.units import Layer, Method, Units
 from alarmd.model.rule import Differences, Measure, MissingData, Percentile, Reading, Selector, Statistic
 from alarmd.model.samples import Batch, Kind, Metric, Resource
@@ -214,11 +215,15 @@ _STEPS = st.lists(
 
 
 @settings(max_examples=300, deadline=None)
-@given(asked=st.lists(readings(), min_size=1, max_size=8), steps=_STEPS)
-def test_layers_agree_with_the_reference(asked: list[Asked], steps: list[tuple[Any, ...]]) -> None:
-    """Whatever is read of whatever samples, tick after tick, is what the description says."""
+@given(
+    asked=st.lists(readings(), min_size=1, max_size=8), steps=_STEPS, cells_at_once=st.sampled_from([1, 60, 1 << 20])
+)
+def test_layers_agree_with_the_reference(asked: list[Asked], steps: list[tuple[Any, ...]], cells_at_once: int) -> None:
+    """Whatever is read of whatever samples, tick after tick and in whatever stretches, is what the description says."""
     twins = Twins(asked)
-    for number in range(len(asked) // 2 + 1):
-        twins.join(number)
-    for step, *numbers in [*steps, ("tick",)]:
-        getattr(twins, step)(*numbers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "_CELLS_AT_ONCE", cells_at_once)
+        for number in range(len(asked) // 2 + 1):
+            twins.join(number)
+        for step, *numbers in [*steps, ("tick",)]:
+            getattr(twins, step)(*numbers)
