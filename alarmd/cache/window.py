@@ -37,8 +37,6 @@ class WindowCounts:
     """How many samples the window took and dropped since it was made, by what became of them."""
 
     accepted: int = 0
-    #: Out of order, but within the lateness budget; included in `accepted`.
-    reordered: int = 0
     late: int = 0
     future: int = 0
     crowded_out: int = 0
@@ -139,7 +137,6 @@ class Window:
                 continue
             self.rings.insert(number, time_ms, value)
             self.counts.accepted += 1
-            self.counts.reordered += 1
 
     def _layout_of(self, batch: Batch) -> _Layout:
         """Return where a batch's cells go.

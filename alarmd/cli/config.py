@@ -34,7 +34,9 @@ def check(path: Path | None) -> None:
 
 @config.command()
 @settings_options
-@click.option("--format", "form", type=click.Choice(["toml", "json"]), default="toml", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["toml", "json"]), default="toml", show_default=True, help="How they look."
+)
 def show(effective: Effective, form: str) -> None:
     """Print every setting with its value and where that comes from; secrets are masked."""
     entries = list(_every(effective))

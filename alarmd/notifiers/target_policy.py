@@ -69,9 +69,6 @@ class TargetRules:
         return False if any(address in network or spelled in network for network in self.deny_networks) else None
 
 
-NO_RULES = TargetRules()
-
-
 class TargetPolicy:
     """Decides where notifications may go.
 

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import Final
 import psycopg
 import redis
 from psycopg import sql
+
+from tests.support.daemon import wait_until
 
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 15.0
@@ -78,12 +79,16 @@ class _Server:
             )
 
     def _wait_until(self, answers: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while not answers():
-            ended = self._process is None or self._process.poll() is not None
-            if ended or time.monotonic() > deadline_s:
-                raise RuntimeError(f"the server did not start:\n{self._output.read_text(errors='replace')[-4000:]}")
-            time.sleep(0.01)
+        def look() -> bool:
+            assert self._process is not None
+            assert self._process.poll() is None, "it has ended"
+            return answers()
+
+        try:
+            wait_until(look, deadline_s=START_TIMEOUT_S, what="its answer", every_s=0.01)
+        except AssertionError as error:
+            said = self._output.read_text(errors="replace")[-4000:]
+            raise RuntimeError(f"the server did not start: {error}\n{said}") from error
 
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
