@@ -27,6 +27,9 @@ _BROKEN = {
     "[api]\npolicy_file = 'none.yaml'\n": "none.yaml",
 }
 
+#: How long it may take at most until settings are read and every process is replaced, beside other cases.
+_REACTS_S = 3 * DEADLINE_S
+
 #: What no rule ever is.
 _POISONS = ("{}", "[]", "null", '"rule"', '{"meter_name": null}', '{"threshold": "NaN", "query": {"or": [1]}}')
 
@@ -49,7 +52,9 @@ def _broken_settings(stage: Stage, scene: Scene) -> Iterator[None]:
     file.write_text(text, encoding="utf-8")
     known = len(scene.alarmd.log)
     os.kill(scene.alarmd.process.pid, signal.SIGHUP)
-    refused = wait_until(lambda: _line_of("settings_refused", scene.alarmd.log[known:]), what="settings to be refused")
+    refused = wait_until(
+        lambda: _line_of("settings_refused", scene.alarmd.log[known:]), deadline_s=_REACTS_S, what="a refusal"
+    )
     assert said in refused, f"{text!r} was refused with {refused}"
     yield
     assert scene.alarmd.children("evaluator") == before, "processes were replaced although the settings were refused"
@@ -61,7 +66,7 @@ def _broken_settings(stage: Stage, scene: Scene) -> Iterator[None]:
         now = scene.alarmd.children("evaluator")
         return len(now) == workers and set(now).isdisjoint(before)
 
-    wait_until(is_in_force, what=f"{workers} new evaluators")
+    wait_until(is_in_force, deadline_s=_REACTS_S, what=f"{workers} new evaluators")
 
 
 def _settings(workers: int) -> str:
