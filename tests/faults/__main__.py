@@ -33,6 +33,7 @@ _SHOWN = 8
     help="Keep rows in this file, and take those that it has of other cases into the table.",
 )
 @click.option("--date", default="", help="Is written on the page; nothing else tells when it was made.")
+@click.option("--note", default="", help="Is written on the page, too: what one should know of how it was played.")
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -49,6 +50,7 @@ def main(
     jobs: int | None,
     keep: Path | None,
     date: str,
+    note: str,
     page: Path | None,
     only_list: bool,
 ) -> None:
@@ -78,7 +80,7 @@ def main(
         page = report.PAGE
     if page is not None:
         command = " ".join(["python -m tests.faults", *(["--short"] if short else []), *names, f"--seed {seed}"])
-        report.write_page(rows, command=command, date=date, page=page)
+        report.write_page(rows, command=command, date=date, note=note, page=page)
     if as_json:
         click.echo(report.as_json(rows))
     sys.exit(0 if all(row.is_good or row.left_out for row in rows) else 1)

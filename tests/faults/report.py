@@ -122,8 +122,8 @@ def as_table(lines: Sequence[Line]) -> str:
     return "\n".join(rows)
 
 
-def write_page(lines: Sequence[Line], *, command: str, date: str, page: Path = PAGE) -> None:
-    """Write the page anew."""
+def write_page(lines: Sequence[Line], *, command: str, date: str = "", note: str = "", page: Path = PAGE) -> None:
+    """Write the page anew; the note says what else one should know of how it was played."""
     seeds = ", ".join(str(seed) for seed in sorted({line.seed for line in lines}))
     facts = [f"Command: `{command}`", f"Seeds: {seeds}", f"Versions: {_versions()}"]
     commits = Counter(line.revision for line in lines if line.revision and not line.left_out)
@@ -131,6 +131,8 @@ def write_page(lines: Sequence[Line], *, command: str, date: str, page: Path = P
         facts.append(f"Rows by commit: {', '.join(f'{commit} {count}' for commit, count in sorted(commits.items()))}")
     if date:
         facts.insert(0, f"Date: {date}")
+    if note:
+        facts.append(note)
     left_out = [f"- {line.title}: {line.left_out}" for line in lines if line.left_out]
     bad = [f"- {line.title}: {each}" for line in lines for each in line.complaints]
     sections = [_INTRODUCTION, "\n".join(f"- {fact}" for fact in facts), as_table(lines)]

@@ -35,7 +35,7 @@ def _cells(page: str, title: str) -> list[str]:
 def test_the_page_sums_every_row_and_its_verdict(tmp_path: Path) -> None:
     """A row that is bad makes the sum bad, and what it lost is in there; one that was left out counts for nothing."""
     page = tmp_path / "page.md"
-    report.write_page([GOOD, BAD, LEFT_OUT], command="it", date="", page=page)
+    report.write_page([GOOD, BAD, LEFT_OUT], command="it", note="By night.", page=page)
     written = page.read_text(encoding="utf-8")
 
     assert ["everybody dies", "sqlite", "long", "1,000", "20", "0", "0", "1.5 s", "good"] == _cells(
@@ -45,6 +45,7 @@ def test_the_page_sums_every_row_and_its_verdict(tmp_path: Path) -> None:
     assert "left out" == _cells(written, "a mount")[-1]
     assert ["all", "", "1 long, 1 short", "2,000", "40", "2", "0", "1.5 s", "1 BAD"] == _cells(written, "all")
     assert "- Seeds: 1, 2" in written
+    assert "- By night." in written
     assert "- Rows by commit: abc1234 2" in written
     assert "- a mount: only root may" in written
     assert "- a clock: two never came" in written
