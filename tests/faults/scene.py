@@ -29,6 +29,8 @@ _START_S = 60.0
 _PAGE = 5_000
 #: How many histories are asked for side by side.
 _ASKERS = 4
+#: How often everything is read at most, until nothing has come up meanwhile.
+_READINGS = 5
 
 #: Patience that fits cases of seconds. And no breaker: here everything changes at once, and all of it is to be told.
 BRISK = {
@@ -255,13 +257,21 @@ class Scene:
             if len(page) < _PAGE:
                 return found
 
+    def _told(self) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+        """Return every notification and history, of one moment: somebody may go blind while they are read."""
+        deliveries = self.deliveries()
+        for _ in range(_READINGS):
+            with ThreadPoolExecutor(_ASKERS) as pool:
+                found = list(pool.map(self.history, self.watches))
+            before, deliveries = deliveries, self.deliveries()
+            if len(before) == len(deliveries):
+                break
+        return deliveries, {watch.alarm_id: states for watch, states in zip(self.watches, found, strict=True)}
+
     def evidence(self) -> Evidence:
         """Return what is known now."""
-        deliveries = self.deliveries()
+        deliveries, histories = self._told()
         by_sequence = _by_sequence(deliveries)
-        with ThreadPoolExecutor(_ASKERS) as pool:
-            found = pool.map(self.history, self.watches)
-            histories = {watch.alarm_id: states for watch, states in zip(self.watches, found, strict=True)}
         if self.clock_is_set:
             # Histories are sorted by a clock that was set back and forth; sequences are not.
             assert all(sorted(by_sequence[each]) == sorted(states) for each, states in histories.items()), histories
