@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract of the outbox on every database when somebody sets the clock: nothing ends early, or waits for it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count, product
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.alarm import AlarmId
@@ -22,6 +21,7 @@ from alarmd.store.queued import is_late
 from alarmd.store.queues import Queue
 from alarmd.store.tables import outbox
 from tests.support.alarms import MORNING
+from tests.support.steps import counting_steps
 
 HOUR_S = 3600.0
 #: Ten seconds after they were made, the clock was set ahead by an hour.
@@ -79,23 +79,6 @@ def stored(database: Database, notification: Notification) -> Notification:
 
 def names(notifications: Sequence[Notification]) -> set[str]:
     return {str(one.event_id) for one in notifications}
-
-
-@contextmanager
-def counting_steps(database: Database) -> Iterator[list[int]]:
-    """Count the steps of SQLite's machine; on PostgreSQL nothing is counted."""
-    steps = [0]
-
-    def step() -> None:
-        steps[0] += 1
-
-    def begin(connection: Any) -> None:
-        if database._engine.dialect.name == "sqlite":
-            connection.connection.driver_connection.set_progress_handler(step, 1)
-
-    event.listen(database._engine, "begin", begin)
-    yield steps
-    event.remove(database._engine, "begin", begin)
 
 
 def test_what_is_fresh_is_sent_although_the_clock_was_set_ahead(database: Database) -> None:
