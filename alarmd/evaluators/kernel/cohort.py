@@ -80,7 +80,6 @@ class Cohort:
         self._strip_of: Index = np.full(0, -1, np.intp)
         self._position_of: Index = np.full(0, -1, np.intp)
         self._seen_turn = 0
-        self._tick = 0
         self.readers: dict[Reader, Seats] = {}
         #: How many passes were made.
         self.number = 0
@@ -108,20 +107,11 @@ class Cohort:
         """How many series are read, once for each unit that has them."""
         return sum(strip.members for strip in self._strips.values())
 
-    def advance(self, rings: Rings, moment: Moment, *, tick: int) -> None:
-        """Read what has changed since the last tick, unless that was done in this one."""
-        looks = self.looks(rings, moment, tick=tick)
-        if looks is not None:
-            self.take([look() for look in looks], rings)
-
-    def looks(self, rings: Rings, moment: Moment, *, tick: int) -> list[Look] | None:
-        """Return what has to be done to advance, in pieces that do not depend on each other; None: nothing.
+    def looks(self, rings: Rings, moment: Moment) -> list[Look]:
+        """Return what has to be done to read what has changed, in pieces that do not depend on each other.
 
         What they return is to be taken before anything else is asked.
         """
-        if tick == self._tick and not self._touched:
-            return None
-        self._tick = tick
         if self._touched:
             self._gather()
         # Before anybody looks: should a look fail, all that is kept is older than the pass before, and read anew.
@@ -142,12 +132,12 @@ class Cohort:
         )
         self._seen_turn = rings.turn()
 
-    def whereabouts(self, slots: Index, *, tick: int) -> Iterator[tuple[Strip, Index, Index]]:
+    def whereabouts(self, slots: Index) -> Iterator[tuple[Strip, Index, Index]]:
         """Yield in which strips slots are: the strip, positions in it, and which of them these are.
 
-        None of them is anywhere unless the strips are as they were looked at in a tick.
+        None of them is anywhere unless the strips are as they were looked at last.
         """
-        if tick != self._tick or self._touched:
+        if self._touched:
             return
         yield from self._found(slots, np.arange(len(slots)))
 

@@ -109,7 +109,7 @@ class Column:
                 kept.points.clear(place)
 
     def points(self, rings: Rings, moment: Moment, *, wanted: int, missing: MissingData) -> Points:
-        """Return the values of all units by place, once the cohort has advanced."""
+        """Return the values of all units by place, as of when the cohort was looked at last."""
         cohort = self.cohort
         kept = self._kept.get((wanted, missing))
         if kept is None:
@@ -145,13 +145,13 @@ class Column:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""
         return max(self.periods * moment.length_ms, self._member_memory_ms)
 
-    def seen(self, places: Index, rings: Rings, moment: Moment, *, tick: int) -> Iterator[tuple[Pass, Index, Index]]:
+    def seen(self, places: Index, rings: Rings, moment: Moment) -> Iterator[tuple[Pass, Index, Index]]:
         """Yield what some units, which have series, were found to come to: the pass, their ranks in it, and which.
 
-        Those that were not looked at in this tick are read now.
+        Those that the cohort has not looked at are read now.
         """
         is_left = np.ones(len(places), np.bool_)
-        for strip, positions, numbers in self.cohort.whereabouts(self.slots[places], tick=tick):
+        for strip, positions, numbers in self.cohort.whereabouts(self.slots[places]):
             one = self.cohort.passes.get(strip)
             if one is not None:
                 index, is_there = one.where(positions)

@@ -39,7 +39,6 @@ def coverage_of(
     window: Window,
     moment: Moment,
     *,
-    tick: int,
     wanted: int,
     missing: MissingData,
 ) -> Coverage:
@@ -52,7 +51,7 @@ def coverage_of(
     reported, members = np.zeros((2, len(units)), np.intp)
     having = np.array([number for number, unit in enumerate(units) if unit.members], np.intp)
     if len(having):
-        seen = column.seen(np.array(places, np.intp)[having], window.rings, moment, tick=tick)
+        seen = column.seen(np.array(places, np.intp)[having], window.rings, moment)
         for one, index, numbers in seen:
             chosen = having[numbers]
             series = np.fromiter(chain.from_iterable(units[number].members for number in chosen.tolist()), np.int32)

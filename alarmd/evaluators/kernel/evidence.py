@@ -27,7 +27,6 @@ def evidence_of(
     window: Window,
     moment: Moment,
     *,
-    tick: int,
     wanted: int,
     missing: MissingData,
 ) -> list[dict[str, Any]]:
@@ -37,7 +36,7 @@ def evidence_of(
     having = np.array([number for number, unit in enumerate(units) if unit.members], np.intp)
     if not len(having):
         return told
-    for one, index, numbers in column.seen(np.array(places, np.intp)[having], window.rings, moment, tick=tick):
+    for one, index, numbers in column.seen(np.array(places, np.intp)[having], window.rings, moment):
         chosen = having[numbers].tolist()
         found = _found(column, (one, index), [units[n] for n in chosen], window, moment, wanted=wanted, missing=missing)
         for number, evidence in zip(chosen, found, strict=True):

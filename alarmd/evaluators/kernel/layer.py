@@ -31,7 +31,6 @@ class Layer:
         self._window = window
         self._lateness_ms = round(lateness_s * 1000)
         self._member_memory_ms = round(member_memory_s * 1000)
-        self._tick = 0
         self._moment = self._moment_of(0)
         self._columns: dict[tuple[Method, int], Column] = {}
         self._cohorts: dict[Extent, Cohort] = {}
@@ -72,21 +71,17 @@ class Layer:
 
     def compute(self, *, now_ms: int) -> Iterator[tuple[Cohort, list[Look]]]:
         """Begin a tick: what is asked for from now on is told as of now. Yield what has to be looked at for that."""
-        self._tick += 1
         self._moment = self._moment_of(now_ms)
         for cohort in self._cohorts.values():
-            looks = cohort.looks(self._window.rings, self._moment, tick=self._tick)
-            if looks is not None:
-                yield cohort, looks
+            yield cohort, cohort.looks(self._window.rings, self._moment)
 
     def points(self, method: Method, *, periods: int, wanted: int, missing: MissingData) -> Points:
-        """Return the values of all units that are read so, by place.
+        """Return the values of all units that are read so, by place, as of the last `compute`.
 
         The arrays are kept and change with the next tick, and may be longer than there are places.
         """
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            column.cohort.advance(self._window.rings, self._moment, tick=self._tick)
             return column.points(self._window.rings, self._moment, wanted=wanted, missing=missing)
 
     def evidence(
@@ -95,9 +90,7 @@ class Layer:
         """Return what the values at some places were found from, fit for JSON."""
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return evidence_of(
-                column, places, self._window, self._moment, tick=self._tick, wanted=wanted, missing=missing
-            )
+            return evidence_of(column, places, self._window, self._moment, wanted=wanted, missing=missing)
 
     def coverage(
         self, places: Sequence[int], method: Method, *, periods: int, wanted: int, missing: MissingData
@@ -105,9 +98,7 @@ class Layer:
         """Return of how many members there is fresh evidence at some places, once their points have been asked for."""
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return coverage_of(
-                column, places, self._window, self._moment, tick=self._tick, wanted=wanted, missing=missing
-            )
+            return coverage_of(column, places, self._window, self._moment, wanted=wanted, missing=missing)
 
     def _extent(self, method: Method, periods: int) -> Extent:
         """Return what is read for a method. Differences end where the periods do, so they are not shared."""
