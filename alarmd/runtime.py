@@ -40,6 +40,7 @@ from alarmd.evaluators.family import RuleFamily, RuleLimits
 from alarmd.evaluators.safety import Release
 from alarmd.evaluators.schedules.hours import read_hours
 from alarmd.evaluators.schedules.schedule import normalise_constraints
+from alarmd.evaluators.schedules.unreadable import Unreadable
 from alarmd.evaluators.tick import Evaluation, TakingOver
 from alarmd.importing import AodhSource, Conversion, ImportRun
 from alarmd.notifiers import assembly
@@ -325,6 +326,10 @@ class Runtime:
     def release(self, *, database: Database, doorbell: Doorbell) -> Release:
         """Return what lets go of actions that were held back."""
         return Release(database=database, doorbell=doorbell, clock=self.clock)
+
+    def unreadable(self, *, database: Database) -> Unreadable:
+        """Return what tells of silences whose hours cannot be read here."""
+        return Unreadable(database=database, clock=self.clock)
 
     def previews(self, *, database: Database, log: SampleLog) -> Previews:
         """Return what says what rules would have done."""

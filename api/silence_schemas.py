@@ -51,6 +51,7 @@ class SilenceView(BaseModel):
     created_at: str
     ended_by: str | None = Field(description="who ended it before its time; null when nobody did")
     state: SilenceState
+    warning: str | None = Field(description="why it keeps nothing back although it should; null when all is well")
 
 
 class SilenceListView(BaseModel):

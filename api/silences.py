@@ -101,4 +101,5 @@ def _view(silence: Silence) -> SilenceView:
         created_at=wire_time(silence.created_at),
         ended_by=silence.ended_by or None,
         state=context().silences.state_of(silence),
+        warning=context().silences.trouble_of(silence),
     )

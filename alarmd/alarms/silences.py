@@ -150,6 +150,10 @@ class SilenceService:
         """Return where a silence stands now."""
         return silence.state_at(self._clock.now(), self._read_hours)
 
+    def trouble_of(self, silence: Silence) -> str | None:
+        """Return why a silence that is not over keeps nothing back, if that is so."""
+        return silence.trouble(self._clock.now(), self._read_hours)
+
     def _check_meaning(self, draft: SilenceDraft, caller: Caller) -> None:
         """Refuse what means nothing in particular, unless an administrator says that it means everything."""
         is_narrow = draft.alarm_id is not None or bool(draft.labels) or draft.direction is not None

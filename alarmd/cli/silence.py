@@ -120,7 +120,11 @@ def list_silences(
         "marker": marker,
     }
     arguments = [(name, value) for name, value in wanted.items() if value is not None]
-    output.rows(client.get("/v3/silences", arguments)["silences"], columns=_COLUMNS)
+    found = client.get("/v3/silences", arguments)["silences"]
+    output.rows(found, columns=_COLUMNS)
+    for one in found:
+        if one.get("warning"):
+            click.echo(f"Silence {one['silence_id']}: {one['warning']}", err=True)
 
 
 @silence.command(name="show")

@@ -94,7 +94,19 @@ class Silence:
         try:
             is_on = read_hours(self.time_constraints).is_open(at)
         except InvalidInput:
-            # A zone that only the machine knows on which it was made. Rather a webhook too many than none for anybody:
-            # those of a tick are judged, and stored, all together.
+            # Rather a webhook too many than none for anybody: those of a tick are judged, and stored, all together.
             is_on = False
         return SilenceState.IN_FORCE if is_on else SilenceState.RESTING
+
+    def trouble(self, at: datetime, read_hours: ReadHours) -> str | None:
+        """Return why it is never in force although it is not over, if so: nobody here can read its hours.
+
+        The zone may be one that only the machine knew on which the silence was made, or that was taken out since.
+        """
+        if not self.time_constraints or at >= self.ends_at:
+            return None
+        try:
+            read_hours(self.time_constraints)
+        except InvalidInput as error:
+            return f"It keeps nothing back, since its time constraints cannot be read here: {error.message}"
+        return None

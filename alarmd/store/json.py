@@ -26,14 +26,28 @@ def to_json(value: Any) -> str:
     return document
 
 
-def from_json(document: str | bytes) -> Any:
-    """Return what a JSON document holds."""
-    told = document if isinstance(document, str) else document.decode()
+def from_json(document: object) -> Any:
+    """Return what a JSON document holds; None for what is none, which somebody has written past alarmd."""
+    told = document.decode() if isinstance(document, bytes) else document
+    if not isinstance(told, str):
+        return told  # SQLite keeps a number as a number
     # Most lists of actions and sets of labels are empty, and reading 10,000 alarms reads 60,000 of them.
     if told == "[]":
         return []
-    # What was written by `to_json` has nothing around it.
-    return {} if told == "{}" else _DECODER.raw_decode(told)[0]
+    if told == "{}":
+        return {}
+    try:
+        # What was written by `to_json` has nothing around it.
+        return _DECODER.raw_decode(told)[0]
+    except ValueError:
+        return _written_by_hand(told)
+
+
+def _written_by_hand(told: str) -> Any:
+    try:
+        return json.loads(told)
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=1024)  # the rows of a tick share a handful of moments

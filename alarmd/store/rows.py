@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between rows and the model: the only place that knows how a value is spelt in a column."""
 
+from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -15,8 +17,11 @@ from alarmd.model.shard import Shard
 from alarmd.model.silence import Silence, SilenceId
 from alarmd.model.token import Token
 
-_DIRECTIONS = frozenset(map(str, Direction))
+_DIRECTIONS = {str(direction): direction for direction in Direction}
+_STATES = {str(state): state for state in State}
 _DELIVERY_STATES = frozenset(map(str, DeliveryState))
+#: Hours that nobody can read: what has them is never in force, and says so.
+_NO_HOURS: Mapping[str, Any] = MappingProxyType({})
 
 
 def alarm_values(alarm: Alarm) -> dict[str, Any]:
@@ -63,18 +68,18 @@ def alarm_of(row: RowMapping) -> Alarm:
         enabled=row["enabled"],
         type=row["type"],
         # What somebody has written past alarmd may be anything; it must not keep whole lists from being read.
-        rule=row["rule"] if isinstance(row["rule"], dict) else {},
+        rule=_object_of(row["rule"]),
         confined=row["confined"],
         project_id=row["project_id"],
         user_id=row["user_id"],
         severity=Severity(row["severity"]),
-        ok_actions=tuple(row["ok_actions"]),
-        alarm_actions=tuple(row["alarm_actions"]),
-        insufficient_data_actions=tuple(row["insufficient_data_actions"]),
+        ok_actions=_texts_of(row["ok_actions"]),
+        alarm_actions=_texts_of(row["alarm_actions"]),
+        insufficient_data_actions=_texts_of(row["insufficient_data_actions"]),
         repeat_actions=row["repeat_actions"],
-        time_constraints=tuple(row["time_constraints"]),
-        labels=row["labels"],
-        directions={State(state): Direction(said) for state, said in row["directions"].items()},
+        time_constraints=_constraints_of(row["time_constraints"]),
+        labels=_labels_of(row["labels"]),
+        directions=_directions_of(row["directions"]),
         repeat_interval_s=row["repeat_interval_s"],
         signing_secret=row["signing_secret"],
         trust_id=row["trust_id"],
@@ -97,14 +102,14 @@ def acting_alarm_of(row: RowMapping) -> ActingAlarm:
         name=row["name"],
         enabled=row["enabled"],
         # As in `alarm_of`.
-        rule=row["rule"] if isinstance(row["rule"], dict) else {},
+        rule=_object_of(row["rule"]),
         project_id=row["project_id"],
         severity=Severity(row["severity"]),
-        ok_actions=tuple(row["ok_actions"]),
-        alarm_actions=tuple(row["alarm_actions"]),
-        insufficient_data_actions=tuple(row["insufficient_data_actions"]),
-        labels=row["labels"],
-        directions={State(state): Direction(said) for state, said in row["directions"].items()},
+        ok_actions=_texts_of(row["ok_actions"]),
+        alarm_actions=_texts_of(row["alarm_actions"]),
+        insufficient_data_actions=_texts_of(row["insufficient_data_actions"]),
+        labels=_labels_of(row["labels"]),
+        directions=_directions_of(row["directions"]),
         signing_secret=row["signing_secret"],
         trust_id=row["trust_id"],
         state=State(row["state"]),
@@ -138,7 +143,7 @@ def change_of(row: RowMapping) -> AlarmChange:
         event_id=row["event_id"],
         alarm_id=AlarmId(row["alarm_id"]),
         type=ChangeType(row["type"]),
-        detail=row["detail"],
+        detail=_object_of(row["detail"]),
         user_id=row["user_id"],
         project_id=row["project_id"],
         on_behalf_of=row["on_behalf_of"],
@@ -184,7 +189,7 @@ def notification_of(row: RowMapping) -> Notification:
         project_id=row["project_id"],
         sequence=row["sequence"],
         target=row["target"],
-        body=row["body"],
+        body=_object_of(row["body"]),
         created_at=row["created_at"],
         direction=_direction_of(row["direction"]),
         not_after=row["not_after"],
@@ -200,13 +205,44 @@ def notification_of(row: RowMapping) -> Notification:
     )
 
 
+# --- what somebody may have written past alarmd: it must not stop what reads it, or those that come with it -----------
+def _object_of(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts_of(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def _labels_of(value: Any) -> dict[str, str]:
+    if not value:
+        return {}
+    return {name: said for name, said in _object_of(value).items() if isinstance(said, str)}
+
+
+def _constraints_of(value: Any) -> tuple[Mapping[str, Any], ...]:
+    if not value:
+        return ()
+    return tuple(_object_of(one) for one in value) if isinstance(value, list) else (_NO_HOURS,)
+
+
+def _directions_of(value: Any) -> dict[State, Direction]:
+    # What is left out is as if nobody had said it: the alarm's comparison tells.
+    if not value:
+        return {}
+    return {
+        _STATES[state]: _DIRECTIONS[said]
+        for state, said in _object_of(value).items()
+        if state in _STATES and isinstance(said, str) and said in _DIRECTIONS
+    }
+
+
 def _direction_of(text: str) -> Direction:
-    # A row that somebody has written past alarmd must not stop what reads it, or those that come with it.
-    return Direction(text) if text in _DIRECTIONS else Direction.NEUTRAL
+    return _DIRECTIONS.get(text, Direction.NEUTRAL)
 
 
 def _delivery_state_of(text: str) -> DeliveryState:
-    # As above. What is in no state that we know is claimed by nobody: it is over.
+    # What is in no state that we know is claimed by nobody: it is over.
     return DeliveryState(text) if text in _DELIVERY_STATES else DeliveryState.DROPPED
 
 
@@ -257,18 +293,20 @@ def silence_values(silence: Silence) -> dict[str, Any]:
 
 
 def silence_of(row: RowMapping) -> Silence:
-    """Return the silence of a row."""
+    """Return the silence of a row. One that somebody has spoilt is never in force, whatever it may be about."""
+    said, labels = row["direction"], _labels_of(row["labels"])
+    is_sound = (said is None or said in _DIRECTIONS) and labels == row["labels"]
     return Silence(
         silence_id=SilenceId(row["silence_id"]),
         project_id=row["project_id"],
         author=row["author"],
         comment=row["comment"],
         alarm_id=None if row["alarm_id"] is None else AlarmId(row["alarm_id"]),
-        labels=row["labels"],
-        direction=None if row["direction"] is None else Direction(row["direction"]),
+        labels=labels,
+        direction=_DIRECTIONS.get(said),
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
-        time_constraints=tuple(row["time_constraints"]),
+        time_constraints=_constraints_of(row["time_constraints"]) if is_sound else (_NO_HOURS,),
         created_at=row["created_at"],
         ended_by=row["ended_by"],
     )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, insert, or_, select, text, update
 
 from alarmd.model.silence import Silence, SilenceId
 from alarmd.store.columns import is_storable
@@ -36,6 +36,8 @@ class SilenceQuery:
     alarm_id: str | None = None
     #: Those that are not over by then.
     unfinished_at: datetime | None = None
+    #: Those that have time constraints.
+    recurs: bool = False
     #: The silence_id of the last silence of the page before.
     marker: str | None = None
     limit: int | None = None
@@ -69,6 +71,8 @@ class SilenceRepository:
         statement = select(silences).where(*visible)
         if query.unfinished_at is not None:
             statement = statement.where(silences.c.ends_at > query.unfinished_at)
+        if query.recurs:
+            statement = statement.where(cast(silences.c.time_constraints, Text) != "[]")
         page = _PAGER.page(
             self._connection,
             statement,

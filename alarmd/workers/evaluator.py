@@ -13,6 +13,8 @@ from alarmd.workers.state_dir import instance_of
 
 #: How often old history goes, how many rows a transaction takes, and how soon the next follows while there is more.
 _PRUNE_S, _PRUNE_ROWS, _MORE_S = 60.0, 500, 0.2
+#: How often it is looked for silences that cannot be read.
+_LOOK_S = 60.0
 #: How often it is looked whether held actions may go.
 _RELEASE_S = 2.0
 #: For how long it is remembered that an alarm was deleted. An evaluator that was away for longer starts anew anyway.
@@ -60,8 +62,10 @@ class EvaluatorService(RoleService):
         )
         if self.worker_id != 0:
             return [tick]
+        unreadable = runtime.unreadable(database=self._database)
         return [
             tick,
+            Pace("silences-look", unreadable.look, interval_s=_LOOK_S, clock=self.clock),
             Pace("held-actions", self._release_held, interval_s=_RELEASE_S, clock=self.clock),
             Pace("history-prune", self._prune, interval_s=_PRUNE_S, clock=self.clock),
         ]

@@ -30,7 +30,10 @@ class Hours:
 
 def read_hours(constraints: Sequence[Mapping[str, Any]]) -> Hours:
     """Return the hours of normalised time constraints. Raises `InvalidInput` for what this machine cannot read."""
-    return _hours_of(tuple((one["start"], one["duration"], one["timezone"]) for one in constraints))
+    try:
+        return _hours_of(tuple((one["start"], one["duration"], one["timezone"]) for one in constraints))
+    except (KeyError, TypeError):  # what is no text can be no key either
+        return Hours(Schedule.of(constraints))
 
 
 @lru_cache(maxsize=4096)

@@ -132,16 +132,7 @@ class Schedule:
     @classmethod
     def of(cls, constraints: Sequence[Mapping[str, Any]]) -> "Schedule":
         """Compile normalised time constraints. Raises `InvalidInput` for what this machine cannot read."""
-        return cls(
-            tuple(
-                _Window(
-                    line=_line_of(constraint["start"]),
-                    length=timedelta(seconds=constraint["duration"]),
-                    zone=_zone_of(constraint["timezone"]),
-                )
-                for constraint in constraints
-            )
-        )
+        return cls(tuple(_window_of(constraint) for constraint in constraints))
 
     def is_open(self, at: datetime) -> bool:
         """Whether the alarm is evaluated at a moment."""
@@ -150,6 +141,17 @@ class Schedule:
     def next_look(self, at: datetime) -> datetime:
         """Return a moment after this one before which `is_open` does not change; a day ahead at most."""
         return min((window.next_look(at) for window in self._windows), default=at + _LONGEST_LOOK)
+
+
+def _window_of(constraint: Mapping[str, Any]) -> _Window:
+    try:
+        length = timedelta(seconds=constraint["duration"])
+        return _Window(line=_line_of(constraint["start"]), length=length, zone=_zone_of(constraint["timezone"]))
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        # Not what alarmd itself has written.
+        raise InvalidInput(
+            f"A time constraint has no start, duration and timezone that can be read: {error!r}"
+        ) from error
 
 
 @lru_cache(maxsize=1024)  # alarms of one kind share their lines

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from alarmd.alarms import SilenceLimits
+from alarmd.store.tables import silences
 from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
 from tests.unit.api.test_alarms import created
 
@@ -67,6 +69,7 @@ def test_a_new_silence_is_answered_whole(door: Door) -> None:
         "created_at": "2026-01-01T00:00:00",
         "ended_by": None,
         "state": "in force",
+        "warning": None,
     } == silence
     assert response.headers["Location"].endswith(f"{PATH}/{silence['silence_id']}")
     assert silence == door.get(f"{PATH}/{silence['silence_id']}", headers=EVE).get_json()
@@ -352,3 +355,22 @@ def test_long_recurring_silences_need_an_end_as_well(open_a_door: Callable[..., 
 
     assert 400 == refused.status_code
     assert 201 == door.post(PATH, HOUR | {"duration": 86_400, "time_constraints": nights}, headers=ANN).status_code
+
+
+def test_a_silence_that_cannot_be_read_says_so(door: Door) -> None:
+    """Its zone was taken out since: it rests and warns until it is over; those beside it are listed as ever."""
+    hours = {"name": "night", "start": "* * * * *", "duration": 3600, "timezone": "Europe/Berlin"}
+    lost, sound = begun(door, time_constraints=[hours]), begun(door, time_constraints=[hours])
+    with door.database.write() as unit:
+        moved = [hours | {"timezone": "Europe/Atlantis"}]
+        which = silences.c.silence_id == lost["silence_id"]
+        unit.connection.execute(update(silences).where(which).values(time_constraints=moved))
+    listed = {one["silence_id"]: one for one in door.get(PATH, headers=ANN).get_json()["silences"]}
+    assert 204 == door.delete(f"{PATH}/{lost['silence_id']}", headers=ANN).status_code
+    ended = door.get(f"{PATH}/{lost['silence_id']}", headers=ANN).get_json()
+
+    assert ("in force", None) == (listed[sound["silence_id"]]["state"], listed[sound["silence_id"]]["warning"])
+    assert "resting" == listed[lost["silence_id"]]["state"]
+    assert "It keeps nothing back" in listed[lost["silence_id"]]["warning"]
+    assert "Timezone Europe/Atlantis is not valid" in listed[lost["silence_id"]]["warning"]
+    assert ("ended", None) == (ended["state"], ended["warning"])

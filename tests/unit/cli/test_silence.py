@@ -4,7 +4,9 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from alarmd.store.tables import silences
 from tests.unit.cli.conftest import Terminal
 
 RACKS = ("silence", "create", "--label", "team=web", "--for", "30m", "--comment", "moving racks")
@@ -117,3 +119,15 @@ def test_explain_shows_who_keeps_an_alarm_quiet(terminal: Terminal) -> None:
         f"(administrator, {silence_id})"
     ) in lines
     assert ([], silence_id) == (after["silences"], after["last_transition"]["silenced_by"])
+
+
+def test_a_silence_that_cannot_be_read_is_warned_of(terminal: Terminal) -> None:
+    """Beside the list, so that it can be read by programs as ever."""
+    night = "name=night;start=* * * * *;duration=3600;timezone=Europe/Berlin"
+    silence_id = terminal.json(*RACKS, "--time-constraint", night)["silence_id"]
+    with terminal.door.database.write() as unit:
+        unit.connection.execute(update(silences).values(time_constraints=[{"start": "* * * * *"}]))
+    result = terminal.run("silence", "list", "-f", "value", "-c", "silence_id", "-c", "state")
+
+    assert f"{silence_id} resting\n" == result.stdout
+    assert result.stderr.startswith(f"Silence {silence_id}: It keeps nothing back")
