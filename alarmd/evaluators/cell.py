@@ -167,18 +167,20 @@ class LeafCell:
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
-        self._columns: Columns[int] = Columns({**_kinds(seat.key.shape), "slot": np.int32})
+        # Their slots are a column: as keys they would be an object each.
+        self._columns: Columns[None] = Columns({**_kinds(seat.key.shape), "slot": np.int32})
 
     def __len__(self) -> int:
         return len(self._columns)
 
     def add(self, slot: int, columns: Mapping[str, float]) -> int:
         """Add a leaf; return its row."""
-        return self._columns.add(slot, {**columns, "slot": slot})
+        return self._columns.add(None, {**columns, "slot": slot})
 
     def drop(self, row: int) -> int | None:
         """Remove the leaf in a row; return the slot that has moved into this row, if one has."""
-        return self._columns.drop(row)
+        self._columns.drop(row)
+        return int(self._columns["slot"][row]) if row < len(self) else None
 
     def unit(self, row: int) -> int:
         """Return which unit the leaf in a row reads."""

@@ -6,7 +6,6 @@ to do: how many of the nodes below are in alarm, and how many are ok. A leaf tha
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,17 +13,23 @@ from numpy.typing import NDArray
 
 from alarmd.evaluators.columns import grown
 from alarmd.evaluators.fresh_evidence import FreshEvidence, OpenRules
+from alarmd.evaluators.leaves import LeafKind, PlacedLeaf, kind_of, leaves_of
+from alarmd.evaluators.packing import pack, unpack
 from alarmd.evaluators.roster import Found, Roster, Turn
 from alarmd.evaluators.verdicts.transition_table import OUTCOMES, STATE_CODES, STATES
 from alarmd.evaluators.verdicts.wording import composite_reason
 from alarmd.model.alarm import AlarmId, State
-from alarmd.model.rule import AlarmReference, Branch, CompositeRule, Leaf, Node
+from alarmd.model.rule import AlarmReference, Branch, CompositeRule, Node
 from alarmd.model.verdict import Outcome
 
 #: Columns of nodes, by slot, and their types.
 _NODES: dict[str, type[np.generic]] = {
     #: Slot of the node above; a root is above itself.
     "parent": np.int32,
+    #: Slot of the node that comes next, depth first; `_LAST` for the last one.
+    "next": np.int32,
+    #: What is evaluated for a leaf (`LeafKind`); 0 for a branch.
+    "kind": np.int8,
     #: How far below the root, 0 for the root; `_FREE` for slots that nobody uses.
     "level": np.int8,
     #: How many of the nodes below must be in alarm; 0 for a leaf.
@@ -43,7 +48,7 @@ _NODES: dict[str, type[np.generic]] = {
     #: Code of the composite's state, of roots.
     "state": np.int8,
 }
-_FREE = -1
+_FREE = _LAST = -1
 
 #: What the leaves of a composite count for: neither, alarm, ok, or not known yet.
 _NEITHER, _ALARM, _OK, _OPEN = range(4)
@@ -82,28 +87,6 @@ _OF_STATE = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedLeaf:
-    """A leaf and where its outcome goes."""
-
-    slot: int
-    #: Slot of the root of its composite.
-    root: int
-    leaf: Leaf
-    #: Whether an odd number of negations stands above it: then its alarm is a reason for ok.
-    is_negated: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Composite:
-    """What is known of one composite beside its columns."""
-
-    slots: tuple[int, ...]
-    #: In the order of their names: rule1, rule2, …
-    leaves: tuple[PlacedLeaf, ...]
-    form: str
-
-
 #: Returns what the outcomes of leaves were found from, by their slots.
 LeafEvidence = Callable[[Sequence[PlacedLeaf]], Mapping[int, Mapping[str, Any]]]
 #: Returns for which leaves there is fresh evidence.
@@ -124,7 +107,10 @@ class Composites:
         self.roster = Roster({"root": np.int32}, counts_results=counts_results, repeats_unknown=False)
         self._nodes: dict[str, NDArray[Any]] = {name: np.zeros(0, kind) for name, kind in _NODES.items()}
         self._free: list[int] = []
-        self._composites: dict[int, _Composite] = {}
+        #: What is said of each composite, packed, by the slot of its root.
+        self._said: dict[int, bytes] = {}
+        #: The alarms that leaves stand for, by slot.
+        self._referred: dict[int, AlarmId] = {}
         #: Slots of the leaves that stand for an alarm, by that alarm.
         self._referring: dict[AlarmId, set[int]] = {}
         #: Those of them of whose state nothing has been told.
@@ -151,34 +137,44 @@ class Composites:
 
     def add(self, alarm_id: AlarmId, rule: CompositeRule, values: Mapping[str, Any]) -> int:
         """Add an alarm; return its row."""
-        slots: list[int] = []
-        leaves: list[PlacedLeaf] = []
-        root = self._plant(rule.root, slots, leaves)
+        root = self._plant(rule.root)
         self._nodes["state"][root] = values["state"]
-        self._composites[root] = _Composite(slots=tuple(slots), leaves=tuple(leaves), form=rule.form)
-        for one in leaves:
-            if isinstance(one.leaf.rule, AlarmReference):
-                referred = AlarmId(one.leaf.rule.alarm_id)
-                self._referring.setdefault(referred, set()).add(one.slot)
+        leaves = list(leaves_of(rule.root))
+        self._said[root] = pack(rule.form, [one.wire for one in leaves])
+        for slot, leaf in zip(self._leaf_slots(root), leaves, strict=True):
+            if isinstance(leaf.rule, AlarmReference):
+                referred = self._referred[slot] = AlarmId(leaf.rule.alarm_id)
+                self._referring.setdefault(referred, set()).add(slot)
                 # Of this leaf nothing has been told, whatever has been told of others.
                 self._unheard.add(referred)
         return self.roster.add(alarm_id, {**values, "root": root})
 
     def leaves(self, row: int) -> tuple[PlacedLeaf, ...]:
-        """Return the leaves of the alarm in a row."""
-        return self._composites[self._root(row)].leaves
+        """Return the leaves of the alarm in a row, in the order of their names (rule1, rule2)."""
+        root = self._root(row)
+        kind, turned = self._nodes["kind"], self._nodes["turned"]
+        return tuple(
+            PlacedLeaf(
+                slot=slot,
+                root=root,
+                kind=LeafKind(kind[slot]),
+                alarm_id=self._referred.get(slot),
+                is_negated=bool(turned[slot]),
+            )
+            for slot in self._leaf_slots(root)
+        )
 
     def drop(self, row: int) -> AlarmId | None:
         """Remove the alarm in a row, its leaves with it; return the alarm that has moved into this row, if one has."""
-        gone = self._composites.pop(self._root(row))
-        for one in gone.leaves:
-            if isinstance(one.leaf.rule, AlarmReference):
-                referred = AlarmId(one.leaf.rule.alarm_id)
-                self._referring[referred].discard(one.slot)
+        root = self._root(row)
+        del self._said[root]
+        for slot in list(self._slots(root)):
+            referred = self._referred.pop(slot, None)
+            if referred is not None:
+                self._referring[referred].discard(slot)
                 if not self._referring[referred]:
                     del self._referring[referred]
                     self._unheard.discard(referred)
-        for slot in gone.slots:
             self._nodes["level"][slot] = _FREE
             self._nodes["blind"][slot] = False
             self._free.append(slot)
@@ -262,20 +258,20 @@ class Composites:
         return evaluated
 
     def _found(self, turn: Turn, evidence: Mapping[int, Mapping[str, Any]]) -> Found:
-        root = self._root(turn.row)
-        composite = self._composites[root]
+        leaves = self.leaves(turn.row)
+        form, wires = unpack(self._said[self._root(turn.row)])
         current = STATES[turn.current]
         wanted = {State.ALARM: _ALARM, State.OK: _OK}.get(current, _NEITHER)
-        truth = {one.slot: self._leaf_truth(one) for one in composite.leaves}
+        truth = {one.slot: self._leaf_truth(one) for one in leaves}
         causative = [
-            (f"rule{number}", one.leaf.wire)
-            for number, one in enumerate(composite.leaves, 1)
+            (f"rule{number}", wire)
+            for number, (one, wire) in enumerate(zip(leaves, wires, strict=True), 1)
             if truth[one.slot] == (_NEGATION[wanted] if one.is_negated else wanted)
         ]
-        words = composite_reason(composite.form, STATES[turn.previous], current, causative)
+        words = composite_reason(form, STATES[turn.previous], current, causative)
         seen = {
             f"rule{number}": {"counts_for": _NAMES[truth[one.slot]], **evidence.get(one.slot, {})}
-            for number, one in enumerate(composite.leaves, 1)
+            for number, one in enumerate(leaves, 1)
         }
         return self.roster.found(turn, words, {"rules": seen})
 
@@ -308,14 +304,32 @@ class Composites:
     def _root(self, row: int) -> int:
         return int(self.roster.column("root")[row])
 
-    def _plant(self, top: Node, slots: list[int], leaves: list[PlacedLeaf]) -> int:
-        """Give a slot to a node and to all below it, depth first."""
+    def _slots(self, root: int) -> Iterator[int]:
+        """Yield the slots of a composite's nodes, depth first."""
+        following = self._nodes["next"]
+        slot = root
+        while slot != _LAST:
+            yield slot
+            slot = int(following[slot])
+
+    def _leaf_slots(self, root: int) -> list[int]:
+        kind = self._nodes["kind"]
+        return [slot for slot in self._slots(root) if kind[slot]]
+
+    def _plant(self, top: Node) -> int:
+        """Give a slot to a node and to all below it, depth first; return that of the node."""
+        root = last = _LAST
         for slot, node, parent, level, is_negated in self._walk(top):
-            slots.append(slot)
-            root = slots[0]
+            if root == _LAST:
+                root = slot
+            else:
+                self._nodes["next"][last] = slot
+            last = slot
             branch = node if isinstance(node, Branch) else None
             values = {
                 "parent": slot if parent is None else parent,
+                "next": _LAST,
+                "kind": kind_of(node),
                 "level": level,
                 "at_least": branch.at_least if branch else 0,
                 "below": len(branch.nodes) if branch else 0,
@@ -327,9 +341,7 @@ class Composites:
             }
             for name, value in values.items():
                 self._nodes[name][slot] = value
-            if isinstance(node, Leaf):
-                leaves.append(PlacedLeaf(slot=slot, root=root, leaf=node, is_negated=is_negated))
-        return slots[0]
+        return root
 
     def _walk(self, top: Node) -> Iterator[tuple[int, Node, int | None, int, bool]]:
         """Yield each node with a slot of its own, the slot above, its level, and whether negations above turn it."""

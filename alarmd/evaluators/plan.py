@@ -18,10 +18,11 @@ from alarmd.cache.window import Window
 from alarmd.evaluators.asking.asked_rules import AskedRules
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.cell import Cell
-from alarmd.evaluators.composites import Composites, Insight, PlacedLeaf
+from alarmd.evaluators.composites import Composites, Insight
 from alarmd.evaluators.family import TickedRule
 from alarmd.evaluators.fresh_evidence import FreshEvidence, Lack, leads_in
 from alarmd.evaluators.kernel.newest import NOTHING, Newest
+from alarmd.evaluators.leaves import LeafKind, PlacedLeaf, leaves_of
 from alarmd.evaluators.projects import Projects
 from alarmd.evaluators.roster import COUNTS, Found, Roster
 from alarmd.evaluators.schedules.schedule import Schedule
@@ -30,7 +31,7 @@ from alarmd.evaluators.tally import Counted
 from alarmd.evaluators.verdicts.transition_table import STATE_CODES, STATES
 from alarmd.evaluators.window_rules import WindowRules
 from alarmd.model.alarm import Alarm, AlarmId, State
-from alarmd.model.rule import AlarmReference, CompositeRule, WindowRule
+from alarmd.model.rule import CompositeRule, WindowRule
 from alarmd.model.transition import Transition
 
 
@@ -223,21 +224,16 @@ class Plan:
             row = self._composites.add(alarm_id, rule, values)
             # Before its leaves: should one of them fail, it can be removed with those that are there.
             self._places[alarm_id] = self._composites, row
-            for leaf in self._composites.leaves(row):
-                self._plant(leaf)
-
-    def _plant(self, placed: PlacedLeaf) -> None:
-        rule = placed.leaf.rule
-        if isinstance(rule, WindowRule):
-            self._window_rules.add_leaf(placed.slot, rule)
-        elif not isinstance(rule, AlarmReference):
-            self._asked.add_leaf(placed.slot, rule)
+            for placed, leaf in zip(self._composites.leaves(row), leaves_of(rule.root), strict=True):
+                if placed.kind is LeafKind.WINDOW:
+                    self._window_rules.add_leaf(placed.slot, leaf.rule)
+                elif placed.kind is LeafKind.ASKED:
+                    self._asked.add_leaf(placed.slot, leaf.rule)
 
     def _uproot(self, placed: PlacedLeaf) -> None:
-        rule = placed.leaf.rule
-        if isinstance(rule, WindowRule):
+        if placed.kind is LeafKind.WINDOW:
             self._window_rules.drop_leaf(placed.slot)
-        elif not isinstance(rule, AlarmReference):
+        elif placed.kind is LeafKind.ASKED:
             self._asked.drop_leaf(placed.slot)
 
     def _find_composites(self, now: datetime, *, is_first: bool) -> list[Found]:
@@ -246,13 +242,13 @@ class Plan:
 
     def _leaves_are_fresh(self, leaves: Sequence[PlacedLeaf], seen: set[AlarmId] | None = None) -> list[bool]:
         """Return for which leaves there is fresh evidence; alarms that have been seen are not looked at again."""
-        reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]
+        reading = [one.slot for one in leaves if one.kind is LeafKind.WINDOW]
         enough = self._window_rules.leaf_coverage(reading).is_enough(self._fresh.share)
         fresh = dict(zip(reading, enough.tolist(), strict=True))
         for one in leaves:
-            if isinstance(one.leaf.rule, AlarmReference):
+            if one.alarm_id is not None:
                 known = set() if seen is None else seen
-                fresh[one.slot] = self._alarm_is_fresh(AlarmId(one.leaf.rule.alarm_id), known)
+                fresh[one.slot] = self._alarm_is_fresh(one.alarm_id, known)
             elif one.slot not in fresh:
                 fresh[one.slot] = self._asked.leaf_is_fresh(one.slot)
         return [fresh[one.slot] for one in leaves]
@@ -271,8 +267,8 @@ class Plan:
         return holder.is_fresh(row)
 
     def _leaf_evidence(self, leaves: Sequence[PlacedLeaf]) -> Mapping[int, Mapping[str, Any]]:
-        reading = [one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule)]
-        asking = [one.slot for one in leaves if not isinstance(one.leaf.rule, WindowRule | AlarmReference)]
+        reading = [one.slot for one in leaves if one.kind is LeafKind.WINDOW]
+        asking = [one.slot for one in leaves if one.kind is LeafKind.ASKED]
         asked = {slot: self._asked.leaf_evidence(slot) for slot in asking}
         return self._window_rules.leaf_evidence(reading) | asked
 
@@ -324,4 +320,4 @@ class Plan:
         if isinstance(holder, Cell):
             return self._window_rules.newest(holder, row)
         leaves = holder.leaves(row)
-        return self._window_rules.newest_of_leaves(one.slot for one in leaves if isinstance(one.leaf.rule, WindowRule))
+        return self._window_rules.newest_of_leaves(one.slot for one in leaves if one.kind is LeafKind.WINDOW)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules over the window: of alarms and of leaves of composites, in cells over layers of units."""
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -40,8 +41,9 @@ class WindowRules:
         self._units = Units(window, lateness_s=lateness_s, member_memory_s=member_memory_s)
         self._cells: dict[tuple[Layer, CellKey], Cell] = {}
         self._leaf_cells: dict[tuple[Layer, CellKey], LeafCell] = {}
-        #: Where each leaf is, by its slot.
-        self._leaves: dict[int, tuple[LeafCell, int]] = {}
+        #: Where each leaf is, by its slot; None where there is none. Slots are few more than leaves.
+        self._leaf_cell_of: list[LeafCell | None] = []
+        self._leaf_row_of: array[int] = array("i")
         self._evidence_left = 0
         #: What has been asked for since the last pass.
         self._newest: dict[Unit, Newest] = {}
@@ -73,18 +75,18 @@ class WindowRules:
         cell = self._leaf_cells.get((seat.layer, seat.key))
         if cell is None:
             cell = self._leaf_cells[seat.layer, seat.key] = LeafCell(seat)
-        self._leaves[slot] = cell, cell.add(slot, rule_columns(rule, unit=unit))
+        self._seat_leaf(slot, cell, cell.add(slot, rule_columns(rule, unit=unit)))
 
     def drop_leaf(self, slot: int) -> None:
         """Remove a leaf, if it is there."""
-        seated = self._leaves.pop(slot, None)
-        if seated is None:
+        if slot >= len(self._leaf_cell_of) or self._leaf_cell_of[slot] is None:
             return
-        cell, row = seated
+        cell, row = self._leaf(slot)
+        self._leaf_cell_of[slot] = None
         self._leave(cell.seat, cell.unit(row))
         moved = cell.drop(row)
         if moved is not None:
-            self._leaves[moved] = cell, row
+            self._leaf_row_of[moved] = row
         if not len(cell):
             del self._leaf_cells[cell.seat.layer, cell.seat.key]
 
@@ -117,9 +119,9 @@ class WindowRules:
         reported, members = np.zeros((2, len(slots)), np.intp)
         by_cell: dict[LeafCell, list[int]] = {}
         for at, slot in enumerate(slots):
-            by_cell.setdefault(self._leaves[slot][0], []).append(at)
+            by_cell.setdefault(self._leaf(slot)[0], []).append(at)
         for cell, places in by_cell.items():
-            found = _coverage(cell.seat, [cell.unit(self._leaves[slots[at]][1]) for at in places])
+            found = _coverage(cell.seat, [cell.unit(self._leaf(slots[at])[1]) for at in places])
             reported[places], members[places] = found
         return Coverage(reported, members)
 
@@ -127,10 +129,10 @@ class WindowRules:
         """Return what the outcomes of leaves were found from."""
         by_cell: dict[LeafCell, list[int]] = {}
         for slot in slots:
-            by_cell.setdefault(self._leaves[slot][0], []).append(slot)
+            by_cell.setdefault(self._leaf(slot)[0], []).append(slot)
         found: dict[int, Mapping[str, Any]] = {}
         for cell, of_cell in by_cell.items():
-            units = [cell.unit(self._leaves[slot][1]) for slot in of_cell]
+            units = [cell.unit(self._leaf(slot)[1]) for slot in of_cell]
             found.update(zip(of_cell, self._evidence(cell.seat, units), strict=True))
         return found
 
@@ -145,8 +147,23 @@ class WindowRules:
 
     def newest_of_leaves(self, slots: Iterable[int]) -> Newest:
         """Return the newest sample that any of some leaves reads."""
-        seated = [self._leaves[slot] for slot in slots]
+        seated = [self._leaf(slot) for slot in slots]
         return max((self._newest_of(cell.seat, cell.unit(row)) for cell, row in seated), default=NOTHING)
+
+    def _leaf(self, slot: int) -> tuple[LeafCell, int]:
+        """Return the cell and the row of a leaf, which must be there."""
+        cell = self._leaf_cell_of[slot]
+        if cell is None:
+            raise KeyError(slot)
+        return cell, self._leaf_row_of[slot]
+
+    def _seat_leaf(self, slot: int, cell: LeafCell, row: int) -> None:
+        more = slot + 1 - len(self._leaf_cell_of)
+        if more > 0:
+            self._leaf_cell_of += [None] * more
+            self._leaf_row_of.extend([0] * more)
+        self._leaf_cell_of[slot] = cell
+        self._leaf_row_of[slot] = row
 
     def _newest_of(self, seat: Seat, place: int) -> Newest:
         unit = seat.layer.unit(place, seat.key.method, seat.key.periods)
