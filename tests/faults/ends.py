@@ -22,19 +22,25 @@ _TICK_S = 1.0
 def kept_back(evidence: Evidence, watch: Watch) -> set[tuple[int, str]]:
     """Return which changes are owed to which paths no more, by their numbers: those on record as never sent.
 
-    Whether that was for a reason is not said here. Nothing is returned where such ends are not looked for.
+    Whether that was for a reason is not said here; but what gives way to something newer has to have been tried, unless
+    the case says otherwise.
     """
     ends = {SILENCED, EXPIRED, SUPERSEDED} & evidence.ends.keys()
     came = {entry.webhook_id for entry in evidence.entries}
+    tried = {entry.webhook_id for entry in evidence.refused if entry.alarm_id == watch.alarm_id}
     records: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for each in evidence.deliveries:
-        if each["alarm_id"] == watch.alarm_id and ends:
+        if each["alarm_id"] == watch.alarm_id:
             records[each["sequence"]].append(each)
+    if len(records) != len(evidence.histories[watch.alarm_id]):
+        # Some changes have told nobody, or there are too few records, which is found elsewhere.
+        return set()
     return {
         (number, urlsplit(each["target"]).path)
         for number, sequence in enumerate(sorted(records))
         for each in records[sequence]
-        if each["state"] in ends and each["event_id"] not in came
+        if (each["state"] in ends or (each["state"] == SUPERSEDED and each["event_id"] in tried))
+        and each["event_id"] not in came
     }
 
 

@@ -35,12 +35,12 @@ def _entry(sequence: int, path: str, before: str, state: str, at_s: float, **cha
 FIRST, SECOND = _entry(1, "/ok", BLIND, OK, 2.0), _entry(2, "/alarm", OK, ALARM, 12.0)
 
 
-def _delivery(event_id: str, state: str = "delivered", error: str = "") -> dict[str, Any]:
+def _delivery(event_id: str, state: str = "delivered", error: str = "", path: str = "/both") -> dict[str, Any]:
     return {
         "event_id": event_id,
         "alarm_id": "a",
         "sequence": int(event_id.split("_")[1]),
-        "target": "http://receiver/",
+        "target": f"http://receiver{path}",
         "state": state,
         "last_error": error,
     }
@@ -199,3 +199,24 @@ def test_a_refused_webhook_may_give_way_to_a_newer_one() -> None:
 
     assert 1 == judge(evidence).lost
     assert [] == judge(replace(evidence, refused=[replace(SECOND, path="/both", taken=False)])).complaints
+
+
+def test_what_gives_way_is_not_taken_for_its_successor() -> None:
+    """Two changes are alike, the first was tried in vain and given up for the second: none is missing."""
+    samples = _samples((10.0, 6.0), (90.0, 6.0), (10.0, 6.0), (90.0, 6.0))
+    again = _entry(4, "/alarm", OK, ALARM, 20.0)
+    evidence = _evidence(
+        samples={"vm": samples},
+        histories={"a": [OK, ALARM, OK, ALARM]},
+        entries=[FIRST, _entry(3, "/ok", ALARM, OK, 14.0), again],
+        refused=[replace(SECOND, taken=False)],
+        deliveries=[
+            *(_delivery(f"a_{number}_0", path="/ok") for number in (1, 3)),
+            _delivery("a_2_0", "superseded", path="/alarm"),
+            _delivery("a_4_0", path="/alarm"),
+        ],
+        end_s=24.0,
+    )
+
+    assert [] == judge(evidence).complaints
+    assert 1 == judge(replace(evidence, entries=evidence.entries[:-1])).lost
