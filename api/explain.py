@@ -10,6 +10,7 @@ from alarmd.api.arguments import only_arguments
 from alarmd.api.context import context
 from alarmd.api.verdict_schemas import (
     ChangeView,
+    DisabledActionView,
     ExplainedAlarmView,
     ExplainedRuleView,
     ExplanationView,
@@ -24,7 +25,7 @@ from alarmd.api.verdict_schemas import (
 from alarmd.api.wire import wire_time
 from alarmd.evaluators.answers.closeup import CloseUp
 from alarmd.evaluators.answers.explained import ExplainedLeaf
-from alarmd.evaluators.answers.explanation import Explanation, Hours, LastTransition, Quiet
+from alarmd.evaluators.answers.explanation import Disabled, Explanation, Hours, LastTransition, Quiet
 from alarmd.model.alarm import Alarm
 
 blueprint = Blueprint("explain", __name__)
@@ -61,6 +62,7 @@ def _view(alarm: Alarm, found: Explanation) -> ExplanationView:
         time_constraints=_hours_view(found.hours),
         last_transition=_last_view(found.last),
         silences=[_quiet_view(one) for one in found.silences],
+        disabled_actions=[_disabled_view(one) for one in found.disabled],
         notes=list(found.notes),
     )
 
@@ -141,4 +143,13 @@ def _quiet_view(quiet: Quiet) -> QuietView:
         states=list(quiet.states),
         ends_at=wire_time(silence.ends_at),
         recurs=bool(silence.time_constraints),
+    )
+
+
+def _disabled_view(disabled: Disabled) -> DisabledActionView:
+    return DisabledActionView(
+        action=disabled.action.action,
+        states=list(disabled.states),
+        reason=disabled.action.reason,
+        disabled_at=wire_time(disabled.action.disabled_at),
     )

@@ -169,6 +169,15 @@ class QuietView(_Shape):
     recurs: bool = Field(description="whether it rests between its turns until it ends")
 
 
+class DisabledActionView(_Shape):
+    """An action that is not taken any more, since its receiver has answered 410, until the alarm is written anew."""
+
+    action: str
+    states: list[State] = Field(description="on which it is not taken")
+    reason: str
+    disabled_at: str
+
+
 class ExplanationView(_Shape):
     """Why an alarm is in its state."""
 
@@ -189,4 +198,5 @@ class ExplanationView(_Shape):
     time_constraints: HoursView | None
     last_transition: LastTransitionView | None
     silences: list[QuietView]
+    disabled_actions: list[DisabledActionView]
     notes: list[str]

@@ -99,11 +99,22 @@ def _more(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"Last change: {last['at']}{before} to {last['current']}: {last['reason']}"
         if last["silenced_by"]:
             yield f"Its actions were not taken: silence {last['silenced_by']}."
+    yield from _kept_back(answer)
+    yield from answer["notes"]
+
+
+def _kept_back(answer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which actions are not taken, and why."""
     for one in answer["silences"]:
         until = f"until {one['ends_at']}" + (" at the latest" if one["recurs"] else "")
         states = " and ".join(one["states"])
         yield f"Silenced {until}, actions on {states}: {one['comment']} ({one['author']}, {one['silence_id']})"
-    yield from answer["notes"]
+    for one in answer["disabled_actions"]:
+        states = " and ".join(one["states"])
+        yield (
+            f"Not taken any more on {states}, since {one['disabled_at']}: {one['action']} ({one['reason']}). "
+            "Write the alarm again (a PUT will do) to have it taken."
+        )
 
 
 def _series(series: Mapping[str, Any]) -> str:

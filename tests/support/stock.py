@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests put into a database, and what they find there."""
 
+from datetime import datetime
+
 from alarmd.model.alarm import Alarm
-from alarmd.model.notification import Notification
+from alarmd.model.notification import DeliveryState, Notification, Settlement
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
 
@@ -39,3 +41,19 @@ def outbox_of(database: Database, alarm: Alarm | None = None) -> list[Notificati
     """Return the notifications of an alarm, or all there are, the newest first."""
     with database.read() as unit:
         return unit.outbox.find(OutboxQuery(alarm_id=alarm.alarm_id if alarm else None))
+
+
+def say_gone(database: Database, target: str, *, at: datetime) -> None:
+    """Have the receiver of the newest notification for a target answer that it is gone for good."""
+    found = next(one for one in outbox_of(database) if one.target == target)
+    settlement = Settlement(
+        event_id=found.event_id,
+        state=DeliveryState.BURIED,
+        next_attempt_at=at,
+        last_status=410,
+        last_error="gone: HTTP 410 Gone",
+        at=at,
+        disables_target=True,
+    )
+    with database.write() as unit:
+        unit.disabled_targets.disable([settlement])

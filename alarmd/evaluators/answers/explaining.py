@@ -14,6 +14,7 @@ from alarmd.errors import InvalidInput, Unavailable
 from alarmd.evaluators.answers.explained import ExplainedLeaf, Explainer
 from alarmd.evaluators.answers.explanation import (
     Change,
+    Disabled,
     Explanation,
     Hours,
     LastTransition,
@@ -102,6 +103,7 @@ class Explanations:
             hours=hours,
             last=self._last_transition(alarm.alarm_id),
             silences=self._silences(alarm, now),
+            disabled=self._disabled(alarm),
             notes=tuple(notes),
         )
 
@@ -154,18 +156,20 @@ class Explanations:
 
     def _notes_on_actions(self, alarm: Alarm, now: datetime) -> Iterator[str]:
         with self._around.database.read() as unit:
-            disabled = unit.disabled_targets.of(alarm)
             trips = unit.breaker.in_force(now)
         if trips and any(alarm.direction_of(state) is Direction.IN for state in State):
             yield (
                 "Actions that make a group smaller are held back in the whole installation since "
                 f"{trips[0].since:%Y-%m-%d %H:%M:%S} UTC: {trips[0].reason}."
             )
-        for one in disabled:
-            yield (
-                f"Its action {one.action} is not taken since {one.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {one.reason}. "
-                "Write the alarm again (a PUT will do) to have it taken."
-            )
+
+    def _disabled(self, alarm: Alarm) -> tuple[Disabled, ...]:
+        with self._around.database.read() as unit:
+            found = unit.disabled_targets.of(alarm)
+        return tuple(
+            Disabled(action=one, states=tuple(state for state in State if one.action in alarm.actions_for(state)))
+            for one in found
+        )
 
     def _last_transition(self, alarm_id: AlarmId) -> LastTransition | None:
         with self._around.database.read() as unit:

@@ -9,6 +9,7 @@ from typing import Any
 from alarmd.evaluators.answers.explained import ExplainedLeaf
 from alarmd.model.alarm import Alarm, State
 from alarmd.model.silence import Silence
+from alarmd.store.disabled import DisabledAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,15 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disabled:
+    """An action that is not taken any more, since its receiver is gone."""
+
+    action: DisabledAction
+    #: The states that it is for.
+    states: tuple[State, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Why an alarm is in its state."""
 
@@ -84,6 +94,7 @@ class Explanation:
     last: LastTransition | None
     #: Why its actions are not taken just now.
     silences: tuple[Quiet, ...]
+    disabled: tuple[Disabled, ...]
     notes: tuple[str, ...]
 
 

@@ -18,6 +18,7 @@ from alarmd.evaluators.family import RuleLimits
 from alarmd.model.caller import Caller
 from tests.support.alarms import an_alarm
 from tests.support.rest import ADMIN, ANN, BOB, Door, error_of
+from tests.support.stock import say_gone
 from tests.support.transitions import REASON, turn
 
 RULE = {
@@ -233,6 +234,28 @@ def test_alarms_that_are_not_evaluated_from_samples_say_so(door: Door) -> None:
     assert ["It is disabled: it is not evaluated, and keeps its state."] == disabled["notes"]
     assert disabled["sentence"].endswith("; it is disabled, so nothing changes.")
     assert (None, [], None) == (event["verdict"], event["rules"], kept["verdict"])
+
+
+def test_actions_that_are_not_taken_any_more_are_told(door: Door) -> None:
+    """With the states that they are for and what the receiver said; written anew, the alarm takes them again."""
+    gone, other = "http://h/gone", "http://h/other"
+    actions = {"alarm_actions": [gone, other], "ok_actions": [gone]}
+    alarm_id = create(door, {"event_type": "x"}, type_="event", **actions)
+    project_id = door.get(f"/v2/alarms/{alarm_id}").get_json()["project_id"]
+    event = {"event_type": "x", "message_id": "m", "project_id": project_id}
+    assert 202 == door.post("/v3/events", event).status_code
+    say_gone(door.database, gone, at=door.clock.now())
+    [disabled] = explained(door, alarm_id)["disabled_actions"]
+    written = door.get(f"/v2/alarms/{alarm_id}").get_json()
+    assert 200 == door.put(f"/v2/alarms/{alarm_id}", written).status_code
+
+    assert {
+        "action": gone,
+        "states": ["ok", "alarm"],
+        "reason": "gone: HTTP 410 Gone",
+        "disabled_at": "2026-01-01T01:00:00",
+    } == disabled
+    assert [] == explained(door, alarm_id)["disabled_actions"]
 
 
 def test_a_rule_that_cannot_be_read_any_more_is_told(door: Door) -> None:

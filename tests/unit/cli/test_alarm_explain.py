@@ -10,6 +10,7 @@ from alarmd.evaluators.asking.asking import Answer
 from alarmd.evaluators.families.prometheus.family import PrometheusFamily
 from alarmd.evaluators.families.prometheus.server import Series, SeriesAnswered
 from alarmd.evaluators.family import RuleLimits
+from tests.support.stock import say_gone
 from tests.unit.cli.conftest import Terminal
 
 
@@ -110,3 +111,17 @@ def test_what_another_server_says_is_shown(terminal: Terminal) -> None:
 
     assert line.startswith('What prometheus says: {"query": "up", "series": [{"labels": {"vm": "xxx')
     assert line.endswith("xxx… (--format json shows all)")
+
+
+def test_actions_that_are_not_taken_any_more_are_told(terminal: Terminal) -> None:
+    """In a line each, with what the receiver said."""
+    arguments = ("--name", "gone", "--alarm-action", "http://h/gone", "--alarm-action", "http://h/other")
+    terminal.ok("alarm", "create", "--type", "event", *arguments)
+    terminal.ok("events", "push", "--type", "x")
+    say_gone(terminal.door.database, "http://h/gone", at=terminal.door.clock.now())
+    told = [line for line in terminal.ok("alarm", "explain", "gone").splitlines() if "Not taken" in line]
+
+    assert 1 == len(told)
+    assert told[0].startswith(
+        "Not taken any more on alarm, since 2026-01-01T00:00:00: http://h/gone (gone: HTTP 410 Gone)."
+    )
