@@ -13,7 +13,7 @@ set -euo pipefail
 
 packages_of() {
     case "$1" in
-        # A compiler and headers for libvirt-python (which ships as source only), and venv.
+        # A compiler and headers for alarmd's own kernel (ADR 19) and for libvirt-python, which ships as source only; and venv.
         build) echo "gcc libc6-dev pkg-config libvirt-dev python3-dev python3-venv" ;;
         # Real virtual machines.
         hypervisor) echo "libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86" ;;
