@@ -30,7 +30,7 @@ from alarmd.model.alarm import AlarmId
 from alarmd.model.notification import Notification, event_id_of
 from alarmd.store import schema
 from alarmd.store.database import Database
-from benchmarks.daemon import started
+from benchmarks.daemon import events, started
 from benchmarks.flow import PROJECTS, Flipping, Flow
 from benchmarks.postgres import postgres
 from benchmarks.process import Program
@@ -109,6 +109,7 @@ def _bench(database: DatabaseName, clock: Clock) -> Iterator["_Bench"]:
         daemon = stack.enter_context(
             started(directory, listen="127.0.0.1:0", settings=settings, clock=clock, roles="notifier")
         )
+        daemon.wait_until(lambda: bool(events(daemon.output, "worker_ready")), what="the notifier's start")
         # They are the first to go: a notifier that ends waits for those that are hanging.
         receivers = stack.enter_context(sink(_RECEIVERS))
         yield _Bench(daemon=daemon, store=store, bell=bell, receivers=receivers, clock=clock)
@@ -142,7 +143,10 @@ class _Bench:
     def steady(self, rate: float, duration_s: float) -> dict[str, Value]:
         """Have alarms flip at a rate, with all receivers well and with one that hangs, for so long each."""
         flipping = Flipping(self.store, self.bell, self.receivers, rate=rate, clock=self.clock)
-        flipping.flow(min(_WARM_UP_S, duration_s))
+        warm_up = flipping.flow(min(_WARM_UP_S, duration_s))
+        if warm_up.lost():
+            words = self.daemon.output.read_text(errors="replace")[-2_000:]
+            raise click.ClickException(f"{warm_up.lost():,} of {len(warm_up.made):,} never came. It said:\n{words}")
         tell(f"delivering {rate:g} a second for {duration_s:g} s")
         spent_s = self._cpu_s()
         well = flipping.flow(duration_s)
