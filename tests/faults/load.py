@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 
 import requests
 
@@ -59,12 +59,19 @@ class Load:
         self._end = Event()
         self._thread = Thread(target=self._run, name="load", daemon=True)
         self._failure: BaseException | None = None
+        self._pushing = Lock()
         #: Whose webhooks a patient one waits for.
         self.watches: list[Watch] = []
         #: Is added to the time of every sample, in seconds, since somebody has set a clock. The log tells true times.
         self.skew_s = 0.0
         #: Pushes that were sent again since nobody had said that they were accepted.
         self.repeated_pushes = 0
+
+    @contextmanager
+    def between_pushes(self) -> Iterator[None]:
+        """Have no sample be on its way for as long as the block lasts: what it is stamped with is to be right."""
+        with self._pushing:
+            yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -146,7 +153,8 @@ class Load:
                 for name in flipping:
                     self.turn(name)
                     self._since_s[name] = time.monotonic()
-                self._push()
+                with self._pushing:
+                    self._push()
                 if flipping:
                     self._tell(flips=len(flipping))
         except BaseException as error:  # noqa: BLE001  # handed on to whoever waits

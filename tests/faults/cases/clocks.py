@@ -52,8 +52,9 @@ def _play(stage: Stage) -> Outcome:
 
 def _set(scene: Scene, clock: SkewedClock, skew_s: float) -> None:
     """Set the clock; whoever pushes goes by it too."""
-    clock.set(skew_s)
-    scene.load.skew_s = skew_s
+    with scene.load.between_pushes():
+        clock.set(skew_s)
+        scene.load.skew_s = skew_s
 
 
 class _Absence:
