@@ -2,15 +2,13 @@
 """Composite alarms and what they refer to, from the request to the tick, over a real log and a real database."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alarmd.alarms import AlarmDraft, AlarmService
-from alarmd.cache.log import LogLimits
-from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import ManualClock
 from alarmd.cluster.doorbell import Bell
@@ -23,7 +21,7 @@ from alarmd.model.caller import Caller
 from alarmd.model.history import AlarmChange
 from tests.support.events import an_event
 from tests.support.rest import CountingDoorbell, alarm_service, new_database, rule_families
-from tests.support.samples import a_batch, a_resource
+from tests.support.samples import a_batch, a_resource, new_log
 
 ANN = Caller(project_id="p1", user_id="ann", roles=frozenset({"member", "reader"}))
 HOT = {"type": "threshold", "meter_name": "cpu_util", "comparison_operator": "gt", "threshold": 80.0, "period": 10}
@@ -35,12 +33,8 @@ class Site:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.clock, self.doorbell = ManualClock(), CountingDoorbell()
-        self.database = new_database(folder)
-        stack.callback(self.database.close)
-        self.log = SqliteLog(
-            folder / "samples.db", limits=LogLimits(retention_s=7200, max_bytes=1 << 24), options=SqliteLogOptions()
-        )
-        stack.callback(self.log.close)
+        self.database = stack.enter_context(closing(new_database(folder)))
+        self.log = stack.enter_context(closing(new_log(folder)))
         self.alarms: AlarmService = alarm_service(database=self.database, doorbell=self.doorbell, clock=self.clock)
         self.events = EventEvaluation(database=self.database, doorbell=self.doorbell, clock=self.clock)
         self.evaluation = Evaluation(

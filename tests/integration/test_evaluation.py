@@ -2,7 +2,7 @@
 """The tick over a real sample log and a real database."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,7 @@ import pytest
 import structlog
 
 from alarmd import plugins, telemetry
-from alarmd.cache.log import Cursor, Entry, LogLimits, SampleLog
-from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
+from alarmd.cache.log import Cursor, Entry, SampleLog
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import ManualClock
 from alarmd.cluster.local_doorbell import LocalDoorbell
@@ -29,9 +28,9 @@ from alarmd.model.shard import Shard, shard_of
 from alarmd.store.database import Database
 from alarmd.store.history import HistoryQuery
 from alarmd.store.outbox import OutboxQuery
-from alarmd.store.schema import upgrade
 from tests.support.alarms import an_alarm
-from tests.support.samples import a_batch, a_resource
+from tests.support.rest import new_database
+from tests.support.samples import a_batch, a_resource, new_log
 
 LATENESS_S = 5.0
 LIMITS = RuleLimits(window_s=600, lateness_s=LATENESS_S)
@@ -108,20 +107,11 @@ class Room:
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Room]:
     """An empty room."""
-    url = f"sqlite:///{tmp_path / 'alarmd.db'}"
-    upgrade(url)
     clock = ManualClock(datetime(2026, 1, 1, 9, tzinfo=UTC))
     with ExitStack() as stack:
-        database = Database.connect(url)
-        stack.callback(database.close)
-        log = SqliteLog(
-            tmp_path / "samples.db",
-            limits=LogLimits(retention_s=7200, max_bytes=1 << 24),
-            options=SqliteLogOptions(),
-        )
-        stack.callback(log.close)
-        doorbell = LocalDoorbell(tmp_path / "bells")
-        stack.callback(doorbell.close)
+        database = stack.enter_context(closing(new_database(tmp_path)))
+        log = stack.enter_context(closing(new_log(tmp_path)))
+        doorbell = stack.enter_context(closing(LocalDoorbell(tmp_path / "bells")))
         yield Room(database, log, doorbell, clock)
 
 

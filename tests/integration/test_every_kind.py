@@ -2,7 +2,7 @@
 """What goes for alarms of every kind alike: over the window, told by servers, and combined of both."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,6 @@ import pytest
 import structlog
 
 from alarmd import plugins
-from alarmd.cache.log import LogLimits
-from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import ManualClock
 from alarmd.cluster.solo import SoloMembership
@@ -30,7 +28,7 @@ from alarmd.store.outbox import OutboxQuery
 from tests.support.alarms import an_alarm
 from tests.support.asking import settle
 from tests.support.rest import CountingDoorbell, new_database
-from tests.support.samples import a_batch, a_resource
+from tests.support.samples import a_batch, a_resource, new_log
 
 OK, ALARM, UNKNOWN = State.OK, State.ALARM, State.INSUFFICIENT_DATA
 
@@ -119,12 +117,8 @@ class Site:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.clock = ManualClock(datetime(2026, 1, 1, 9, tzinfo=UTC))
-        self.database = new_database(folder)
-        stack.callback(self.database.close)
-        self.log = SqliteLog(
-            folder / "samples.db", limits=LogLimits(retention_s=7200, max_bytes=1 << 24), options=SqliteLogOptions()
-        )
-        stack.callback(self.log.close)
+        self.database = stack.enter_context(closing(new_database(folder)))
+        self.log = stack.enter_context(closing(new_log(folder)))
         self.loads = {"p1": Load(), "p2": Load()}
         self.prometheus, self.octavia = Told(self.loads, series_of), Told(self.loads, pool_of)
         limits = RuleLimits(window_s=600, lateness_s=5, servers=frozenset({"prometheus", "octavia"}))

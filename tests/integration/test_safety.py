@@ -4,7 +4,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from alarmd import plugins
-from alarmd.cache.log import LogLimits
-from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
+from alarmd.cache.sqlite_log import SqliteLog
 from alarmd.cache.window import WindowLimits
 from alarmd.clock import ManualClock
 from alarmd.cluster.local_doorbell import LocalDoorbell
@@ -33,7 +32,7 @@ from alarmd.store.database import Database
 from alarmd.store.gate import GateLimits
 from alarmd.store.outbox import OutboxQuery
 from tests.support.alarms import an_alarm
-from tests.support.samples import a_batch, a_resource
+from tests.support.samples import a_batch, a_resource, new_log
 
 LIMITS = RuleLimits(window_s=600, lateness_s=5)
 FAMILIES = {"threshold": plugins.load("alarmd.evaluators", "threshold")(LIMITS, lambda _name: None)}
@@ -128,11 +127,8 @@ def site(database: Database, tmp_path: Path) -> Iterator[Site]:
     """An installation that has been running for a while."""
     clock = ManualClock(datetime(2026, 1, 1, 9, tzinfo=UTC))
     with ExitStack() as stack:
-        options = SqliteLogOptions()
-        log = SqliteLog(tmp_path / "s.db", limits=LogLimits(retention_s=7200, max_bytes=1 << 24), options=options)
-        stack.callback(log.close)
-        doorbell = LocalDoorbell(tmp_path / "bells")
-        stack.callback(doorbell.close)
+        log = stack.enter_context(closing(new_log(tmp_path)))
+        doorbell = stack.enter_context(closing(LocalDoorbell(tmp_path / "bells")))
         made = Site(database, log, doorbell, clock)
         made.run(60)
         yield made

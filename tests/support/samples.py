@@ -2,9 +2,12 @@
 """Builders for samples."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
+from alarmd.cache.log import LogLimits
+from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.model.samples import Batch, Kind, Metric, Resource, labels_of
 
 
@@ -28,4 +31,11 @@ def a_batch(values: Mapping[Resource | str, Mapping[str, float]], *, timestamp_s
             [[report.get(name, np.nan) for name in names] for report in values.values()], np.float64
         ).reshape(len(resources), len(names)),
         expected=len(resources),
+    )
+
+
+def new_log(folder: Path) -> SqliteLog:
+    """Return the sample log `samples.db` of a directory, with room for two hours."""
+    return SqliteLog(
+        folder / "samples.db", limits=LogLimits(retention_s=7200, max_bytes=1 << 26), options=SqliteLogOptions()
     )

@@ -2,15 +2,13 @@
 """Explanations against the plan: what is said to follow is what a plan would make of it."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from alarmd.cache.log import LogLimits
-from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
 from alarmd.cache.window import Window
 from alarmd.clock import ManualClock
 from alarmd.evaluators.answers.explaining import Explanations
@@ -23,7 +21,7 @@ from alarmd.model.breaker import Trip
 from alarmd.model.rule import WindowRule
 from tests.support.asking import Oracle
 from tests.support.rest import new_database
-from tests.support.samples import a_batch, a_resource
+from tests.support.samples import a_batch, a_resource, new_log
 from tests.support.window_rules import FAMILIES, PLAN, RULES, START, WINDOW, an_alarm_of, pushes, threshold
 
 
@@ -31,14 +29,8 @@ from tests.support.window_rules import FAMILIES, PLAN, RULES, START, WINDOW, an_
 def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
     """An empty database, and an empty log."""
     with ExitStack() as stack:
-        database = new_database(tmp_path)
-        stack.callback(database.close)
-        log = SqliteLog(
-            tmp_path / "samples.db",
-            limits=LogLimits(retention_s=7200, max_bytes=1 << 26),
-            options=SqliteLogOptions(),
-        )
-        stack.callback(log.close)
+        database = stack.enter_context(closing(new_database(tmp_path)))
+        log = stack.enter_context(closing(new_log(tmp_path)))
         yield Surroundings(
             database=database,
             log=log,

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from alarmd.cache.log import LogLimits
-from alarmd.cache.sqlite_log import SqliteLog, SqliteLogOptions
+from alarmd.cache.sqlite_log import SqliteLog
 from alarmd.clock import ManualClock
 from alarmd.cluster.local_doorbell import LocalDoorbell
 from alarmd.cluster.solo import SoloMembership
@@ -30,6 +29,7 @@ from alarmd.store.transitions import Applied
 from alarmd.store.transitions import apply as real_apply
 from tests.support.alarms import an_alarm
 from tests.support.rest import new_database
+from tests.support.samples import new_log
 from tests.support.window_rules import (
     FAMILIES,
     PLAN,
@@ -101,16 +101,9 @@ class Room:
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
     """An empty room that notes what the live run stores."""
     with ExitStack() as stack:
-        database = new_database(tmp_path)
-        stack.callback(database.close)
-        log = SqliteLog(
-            tmp_path / "samples.db",
-            limits=LogLimits(retention_s=7200, max_bytes=1 << 26),
-            options=SqliteLogOptions(),
-        )
-        stack.callback(log.close)
-        doorbell = LocalDoorbell(tmp_path / "bells")
-        stack.callback(doorbell.close)
+        database = stack.enter_context(closing(new_database(tmp_path)))
+        log = stack.enter_context(closing(new_log(tmp_path)))
+        doorbell = stack.enter_context(closing(LocalDoorbell(tmp_path / "bells")))
         stored: dict[AlarmId, list[Transition]] = {}
 
         def noting(unit: Any, transitions: Any, **how: Any) -> Applied:
