@@ -2,6 +2,7 @@
 """W3C trace context: the thread from whoever pushed a sample to whoever receives the webhook that came of it."""
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from secrets import token_hex
 from typing import Final
@@ -33,6 +34,7 @@ def new_traceparent() -> str:
     return f"00-{_OWN}{token_hex(12)}-{token_hex(8)}-00"
 
 
+@lru_cache(maxsize=1024)  # a push, or a poll, reaches thousands of alarms of some projects
 def of_project(traceparent: str, project_id: str) -> str:
     """Return the trace as a project sees it: one of its own where it is of ours, else the same.
 

@@ -62,63 +62,47 @@ def alarm_values(alarm: Alarm) -> dict[str, Any]:
 def alarm_of(row: RowMapping) -> Alarm:
     """Return the alarm of a row that holds all columns."""
     return Alarm(
-        alarm_id=AlarmId(row["alarm_id"]),
-        name=row["name"],
+        **_acting_fields(row),
         description=row["description"],
-        enabled=row["enabled"],
         type=row["type"],
-        # What somebody has written past alarmd may be anything; it must not keep whole lists from being read.
-        rule=_object_of(row["rule"]),
         confined=row["confined"],
-        project_id=row["project_id"],
         user_id=row["user_id"],
-        severity=Severity(row["severity"]),
-        ok_actions=_texts_of(row["ok_actions"]),
-        alarm_actions=_texts_of(row["alarm_actions"]),
-        insufficient_data_actions=_texts_of(row["insufficient_data_actions"]),
         repeat_actions=row["repeat_actions"],
         time_constraints=_constraints_of(row["time_constraints"]),
-        labels=_labels_of(row["labels"]),
-        directions=_directions_of(row["directions"]),
         repeat_interval_s=row["repeat_interval_s"],
-        signing_secret=row["signing_secret"],
-        trust_id=row["trust_id"],
         timestamp=row["timestamp"],
-        state=State(row["state"]),
-        state_reason=row["state_reason"],
-        state_timestamp=row["state_timestamp"],
         evaluate_timestamp=row["evaluate_timestamp"],
         shard=Shard(row["shard"]),
-        revision=row["revision"],
-        state_version=row["state_version"],
-        sequence=row["sequence"],
     )
 
 
 def acting_alarm_of(row: RowMapping) -> ActingAlarm:
     """Return as much of the alarm of a row as it takes to act."""
-    return ActingAlarm(
-        alarm_id=AlarmId(row["alarm_id"]),
-        name=row["name"],
-        enabled=row["enabled"],
-        # As in `alarm_of`.
-        rule=_object_of(row["rule"]),
-        project_id=row["project_id"],
-        severity=Severity(row["severity"]),
-        ok_actions=_texts_of(row["ok_actions"]),
-        alarm_actions=_texts_of(row["alarm_actions"]),
-        insufficient_data_actions=_texts_of(row["insufficient_data_actions"]),
-        labels=_labels_of(row["labels"]),
-        directions=_directions_of(row["directions"]),
-        signing_secret=row["signing_secret"],
-        trust_id=row["trust_id"],
-        state=State(row["state"]),
-        state_reason=row["state_reason"],
-        state_timestamp=row["state_timestamp"],
-        revision=row["revision"],
-        state_version=row["state_version"],
-        sequence=row["sequence"],
-    )
+    return ActingAlarm(**_acting_fields(row))
+
+
+def _acting_fields(row: RowMapping) -> dict[str, Any]:
+    return {
+        "alarm_id": AlarmId(row["alarm_id"]),
+        "name": row["name"],
+        "enabled": row["enabled"],
+        "rule": _object_of(row["rule"]),
+        "project_id": row["project_id"],
+        "severity": Severity(row["severity"]),
+        "ok_actions": _texts_of(row["ok_actions"]),
+        "alarm_actions": _texts_of(row["alarm_actions"]),
+        "insufficient_data_actions": _texts_of(row["insufficient_data_actions"]),
+        "labels": _labels_of(row["labels"]),
+        "directions": _directions_of(row["directions"]),
+        "signing_secret": row["signing_secret"],
+        "trust_id": row["trust_id"],
+        "state": State(row["state"]),
+        "state_reason": row["state_reason"],
+        "state_timestamp": row["state_timestamp"],
+        "revision": row["revision"],
+        "state_version": row["state_version"],
+        "sequence": row["sequence"],
+    }
 
 
 def change_values(change: AlarmChange) -> dict[str, Any]:
