@@ -3,7 +3,8 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,26 +20,37 @@ _UNDER_WAY_S = 0.5
 _TICK_S = 1.0
 
 
-def kept_back(evidence: Evidence, watch: Watch) -> set[tuple[int, str]]:
+def kept_back(
+    evidence: Evidence,
+    watch: Watch,
+    records: Sequence[Mapping[str, Any]],
+    *,
+    came: AbstractSet[str],
+    tried: AbstractSet[str],
+) -> set[tuple[int, str]]:
     """Return which changes are owed to which paths no more, by their numbers: those on record as never sent.
 
     Whether that was for a reason is not said here; but what gives way to something newer has to have been tried, unless
     the case says otherwise.
+
+    Args:
+        evidence: Of all alarms.
+        watch: The alarm.
+        records: Its notifications.
+        came: The ids of its webhooks that took effect.
+        tried: Those of its webhooks that did not.
     """
     ends = {SILENCED, EXPIRED, SUPERSEDED} & evidence.ends.keys()
-    came = {entry.webhook_id for entry in evidence.entries}
-    tried = {entry.webhook_id for entry in evidence.refused if entry.alarm_id == watch.alarm_id}
-    records: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for each in evidence.deliveries:
-        if each["alarm_id"] == watch.alarm_id:
-            records[each["sequence"]].append(each)
-    if len(records) != len(evidence.histories[watch.alarm_id]):
+    by_sequence: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for each in records:
+        by_sequence[each["sequence"]].append(each)
+    if len(by_sequence) != len(evidence.histories[watch.alarm_id]):
         # Some changes have told nobody, or there are too few records, which is found elsewhere.
         return set()
     return {
         (number, urlsplit(each["target"]).path)
-        for number, sequence in enumerate(sorted(records))
-        for each in records[sequence]
+        for number, sequence in enumerate(sorted(by_sequence))
+        for each in by_sequence[sequence]
         if (each["state"] in ends or (each["state"] == SUPERSEDED and each["event_id"] in tried))
         and each["event_id"] not in came
     }

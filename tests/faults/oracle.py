@@ -6,7 +6,8 @@ It knows what is documented, and nothing of how alarmd works.
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tests.faults.ends import judge_deliveries, kept_back
 from tests.faults.evidence import Evidence, Findings
@@ -29,9 +30,25 @@ def judge(evidence: Evidence) -> Findings:
     refused: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in evidence.refused:
         refused[entry.alarm_id].append(entry)
+    records: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for each in evidence.deliveries:
+        records[each["alarm_id"]].append(each)
+    known: dict[Any, list[Run]] = {}
     for watch in evidence.watches:
-        behind = _judge_history(evidence, watch, findings)
-        arrivals = _judge_webhooks(evidence, watch, by_alarm[watch.alarm_id], refused[watch.alarm_id], findings)
+        # Thousands may watch the same machine in the same way.
+        key = (watch.resource_id, watch.threshold, watch.operator, watch.period_s, watch.periods)
+        if key not in known and watch.alarm_id not in evidence.polled:
+            known[key] = _runs(evidence, watch)
+        behind = _judge_history(evidence, watch, known.get(key, []), findings)
+        back = kept_back(
+            evidence,
+            watch,
+            records[watch.alarm_id],
+            came={entry.webhook_id for entry in by_alarm[watch.alarm_id]},
+            tried={entry.webhook_id for entry in refused[watch.alarm_id]},
+        )
+        found = (by_alarm[watch.alarm_id], refused[watch.alarm_id], back)
+        arrivals = _judge_webhooks(evidence, watch, found, findings)
         _judge_lateness(evidence, watch, behind, arrivals, findings)
     for alarm_id in set(by_alarm) - evidence.histories.keys() - evidence.others:
         findings.complaints.append(f"webhooks came of an alarm that nobody has made: {alarm_id}")
@@ -39,7 +56,18 @@ def judge(evidence: Evidence) -> Findings:
     return findings
 
 
-def _judge_history(evidence: Evidence, watch: Watch, findings: Findings) -> list[Run]:
+def _runs(evidence: Evidence, watch: Watch) -> list[Run]:
+    return runs_of(
+        watch,
+        evidence.samples[watch.resource_id],
+        evidence.faults,
+        lateness_s=evidence.lateness_s,
+        exact=evidence.exact,
+        end_s=evidence.end_s,
+    )
+
+
+def _judge_history(evidence: Evidence, watch: Watch, runs: Sequence[Run], findings: Findings) -> list[Run]:
     """Compare the history with the samples; return the stretch of samples behind each transition."""
     actual = list(evidence.histories[watch.alarm_id])
     findings.transitions += len(actual)
@@ -49,14 +77,6 @@ def _judge_history(evidence: Evidence, watch: Watch, findings: Findings) -> list
         )
     if watch.alarm_id in evidence.polled:
         return []
-    runs = runs_of(
-        watch,
-        evidence.samples[watch.resource_id],
-        evidence.faults,
-        lateness_s=evidence.lateness_s,
-        exact=evidence.exact,
-        end_s=evidence.end_s,
-    )
     behind = follow(runs, actual)
     if behind is not None:
         return behind
@@ -68,9 +88,16 @@ def _judge_history(evidence: Evidence, watch: Watch, findings: Findings) -> list
 
 
 def _judge_webhooks(
-    evidence: Evidence, watch: Watch, entries: Sequence[Entry], refused: Sequence[Entry], findings: Findings
+    evidence: Evidence,
+    watch: Watch,
+    found: tuple[Sequence[Entry], Sequence[Entry], set[tuple[int, str]]],
+    findings: Findings,
 ) -> list[tuple[int, float]]:
-    """Compare what came with the history; return the number of the transition and the moment of each first arrival."""
+    """Compare what came with the history; return the number of the transition and the moment of each first arrival.
+
+    `found` is what took effect, what did not, and what is owed no more.
+    """
+    entries, refused, back = found
     first: dict[str, Entry] = {}
     for entry in [*entries, *refused]:
         original = first.setdefault(entry.webhook_id, entry)
@@ -83,7 +110,6 @@ def _judge_webhooks(
     for entry in taken.values():
         lanes[entry.path].append(entry)
     states = evidence.histories[watch.alarm_id]
-    back = kept_back(evidence, watch)
     owed: defaultdict[str, list[tuple[int, str, str]]] = defaultdict(list)
     for number, (before, state) in enumerate(zip([BLIND, *states], states, strict=False)):
         for path in watch.paths(state):
