@@ -47,8 +47,8 @@ class Fairness:
         self._shares = shares
         self._batch = batch
         self._in_hand: Counter[Queue] = Counter()
-        #: What has been answered since the last claim, and so many more may wait for a free thread: quick receivers
-        #: keep every thread busy, and behind slow ones next to nothing is held back from other notifiers.
+        #: What has been answered lately, and so many more may wait for a free thread: quick receivers keep every thread
+        #: busy, and behind slow ones next to nothing is held back from other notifiers.
         self._answered: Counter[Queue] = Counter()
 
     @property
@@ -59,7 +59,9 @@ class Fairness:
     def take(self, queues: Iterable[Queue]) -> None:
         """Note that one notification each of these queues has been claimed."""
         self._in_hand.update(queues)
-        self._answered.clear()
+        # Half of it counts on: what comes in one go is to be claimed in one go, also while half of the threads wait for
+        # a receiver that hangs.
+        self._answered = Counter({queue: count // 2 for queue, count in self._answered.items() if count > 1})
 
     def end(self, queue: Queue, attempt: Attempt | None, now_s: float) -> None:
         """Note that a claimed notification has been tried, or given back when there is no attempt."""

@@ -63,6 +63,20 @@ def test_quick_receivers_get_more_in_advance(batch: int, more: int) -> None:
     assert (8 + more, 4 + more, 4) == (room, rooms.room_of(A), rooms.room_of(B))
 
 
+def test_what_comes_in_one_go_is_claimed_in_one_go() -> None:
+    """Though half of the threads wait for a receiver that hangs: what quick ones have answered lately counts on."""
+    fairness = a_fairness()
+    fairness.take([A] * 4 + [B] * 4)
+    for _ in range(4):
+        fairness.end(B, TAKEN, 0)
+    rooms = []
+    for _ in range(4):
+        fairness.take([])
+        rooms.append(fairness.rooms(0, after=None)[0])
+
+    assert [4 + 4, 4 + 2, 4 + 1, 4] == rooms
+
+
 def test_what_waits_behind_a_slow_receiver_takes_no_room_from_others() -> None:
     """When a quick receiver stops answering, what was claimed for it in advance does not shut out the others."""
     fairness = a_fairness()
