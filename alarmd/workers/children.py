@@ -60,10 +60,10 @@ class Children(cotyledon.ServiceManager):
         self._run_hooks("reload")
 
     def _start_worker(self, service_id: Any, worker_id: Any) -> None:
-        if worker_id >= self._services[service_id].workers:
-            return
         with self.forking:
-            super()._start_worker(service_id, worker_id)
+            # Within, for the number may have changed while this waited.
+            if worker_id < self._services[service_id].workers:
+                super()._start_worker(service_id, worker_id)
 
     def _adjust_workers(self) -> None:
         for service_id, service in self._services.items():

@@ -160,7 +160,7 @@ def test_hangup_while_it_starts(tmp_path: Path, file: Path) -> None:
             return next(turns) > 50
 
         wait_until(look, what="fifty turns")
-        running.await_ready()
+        running.await_ready(deadline_s=60.0)
         wait_until(lambda: len(running.children("evaluator")) == 2, what="two evaluators")
 
         assert 0 == running.stop()
