@@ -2,6 +2,7 @@
 """The only place that reads a clock. Everything else is handed a `Clock` or a moment."""
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -14,6 +15,10 @@ _TOLERANCE_S = 0.1
 #: How far apart two clocks may have been read; how often that is tried.
 _MOMENT_S, _READS = 0.01, 5
 _NEVER = datetime.min.replace(tzinfo=UTC)
+#: For how long jumps add up, and how many: what was written before an older one has come to its end by itself, and what
+#: was written since must not be taken for as much newer as all jumps there have ever been.
+MEMORY_S = 3600.0
+_MOST_JUMPS = 100
 
 
 class Clock(Protocol):
@@ -181,9 +186,14 @@ class Timekeeper:
     What it remembers ends with it. Safe to use from several threads.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, memory_s: float = MEMORY_S) -> None:
+        """Take the clock, and for how long jumps add up: nothing that is written lasts for longer, by and large."""
         self._watch = JumpWatch(clock)
+        self._memory_s = memory_s
         self._lock = Lock()
+        #: How much time has passed in all, and by then, by how much the clock was set in each jump.
+        self._passed_s = 0.0
+        self._jumps: deque[tuple[float, timedelta]] = deque(maxlen=_MOST_JUMPS)
         self._ahead = NOT_AHEAD
         self._set_s = 0.0
         self._set_back_s = 0.0
@@ -192,13 +202,18 @@ class Timekeeper:
         """Return the moment it is."""
         with self._lock:
             jump = self._watch.look()
+            self._passed_s += jump.passed_s
             if jump.set_s:
                 self._take(jump)
             return Moment(now=jump.now, ahead=self._ahead, set_s=self._set_s, set_back_s=self._set_back_s)
 
     def _take(self, jump: Jump) -> None:
         self._set_s += jump.set_s
-        by = self._ahead.by + timedelta(seconds=jump.set_s)
+        self._jumps.append((self._passed_s, timedelta(seconds=jump.set_s)))
+        by = timedelta()
+        for passed_s, set_by in self._jumps:
+            if self._passed_s - passed_s <= self._memory_s:
+                by = max(by + set_by, timedelta())
         since = jump.now
         if jump.set_s > 0:
             # Nobody knows when it happened within the time that has passed. What was written before the jump is never

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from alarmd.clock import Clock, Timekeeper
+from alarmd.clock import MEMORY_S, Clock, Timekeeper
 from alarmd.errors import SettingsError, StoreUnavailable
 from alarmd.model.notification import EventId, Notification, Settlement
 from alarmd.notifiers.circuit import CircuitPolicy
@@ -115,7 +115,7 @@ class DeliveryRound:
                 f"more, not {lease_s:g} s: else a second notifier would send what the first is still sending."
             )
         self._database = database
-        self._timekeeper = Timekeeper(clock)
+        self._timekeeper = Timekeeper(clock, memory_s=max(policy.longest_pause_s, MEMORY_S))
         self._tries = Tries(schemes=schemes, policy=policy, clock=clock, timekeeper=self._timekeeper)
         self._mending = Mending(database, lease_s=lease_s, longest_pause_s=policy.longest_pause_s)
         self._clock = clock

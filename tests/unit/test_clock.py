@@ -130,6 +130,26 @@ def test_jumps_add_up_and_take_away() -> None:
     assert [(100, 100, 0), (150, 150, 0), (0, 0, 150), (0, -40, 190), (40, 0, 190)] == seen
 
 
+@pytest.mark.parametrize("step_s", [0.3, -0.3])
+def test_a_jump_of_long_ago_does_not_add_to_that_of_today(step_s: float) -> None:
+    """A clock that was put right by a year at the start, and by a little now, makes nothing a year younger."""
+    clock = ManualClock(START)
+    keeper = Timekeeper(clock)
+    clock.step(365 * 86_400)
+    keeper.moment()
+    clock.advance(3601)
+    keeper.moment()
+    written_at = clock.now()
+    clock.advance(600)
+    keeper.moment()
+    clock.step(step_s)
+    moment = keeper.moment()
+
+    assert written_at + timedelta(minutes=6) > moment.ahead.end_of(
+        written_at + timedelta(minutes=5), written_at=written_at
+    )
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 200), st.floats(0.2, 10_000)), max_size=4),
     st.floats(0, 100),
