@@ -9,8 +9,8 @@ from pydantic import BaseModel, SecretStr
 
 from alarmd.settings.loading import MASK
 
-#: A password within a URL.
-_PASSWORD = re.compile(r"(?<=:)(?!//)[^@/\s]+(?=@)|(?<=password=)[^&\s]+")
+#: A password within a URL. Databases take one with a slash in it, too; rather a port and a path too much than that.
+_PASSWORD = re.compile(r"(?<=:)(?!//)[^@\s]+(?=@)|(?<=password=)[^&\s]+")
 #: Names of plugins' options that must not be shown.
 _SECRET_NAME = re.compile(r"(secret|password|token)$", re.IGNORECASE)
 

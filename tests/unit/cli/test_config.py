@@ -66,6 +66,14 @@ def test_no_secret_is_shown(form: str) -> None:
     assert f"postgresql://user:{MASK}@host/name" in output
 
 
+def test_a_password_with_a_slash_is_not_shown() -> None:
+    """What databases take as a password is masked as a whole."""
+    output = invoke("show", environ={"ALARMD_STORE__URL": "postgresql+psycopg://user:pass/word@host/name"}).output
+
+    assert "word@" not in output
+    assert f"postgresql+psycopg://user:{MASK}@host/name" in output
+
+
 def test_toml_can_be_read_again(tmp_path: Path) -> None:
     """What is shown as TOML is TOML, and gives the same settings."""
     sources = '[{"type": "libvirt", "uri": "qemu:///system", "labels": {"a b": "c"}}]'
