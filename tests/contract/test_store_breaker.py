@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.breaker import Trip
@@ -12,6 +13,7 @@ from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
+from alarmd.store.tables import outbox
 from tests.support.alarms import an_alarm
 from tests.support.stock import outbox_of
 from tests.support.transitions import turn
@@ -101,6 +103,18 @@ def test_what_was_held_goes_when_it_still_holds(database: Database, alarm: Alarm
 
     assert (1, 0, 0) == (released.pending, released.superseded, released.expired)
     assert held.event_id == claimed.event_id
+
+
+@pytest.mark.parametrize("body", [[], {}, "alarm", 7])
+def test_a_spoilt_body_keeps_nothing_held(database: Database, alarm: Alarm, body: object) -> None:
+    """Of what tells no state that can be read nobody knows that it still holds, and the others are released."""
+    hold(database, trip())
+    enter(database, alarm, State.ALARM, seconds=10)
+    with database.write() as unit:
+        unit.connection.execute(update(outbox).values(body=body))
+        released = unit.outbox.release_held(at(30))
+
+    assert (1, 1) == (released.superseded, released.count)
 
 
 def test_a_repeat_takes_the_place_of_what_is_held(database: Database, alarm: Alarm) -> None:
