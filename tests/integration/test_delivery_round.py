@@ -24,6 +24,7 @@ from alarmd.notifiers.scheme import Attempt, Reason
 from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.target_policy import TargetPolicy
 from alarmd.store.database import Database, UnitOfWork
+from tests.support.daemon import wait_until
 from tests.support.notifications import BUSY, CREATED_AT, GONE, TAKEN, a_notification
 from tests.support.receivers import hangs, receiver
 from tests.support.rounds import Rounds
@@ -331,6 +332,7 @@ def test_webhooks_and_log_lines_go_their_ways(database: Database) -> None:
             made.run()
             good.wait_for(1)
             bad.wait_for(1)
+            wait_until(lambda: "alarm_notified" in {line["event"] for line in lines}, what="the line in the log")
 
             assert made.drain(10)
         with database.read() as unit:
@@ -341,4 +343,3 @@ def test_webhooks_and_log_lines_go_their_ways(database: Database) -> None:
     assert expected == states
     assert found["bad"] is not None
     assert found["bad"].last_error.startswith(Reason.TIMEOUT)
-    assert "alarm_notified" in {line["event"] for line in lines}
