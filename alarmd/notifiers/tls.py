@@ -81,12 +81,13 @@ def _context_of(files: TlsFiles) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=files.ca_file)
         if files.client_cert_file is not None:
-            context.load_cert_chain(files.client_cert_file, files.client_key_file)
+            # Without a word of its own OpenSSL would ask the terminal for one, and wait.
+            context.load_cert_chain(files.client_cert_file, files.client_key_file, password="")
     except (OSError, ssl.SSLError) as error:
         named = [str(file) for file in (files.ca_file, files.client_cert_file, files.client_key_file) if file]
         raise SettingsError(
             f"The TLS files of the http notifier cannot be used ({', '.join(named)}): {error}. "
-            f"They have to be readable PEM files."
+            "They have to be readable PEM files, a key without a passphrase."
         ) from error
     context.set_alpn_protocols(["http/1.1"])
     context.sslsocket_class = TimedTlsSocket
