@@ -17,6 +17,8 @@ _log = structlog.get_logger()
 _LOOK_EVERY_S, _SWEEP_EVERY_S = 1.0, 60.0
 #: What waits for so much too long need not be called back; and so much longer than the longest pause nothing waits.
 _SOON_S, _SPARE = 1.0, timedelta(seconds=60)
+#: Leases of less are left alone: another host's notifier may be given more time for a delivery than this one.
+_LONGEST_LEASE_S = 900.0
 #: How many pieces of a sweep one turn takes.
 _PIECES = 3
 
@@ -40,7 +42,7 @@ class Mending:
     def __init__(self, database: Database, *, lease_s: float, longest_pause_s: float) -> None:
         """Take where the outbox lies, how long leases last, and the longest pause between two tries."""
         self._database = database
-        self._lease_s = lease_s
+        self._lease_s = max(lease_s, _LONGEST_LEASE_S)
         self._longest_pause = timedelta(seconds=longest_pause_s)
         self._told_s = 0.0
         self._set_back_s = 0.0

@@ -181,8 +181,8 @@ def test_a_notifier_that_starts_later_finds_what_lies_too_far_ahead(rounds: Roun
     far = rounds.clock.now() + timedelta(seconds=5_000)
     rounds.add(
         scale_in(alarm_id="alarm-1", attempts=1, next_attempt_at=far),
-        scale_in(alarm_id="alarm-2", attempts=1, next_attempt_at=rounds.clock.now() + timedelta(seconds=900)),
-        scale_in(alarm_id="alarm-3"),
+        scale_in(alarm_id="alarm-2", attempts=1, next_attempt_at=rounds.clock.now() + timedelta(seconds=1000)),
+        a_notification(alarm_id="alarm-3"),
     )
     with rounds.database.write() as unit:
         unit.outbox.claim(now=rounds.clock.now(), owner="dead", lease_s=5_000, limit=10)
@@ -190,12 +190,23 @@ def test_a_notifier_that_starts_later_finds_what_lies_too_far_ahead(rounds: Roun
     made.run()
     rounds.wait_until("alarm-1_1_0", lambda one: one.state is DeliveryState.DELIVERED)
     in_hand = rounds.get("alarm-3_1_0")
-    rounds.clock.advance(60)
+    rounds.clock.advance(900)
     made.run()
     rounds.wait_until("alarm-3_1_0", lambda one: one.state is DeliveryState.DELIVERED)
 
     assert (DeliveryState.PENDING, 0) == (in_hand.state, in_hand.attempts)
     assert 1 == rounds.get("alarm-2_1_0").attempts
+
+
+def test_a_longer_lease_of_another_host_is_left_alone(rounds: Rounds) -> None:
+    """Its notifier may be given more time for a delivery than this one, and may be sending still."""
+    rounds.add(a_notification())
+    with rounds.database.write() as unit:
+        unit.outbox.claim(now=CREATED_AT, owner="patient", lease_s=600, limit=10)
+    made = rounds({"http": refusing(0)}, lease_s=60)
+    made.run()
+
+    assert CREATED_AT + timedelta(seconds=600) == made.next_due()
 
 
 def test_sleep_makes_a_scale_in_old(rounds: Rounds) -> None:
