@@ -14,7 +14,7 @@ from tests.support.servers import ServerMissing
 _logger = logging.getLogger(__name__)
 
 #: Cases wait more than they work.
-_JOBS = 3
+_JOBS = 5
 _IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
