@@ -21,6 +21,7 @@ from alarmd.evaluators.family import RuleFamily
 from alarmd.evaluators.fresh_evidence import Waiting
 from alarmd.evaluators.plan import Plan, PlanOptions
 from alarmd.evaluators.safety import Watch
+from alarmd.evaluators.sharing import shared_out
 from alarmd.evaluators.tally import Tally
 from alarmd.evaluators.telling import tell
 from alarmd.evaluators.upheaval import Upheaval
@@ -37,8 +38,9 @@ _logger = structlog.get_logger()
 #: Entries and definitions read at once: enough to be quick, few enough to keep memory and transactions small.
 _ENTRIES_AT_ONCE = 500
 _DEFINITIONS_AT_ONCE = 5_000
-#: Transitions stored in one transaction. All of a tick, unless a storm would make the transaction too long.
-_TRANSITIONS_AT_ONCE = 10_000
+#: Transitions stored by one tick, in one transaction; the projects share what there is room for. What is left over is
+#: found by the next tick again, after it has looked at everybody's new samples.
+_TRANSITIONS_A_TICK = 10_000
 #: A pause between two ticks that is no longer than this holds nobody up, however little lateness is allowed for.
 _PAUSE_S = 2.0
 #: How many alarms may refer to each other in a row and still follow within one tick.
@@ -64,6 +66,8 @@ class TickReport:
     #: Decisions that fell through since the alarm was changed meanwhile.
     stale: int
     notifications: int
+    #: What there was no room for in this tick, so that the next one should follow at once.
+    left_over: int
 
 
 class Evaluation:
@@ -85,8 +89,10 @@ class Evaluation:
         taking_over: TakingOver = nullcontext,
         gate: GateLimits = _NO_LIMITS,
         watch: Watch | None = None,
+        transitions_a_tick: int = _TRANSITIONS_A_TICK,
     ) -> None:
         self._gate = gate
+        self._transitions_a_tick = transitions_a_tick
         #: Who looks for what is too much at once; without one, nobody does.
         self._watch = watch
         self._waiting = Waiting()
@@ -284,30 +290,28 @@ class Evaluation:
                 repeats=report.repeats + more.repeats,
                 stale=report.stale + more.stale,
                 notifications=report.notifications + more.notifications,
+                left_over=report.left_over + more.left_over,
             )
         return report
 
     def _store(self, transitions: Sequence[Transition], samples: int) -> TickReport:
-        applied = stale = notifications = repeats = 0
-        for start in range(0, len(transitions), _TRANSITIONS_AT_ONCE):
-            part = transitions[start : start + _TRANSITIONS_AT_ONCE]
+        part = shared_out(transitions, self._plan.project_of, limit=self._transitions_a_tick)
+        outcome, outgoing = Applied(applied=[], stale=[]), 0
+        if part:
             with self._database.write() as unit:
                 outcome = apply(unit, part, limits=self._gate)
             outgoing = sum(one.notifications for one in outcome.applied)
-            if outgoing:
-                self._doorbell.ring(Bell.OUTBOX)
-            self._enter(part, outcome)
-            applied += len(outcome.applied)
-            stale += len(outcome.stale)
-            notifications += outgoing
-            repeats += sum(one.is_repeat for one in part)
+        if outgoing:
+            self._doorbell.ring(Bell.OUTBOX)
+        self._enter(part, outcome)
         return TickReport(
             samples_read=samples,
             alarms=len(self._plan),
-            transitions=applied,
-            repeats=repeats,
-            stale=stale,
-            notifications=notifications,
+            transitions=len(outcome.applied),
+            repeats=sum(one.is_repeat for one in part),
+            stale=len(outcome.stale),
+            notifications=outgoing,
+            left_over=len(transitions) - len(part),
         )
 
     def _enter(self, transitions: Sequence[Transition], outcome: Applied) -> None:

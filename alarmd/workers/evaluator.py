@@ -70,14 +70,16 @@ class EvaluatorService(RoleService):
             Pace("history-prune", self._prune, interval_s=_PRUNE_S, clock=self.clock),
         ]
 
-    def _tick(self) -> None:
+    def _tick(self) -> float | None:
+        """Run a tick; ask for the next one at once where this one had no room for all that changes."""
         outcome = "failed"
         with TICK_SECONDS.time():
             try:
-                self._evaluation.tick()
+                report = self._evaluation.tick()
                 outcome = "ok"
             finally:
                 TICKS.labels(outcome).inc()
+        return 0.0 if report.left_over else None
 
     def _release_held(self) -> float | None:
         """Let go of held actions once nothing holds them; ask for the next turn soon while there are more."""

@@ -60,6 +60,7 @@ class Room:
         log: SampleLog | None = None,
         count_results: bool = False,
         lateness_s: float = LATENESS_S,
+        transitions_a_tick: int = 10_000,
     ) -> Evaluation:
         return Evaluation(
             database=self.database,
@@ -71,6 +72,7 @@ class Room:
             plan=PlanOptions(lateness_s=lateness_s, repeat_interval_s=60, count_results=count_results),
             clock=self.clock,
             count_interval_s=10,
+            transitions_a_tick=transitions_a_tick,
         )
 
     def add(self, alarm: Alarm) -> Alarm:
@@ -329,6 +331,33 @@ def test_a_database_that_is_away_costs_no_transition(room: Room) -> None:
 
     assert (State.INSUFFICIENT_DATA, State.ALARM) == (before, room.get(alarm).state)
     assert 1 == len(room.outbox())
+
+
+def test_a_tenant_whose_alarms_all_change_holds_up_nobody_else(room: Room) -> None:
+    """A tick stores no more than it has room for, its projects share that, and each tick looks at what is new."""
+    noisy = [room.add(a_group_alarm(project_id="p1")) for _ in range(10)]
+    quiet = room.add(a_group_alarm(project_id="p2"))
+    evaluation = room.evaluation(transitions_a_tick=4)
+    room.clock.advance(10)
+    for project_id in ("p1", "p2"):
+        room.sample(90, project_id=project_id)
+    room.clock.advance(10)
+
+    first = evaluation.tick()
+    after_first = room.get(quiet).state
+    room.sample(90, project_id="p1")
+    room.sample(10, project_id="p2")
+    room.clock.advance(10)
+    second = evaluation.tick()
+    left_over = [evaluation.tick().left_over for _ in range(2)]
+
+    assert (4, 7) == (first.transitions, first.left_over)
+    assert State.ALARM is after_first
+    assert (4, 4) == (second.transitions, second.left_over)
+    assert State.OK is room.get(quiet).state
+    assert [0, 0] == left_over
+    assert {State.ALARM} == {room.get(alarm).state for alarm in noisy}
+    assert 11 == len(room.outbox())
 
 
 def test_one_unreadable_alarm_stops_no_other(room: Room) -> None:
