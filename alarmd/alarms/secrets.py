@@ -74,6 +74,8 @@ class SecretService:
         now = self._clock.now()
         made = _made(project_id, name, value, now=now, expires_at=None)
         with self._database.write() as unit:
+            # Of two at once the later replaces what the earlier has made; else both would stay for ever.
+            unit.secrets.lock(project_id)
             before = unit.secrets.find(project_id, name=name)
             if not before:
                 raise _unknown(name)

@@ -21,13 +21,17 @@ class Queued(Protocol):
 _Item = TypeVar("_Item", bound=Queued)
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Lineup(Generic[_Item]):
     """Hands items to threads, the queues by turns, and no more at once of one receiver or project than they may have.
 
     Safe to use from several threads.
     """
 
-    def __init__(self, *, per_origin: int, per_project: int, when_short: Callable[[], object] = bool) -> None:
+    def __init__(self, *, per_origin: int, per_project: int, when_short: Callable[[], None] = _nothing) -> None:
         """Start empty.
 
         Args:

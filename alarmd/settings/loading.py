@@ -97,7 +97,7 @@ def _of_file(path: Path) -> _Layer:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.", path=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"The settings file {path} is not valid TOML: {error}.", path=str(path)) from error
     return _Layer(tree=tree, places={key: f"{path}: {key}" for key, _ in _leaves(tree)}, directory=path.parent)
 

@@ -167,3 +167,19 @@ def test_a_secret_is_not_named_while_it_is_being_deleted(database: Database) -> 
     assert ["p1"] == refused
     with database.read() as unit:
         assert (0, 1) == (unit.secrets.alarms_naming("p1", "heat"), unit.secrets.alarms_naming("p2", "other"))
+
+
+def test_of_two_rotations_at_once_one_secret_stays(database: Database) -> None:
+    """The later one waits, and lets end what the earlier one has made."""
+    secrets = SecretService(database=database, policy=TablePolicy(), clock=ManualClock(NOW))
+    secrets.create("heat", ANN)
+    rotating = Thread(target=secrets.rotate, args=("heat", ANN), kwargs={"grace": timedelta(0)}, daemon=True)
+    with database.write() as unit:
+        unit.secrets.lock("p1")
+        rotating.start()
+        rotating.join(0.5)
+        unit.secrets.expire([one.secret_id for one in unit.secrets.find("p1")], NOW)
+        unit.secrets.add(a_secret("heat"))
+    rotating.join(30)
+
+    assert 1 == sum(one.expires_at is None for one in secrets.find(ANN))

@@ -125,6 +125,7 @@ def test_lists_in_variables() -> None:
         ("[evaluator]\ntick_s = nan", {}, "evaluator.tick_s: Input should be"),
         ("[window]\nlength_s = 9000", {}, "window.length_s (9000) must not be longer than log.retention_s (7200)"),
         ("= 1", {}, "is not valid TOML"),
+        pytest.param(f"a = {'[' * 100_000}", {}, "is not valid TOML", id="nested without end"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, toml: str, environ: dict[str, str], said: str) -> None:
