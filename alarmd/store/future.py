@@ -82,8 +82,9 @@ def call_back(
     connection: Connection, now: datetime, *, later_than: datetime, after: Queue | None, limit: int
 ) -> CalledBack:
     """Have what is due later than at a moment be due now, at most `limit`, in some of the queues behind one."""
-    queues: Sequence[Queue] = [head.queue for head in heads(connection, after=after, closed=(), limit=_QUEUES)]
-    ids = due_later(connection, queues, moment=later_than, limit=limit)
+    with _in_the_order_of_an_index(connection):
+        queues: Sequence[Queue] = [head.queue for head in heads(connection, after=after, closed=(), limit=_QUEUES)]
+        ids = due_later(connection, queues, moment=later_than, limit=limit)
     free = select(outbox.c.event_id).where(outbox.c.event_id.in_(sorted(ids)), waits(outbox))
     found = connection.execute(free.with_for_update(skip_locked=True)).scalars().all() if ids else []
     count = change(connection, found, {"next_attempt_at": now})
@@ -100,12 +101,12 @@ def _in_the_order_of_an_index(connection: Connection) -> Iterator[None]:
     """Have PostgreSQL read in the order that is asked for.
 
     What it knows of a table that fills within a second is out of date: it takes any index for as good as the right one,
-    reads all of it, and sorts next to nothing.
+    or all of the table for next to nothing, reads it, and sorts what is left.
     """
     if connection.dialect.name != "postgresql":
         yield
         return
-    statement = text("SELECT set_config('enable_sort', :value, true)")
+    statement = text("SELECT set_config('enable_sort', :value, true), set_config('enable_seqscan', :value, true)")
     connection.execute(statement, {"value": "off"})
     yield
     connection.execute(statement, {"value": "on"})
