@@ -202,7 +202,7 @@ FROM json_array_elements(CAST(:queues AS json)) AS queue(value) CROSS JOIN LATER
     SELECT event_id FROM outbox
     WHERE state = 'pending' AND lease_until IS NULL AND next_attempt_at > :moment
     AND origin = queue.value ->> 0 AND project_id = queue.value ->> 1
-    LIMIT :limit
+    ORDER BY next_attempt_at LIMIT :limit
 ) AS one
 LIMIT :limit
 """
