@@ -16,8 +16,8 @@ _STORM_SHORT, _STORM_LONG = 1_000, 10_000
 _TENANT_LONG = 50_000
 #: How long the receiver of the many takes for each.
 _SLOW_S = 0.05
-#: By how much others may be late meanwhile.
-_UNDISTURBED_S = 5.0
+#: By how much others may be late meanwhile; their loads stay for longer, since what is over by then need not be seen.
+_UNDISTURBED_S, _STAYS_S = 5.0, 6.0
 #: How long it all may take at most.
 _PATIENCE_SHORT_S, _PATIENCE_LONG_S = 90.0, 1_200.0
 
@@ -48,9 +48,9 @@ def _play(stage: Stage, *, count: int, projects: dict[str, str]) -> Outcome:
             scene.await_quiet(deadline_s=patience_s)
             stage.tell("all have told of their first state")
             scene.load.turn("crowded")
-            for _ in range(4 if stage.short else 30):
+            for _ in range(4 if stage.short else 15):
                 scene.load.turn("calm")
-                pause(2.5)
+                pause(_STAYS_S)
             complaints = scene.come_to_rest(deadline_s=patience_s)
             evidence = scene.evidence()
     findings = judge(evidence)
