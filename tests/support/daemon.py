@@ -70,7 +70,11 @@ class Daemon:
             if not announced:
                 return False
             self.url = announced[1]
-            return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            try:
+                return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            except requests.Timeout:
+                # The port is the supervisor's: while its children are replaced, requests wait for those that follow.
+                return False
 
         try:
             wait_until(look, deadline_s=deadline_s, what="the daemon to be ready")
