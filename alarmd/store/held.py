@@ -13,7 +13,7 @@ from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.bulk import update_rows
 from alarmd.store.future import bring_to_now
 from alarmd.store.queued import change, chunks, held_back, is_late
-from alarmd.store.rows import lane_of
+from alarmd.store.rows import lane_of, object_of
 from alarmd.store.tables import alarms, outbox
 
 _SAID_AGAIN = "held back, and the alarm has said it again since"
@@ -126,18 +126,13 @@ def _held(limit: int) -> Select[Any]:
     )
 
 
-def _told_state(body: Any) -> Any:
-    # What somebody has written past alarmd may be anything; it must not keep the others from being released.
-    return body.get("current") if isinstance(body, dict) else None
-
-
 def _end_of(row: RowMapping, now: datetime, ahead: Ahead) -> dict[str, Any]:
     """Return what becomes of one, as column values."""
     state, words = DeliveryState.PENDING, ""
     since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
     if row["says"] is None:
         state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm is gone"
-    elif row["is_overtaken"] or row["says"] != _told_state(row["body"]):
+    elif row["is_overtaken"] or row["says"] != object_of(row["body"]).get("current"):
         state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm has moved on"
     elif row["not_after"] is not None and ahead.end_of(row["not_after"], written_at=row["created_at"]) <= now:
         state, words = DeliveryState.EXPIRED, _too_late(row, now, ahead)

@@ -86,7 +86,7 @@ def _acting_fields(row: RowMapping) -> dict[str, Any]:
         "alarm_id": AlarmId(row["alarm_id"]),
         "name": row["name"],
         "enabled": row["enabled"],
-        "rule": _object_of(row["rule"]),
+        "rule": object_of(row["rule"]),
         "project_id": row["project_id"],
         "severity": Severity(row["severity"]),
         "ok_actions": _texts_of(row["ok_actions"]),
@@ -127,7 +127,7 @@ def change_of(row: RowMapping) -> AlarmChange:
         event_id=row["event_id"],
         alarm_id=AlarmId(row["alarm_id"]),
         type=ChangeType(row["type"]),
-        detail=_object_of(row["detail"]),
+        detail=object_of(row["detail"]),
         user_id=row["user_id"],
         project_id=row["project_id"],
         on_behalf_of=row["on_behalf_of"],
@@ -173,7 +173,7 @@ def notification_of(row: RowMapping) -> Notification:
         project_id=row["project_id"],
         sequence=row["sequence"],
         target=row["target"],
-        body=_object_of(row["body"]),
+        body=object_of(row["body"]),
         created_at=row["created_at"],
         direction=_direction_of(row["direction"]),
         not_after=row["not_after"],
@@ -190,7 +190,8 @@ def notification_of(row: RowMapping) -> Notification:
 
 
 # --- what somebody may have written past alarmd: it must not stop what reads it, or those that come with it -----------
-def _object_of(value: Any) -> dict[str, Any]:
+def object_of(value: Any) -> dict[str, Any]:
+    """Return an object of JSON; an empty one for what is none."""
     return value if isinstance(value, dict) else {}
 
 
@@ -201,13 +202,13 @@ def _texts_of(value: Any) -> tuple[str, ...]:
 def _labels_of(value: Any) -> dict[str, str]:
     if not value:
         return {}
-    return {name: said for name, said in _object_of(value).items() if isinstance(said, str)}
+    return {name: said for name, said in object_of(value).items() if isinstance(said, str)}
 
 
 def _constraints_of(value: Any) -> tuple[Mapping[str, Any], ...]:
     if not value:
         return ()
-    return tuple(_object_of(one) for one in value) if isinstance(value, list) else (_NO_HOURS,)
+    return tuple(object_of(one) for one in value) if isinstance(value, list) else (_NO_HOURS,)
 
 
 def _directions_of(value: Any) -> dict[State, Direction]:
@@ -216,7 +217,7 @@ def _directions_of(value: Any) -> dict[State, Direction]:
         return {}
     return {
         _STATES[state]: _DIRECTIONS[said]
-        for state, said in _object_of(value).items()
+        for state, said in object_of(value).items()
         if state in _STATES and isinstance(said, str) and said in _DIRECTIONS
     }
 

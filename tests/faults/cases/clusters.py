@@ -135,13 +135,16 @@ def _one_dead(stage: Stage, cluster: _Cluster) -> Iterator[None]:
 
 
 def _redis_away(stage: Stage) -> Outcome:
-    lasts_s, times = (_SHORT_S, 1) if stage.short else (_LONG_S, 5)
-    return _play(stage, _away, what="Redis is dead", lasts_s=lasts_s, times=times)
+    return _out_of_reach(stage, _away, what="Redis is dead")
 
 
 def _redis_cut_off(stage: Stage) -> Outcome:
+    return _out_of_reach(stage, _cut_off, what="Redis is stopped")
+
+
+def _out_of_reach(stage: Stage, breakage: _Breakage, *, what: str) -> Outcome:
     lasts_s, times = (_SHORT_S, 1) if stage.short else (_LONG_S, 5)
-    return _play(stage, _cut_off, what="Redis is stopped", lasts_s=lasts_s, times=times)
+    return _play(stage, breakage, what=what, lasts_s=lasts_s, times=times)
 
 
 def _redis_resets(stage: Stage) -> Outcome:
