@@ -13,11 +13,12 @@ from itertools import chain, zip_longest
 from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, select, text, update
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.bulk import update_rows
+from alarmd.store.planning import no_whole_table
 from alarmd.store.queued import FREE, change, pending, ranges_of_late, ranges_of_run_out, waits, wake
 from alarmd.store.queues import Candidate, Queue, candidates, heads
 from alarmd.store.rows import notification_of
@@ -263,9 +264,7 @@ def _one_claim_at_a_time(connection: Connection) -> None:
     # Which notification is first in its lane is a matter of several rows, which row locks cannot keep still.
     # SQLite lets one writer in anyway.
     if connection.dialect.name == "postgresql":
-        # What it knows of a table that fills within a second is out of date: it must not think of reading all of it.
-        statement = "SELECT pg_advisory_xact_lock(:number), set_config('enable_seqscan', 'off', true)"
-        connection.execute(text(statement), {"number": _CLAIM_LOCK})
+        connection.execute(select(func.pg_advisory_xact_lock(_CLAIM_LOCK), no_whole_table()))
 
 
 def _free_what_is_due_back(connection: Connection, is_run_out: ColumnElement[bool]) -> None:

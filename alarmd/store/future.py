@@ -5,15 +5,15 @@ A notification is never made in the future, and no pause and no lease are longer
 statements here go along an index, so they cost little where there is nothing of the kind.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy import ColumnElement, Connection, select
 
 from alarmd.store.bulk import update_rows
+from alarmd.store.planning import in_the_order_of_an_index
 from alarmd.store.queued import change, pending, waits
 from alarmd.store.queues import Queue, due_later, heads
 from alarmd.store.tables import outbox
@@ -46,7 +46,7 @@ def bring_to_now(connection: Connection, which: ColumnElement[bool], now: dateti
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    with _in_the_order_of_an_index(connection):
+    with in_the_order_of_an_index(connection):
         rows = connection.execute(statement).all()
     changed: list[dict[str, Any]] = [
         {
@@ -73,7 +73,7 @@ def shorten_leases(connection: Connection, now: datetime, *, lease_s: float) -> 
         .order_by(outbox.c.lease_until)
         .with_for_update(skip_locked=True)
     )
-    with _in_the_order_of_an_index(connection):
+    with in_the_order_of_an_index(connection):
         ids = connection.execute(statement).scalars().all()
     return change(connection, ids, {"lease_until": latest})
 
@@ -82,7 +82,7 @@ def call_back(
     connection: Connection, now: datetime, *, later_than: datetime, after: Queue | None, limit: int
 ) -> CalledBack:
     """Have what is due later than at a moment be due now, at most `limit`, in some of the queues behind one."""
-    with _in_the_order_of_an_index(connection):
+    with in_the_order_of_an_index(connection):
         queues: Sequence[Queue] = [head.queue for head in heads(connection, after=after, closed=(), limit=_QUEUES)]
         ids = due_later(connection, queues, moment=later_than, limit=limit)
     free = select(outbox.c.event_id).where(outbox.c.event_id.in_(sorted(ids)), waits(outbox))
@@ -94,19 +94,3 @@ def call_back(
         after=queues[-1] if is_whole and queues else after,
         is_end=is_whole and len(queues) < _QUEUES,
     )
-
-
-@contextmanager
-def _in_the_order_of_an_index(connection: Connection) -> Iterator[None]:
-    """Have PostgreSQL read in the order that is asked for.
-
-    What it knows of a table that fills within a second is out of date: it takes any index for as good as the right one,
-    or all of the table for next to nothing, reads it, and sorts what is left.
-    """
-    if connection.dialect.name != "postgresql":
-        yield
-        return
-    statement = text("SELECT set_config('enable_sort', :value, true), set_config('enable_seqscan', :value, true)")
-    connection.execute(statement, {"value": "off"})
-    yield
-    connection.execute(statement, {"value": "on"})
