@@ -3,9 +3,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     FromClause,
@@ -19,6 +20,9 @@ from sqlalchemy import (
 from alarmd.clock import Ahead
 from alarmd.model.notification import DeliveryState
 from alarmd.store.tables import outbox
+
+#: A moment, or its name in a statement that gets it later.
+Told: TypeAlias = datetime | BindParameter[datetime]
 
 #: How many ids are named in one statement.
 _CHUNK = 1_000
@@ -67,10 +71,21 @@ def ranges_of_late(rows: FromClause, now: datetime, ahead: Ahead) -> tuple[Colum
 
     After a jump of the clock there are two: as one, a database would walk through all that is not late between them.
     """
-    ends = rows.c.not_after
-    before = ends <= now - ahead.by
-    after = and_(ends >= ahead.since, ends <= now, rows.c.created_at >= ahead.since)
+    before, after = late(rows, now=now, steady=now - ahead.by, since=ahead.since)
     return (before, after) if ahead.by else (before,)
+
+
+def late(rows: FromClause, *, now: Told, steady: Told, since: Told) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return both conditions of `ranges_of_late`: what `Ahead.end_of` has ended, in SQL.
+
+    Args:
+        rows: The rows.
+        now: The time of day.
+        steady: What it would be had nobody set it ahead, by which whatever is late is late in any case.
+        since: When it was set. What was made since goes by the time of day as it is, and cannot end before that.
+    """
+    ends = rows.c.not_after
+    return ends <= steady, and_(ends >= since, ends <= now, rows.c.created_at >= since)
 
 
 def ranges_of_run_out(now: datetime, ahead: Ahead, *, lease_s: float) -> tuple[ColumnElement[bool], ...]:

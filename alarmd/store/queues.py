@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Text, TextClause, TextualSelect, bindparam, column, text
+from sqlalchemy import Connection, Text, TextClause, TextualSelect, and_, bindparam, column, not_, or_, text
 
 from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.store.columns import UtcDateTime
 from alarmd.store.json import to_json
+from alarmd.store.queued import late, waits
+from alarmd.store.tables import outbox
 
 
 class Queue(NamedTuple):
@@ -157,10 +159,14 @@ _TURN = """one.sequence = coalesce(
         SELECT min(other.sequence) FROM outbox AS other WHERE other.lane = one.lane AND other.state = 'pending'
     ) AS overtakes"""
 
-# What is due and not too late: what was written before the clock was set ahead, by the clock as it was.
+_NOW, _STEADY, _SINCE = (bindparam(name, type_=UtcDateTime) for name in ("now", "steady", "since"))
 
-_DUE = """state = 'pending' AND lease_until IS NULL AND next_attempt_at <= :now
-    AND (not_after IS NULL OR not_after > :now OR (not_after > :steady AND created_at < :since))"""
+#: What is due and not too late.
+_DUE = and_(
+    waits(outbox),
+    outbox.c.next_attempt_at <= _NOW,
+    or_(outbox.c.not_after.is_(None), not_(or_(*late(outbox, now=_NOW, steady=_STEADY, since=_SINCE)))),
+)
 
 _SQLITE_PICK = """
 SELECT
@@ -214,8 +220,7 @@ def _walk(statement: str) -> TextualSelect:
 
 
 def _pick(statement: str) -> TextClause:
-    moments = [bindparam(name, type_=UtcDateTime) for name in ("now", "steady", "since")]
-    return text(statement.replace("{turn}", _TURN).replace("{due}", _DUE)).bindparams(*moments)
+    return text(statement.replace("{turn}", _TURN).replace("{due}", str(_DUE))).bindparams(_NOW, _STEADY, _SINCE)
 
 
 def _later(statement: str) -> TextClause:

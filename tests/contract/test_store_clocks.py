@@ -18,7 +18,7 @@ from alarmd.store.database import Database
 from alarmd.store.future import CalledBack
 from alarmd.store.outbox import OutboxQuery
 from alarmd.store.queued import is_late
-from alarmd.store.queues import Queue
+from alarmd.store.queues import Queue, candidates, heads
 from alarmd.store.tables import outbox
 from tests.support.alarms import MORNING
 from tests.support.steps import analyse, counting_steps
@@ -118,12 +118,17 @@ def test_the_database_says_the_same_as_python(database: Database, ahead: Ahead) 
         with database.read() as unit:
             late = unit.connection.execute(select(outbox.c.event_id).where(is_late(outbox, at(seconds), ahead)))
             ended = set(late.scalars())
+            queues = [head.queue for head in heads(unit.connection, after=None, closed=(), limit=10)]
+            due = candidates(unit.connection, queues, now=at(seconds), limit_each=len(rows), ahead=ahead)
 
-        assert ended == {
+        by_python = {
             str(one.event_id)
             for one in rows
             if one.not_after and ahead.end_of(one.not_after, written_at=one.created_at) <= at(seconds)
         }
+        made_by_then = {str(one.event_id) for one in rows if one.created_at <= at(seconds)}
+        assert by_python == ended
+        assert made_by_then - by_python == {one.event_id for found in due.values() for one in found}
 
 
 def test_the_next_moment_that_matters_goes_by_the_clock_as_it_is(database: Database) -> None:
