@@ -28,6 +28,8 @@ class _Sweep:
     """What calls back what is due later than at a moment, queue after queue."""
 
     later_than: datetime
+    #: By how much the clock had been set back in all when it began, so far as that was worth a sweep.
+    set_back_s: float
     #: How far it has come.
     after: Queue | None = None
 
@@ -51,26 +53,33 @@ class Mending:
 
     def mend(self, moment: Moment, now_s: float) -> None:
         """Look for something to put right, now and then, or at once after a jump. Raises `StoreUnavailable`."""
+        self._tell_of_jump(moment)
+        is_set_back = moment.set_back_s - self._set_back_s > _SOON_S
+        if is_set_back or self._sweep or now_s - self._looked_s >= _LOOK_EVERY_S:
+            self._look(self._sweep_for(moment, now_s, is_set_back=is_set_back), moment, now_s)
+
+    def _tell_of_jump(self, moment: Moment) -> None:
         if moment.set_s != self._told_s:
             _log.warning("clock_jumped", seconds=round(moment.set_s - self._told_s, 3))
             self._told_s = moment.set_s
-        is_set_back = moment.set_back_s - self._set_back_s > _SOON_S
-        if not (is_set_back or self._sweep or now_s - self._looked_s >= _LOOK_EVERY_S):
-            return
-        is_time = now_s - self._swept_s >= _SWEEP_EVERY_S
-        sweep = self._sweep
+
+    def _sweep_for(self, moment: Moment, now_s: float, *, is_set_back: bool) -> _Sweep | None:
+        """Return the sweep to go on with, or to begin; None when it is not time for one."""
         if is_set_back:
-            sweep = _Sweep(later_than=moment.now + timedelta(seconds=_SOON_S))
-        elif sweep is None and is_time:
-            sweep = _Sweep(later_than=moment.now + self._longest_pause + _SPARE)
+            return _Sweep(later_than=moment.now + timedelta(seconds=_SOON_S), set_back_s=moment.set_back_s)
+        is_time = now_s - self._swept_s >= _SWEEP_EVERY_S
+        if self._sweep is None and is_time:
+            return _Sweep(later_than=moment.now + self._longest_pause + _SPARE, set_back_s=self._set_back_s)
+        return self._sweep
+
+    def _look(self, sweep: _Sweep | None, moment: Moment, now_s: float) -> None:
+        """Put right what is found in one turn, and take note of it once that is stored."""
         with self._database.write() as unit:
             count = unit.outbox.mend(moment.now, lease_s=self._lease_s)
             called_back, rest = _take(unit, sweep, moment.now)
         self._looked_s = now_s
-        if is_set_back:
-            self._set_back_s = moment.set_back_s
-        if sweep is not self._sweep:
-            self._swept_s = now_s
+        if sweep is not None and sweep is not self._sweep:
+            self._swept_s, self._set_back_s = now_s, sweep.set_back_s
         self._sweep = rest
         if count or called_back:
             _log.info("future_corrected", moved=count, called_back=called_back)
