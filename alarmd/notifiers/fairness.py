@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fairness: how much of whom a notifier may take on, so that no receiver and no project delays the others."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from alarmd.notifiers.scheme import Attempt
 from alarmd.store.claims import Rooms
 from alarmd.store.queues import Queue
 
-#: How many notifications may wait for a free thread for each that has been answered.
-_AHEAD = 2
+#: What receivers have answered in so long may be claimed in advance: about what they take in that time.
+_LATELY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +47,11 @@ class Fairness:
         self._shares = shares
         self._batch = batch
         self._in_hand: Counter[Queue] = Counter()
-        #: What has been answered lately, and so many more may wait for a free thread: quick receivers keep every thread
-        #: busy, and behind slow ones next to nothing is held back from other notifiers.
-        self._answered: Counter[Queue] = Counter()
+        #: So many more than there are threads for may wait for one: quick receivers keep every thread busy, and behind
+        #: slow ones next to nothing is held back from other notifiers. It counts for a time, and not for some turns of
+        #: the pump: what comes in one go is to be claimed in one go, also while half of the threads wait for a receiver
+        #: that hangs, and however often the pump has turned since the last came.
+        self._answered = _Answered()
 
     @property
     def in_hand(self) -> int:
@@ -59,9 +61,6 @@ class Fairness:
     def take(self, queues: Iterable[Queue]) -> None:
         """Note that one notification each of these queues has been claimed."""
         self._in_hand.update(queues)
-        # Half of it counts on: what comes in one go is to be claimed in one go, also while half of the threads wait for
-        # a receiver that hangs.
-        self._answered = Counter({queue: count // 2 for queue, count in self._answered.items() if count > 1})
 
     def end(self, queue: Queue, attempt: Attempt | None, now_s: float) -> None:
         """Note that a claimed notification has been tried, or given back when there is no attempt."""
@@ -70,12 +69,14 @@ class Fairness:
             del self._in_hand[queue]
         if attempt is not None:
             self.circuits.note(queue, attempt, now_s)
-            self._answered[queue] += _AHEAD * attempt.ok
+            if attempt.ok:
+                self._answered.add(queue, now_s)
 
     def rooms(self, now_s: float, *, after: Queue | None) -> tuple[int, Rooms]:
         """Return how many notifications may be claimed, and of whom."""
+        self._answered.forget(now_s - _LATELY_S)
         origins, projects = _by_origin(self._in_hand), _by_project(self._in_hand)
-        more_of_origin, more_of_project = _by_origin(self._answered), _by_project(self._answered)
+        more_of_origin, more_of_project = self._answered.origins, self._answered.projects
         of_origin = {
             origin: self._shares.per_origin + min(more_of_origin[origin], self._batch) - origins[origin]
             for origin in origins | more_of_origin
@@ -101,7 +102,7 @@ class Fairness:
         return self._room(origins, projects), rooms
 
     def _room(self, origins: Counter[str], projects: Counter[str]) -> int:
-        spare = min(self._answered.total(), self._batch)
+        spare = min(len(self._answered), self._batch)
         # What waits behind others of its receiver or its project takes no thread away from anybody.
         busy = min(
             sum(min(count, self._shares.per_origin) for count in origins.values()),
@@ -109,6 +110,32 @@ class Fairness:
         )
         room = self._shares.threads + spare - busy
         return max(0, min(room, self._shares.threads + 2 * self._batch - self._in_hand.total()))
+
+
+class _Answered:
+    """What has been answered lately: how much, and whose it was."""
+
+    def __init__(self) -> None:
+        self.origins: Counter[str] = Counter()
+        self.projects: Counter[str] = Counter()
+        self._when: deque[tuple[float, Queue]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._when)
+
+    def add(self, queue: Queue, now_s: float) -> None:
+        self._when.append((now_s, queue))
+        self.origins[queue.origin] += 1
+        self.projects[queue.project_id] += 1
+
+    def forget(self, until_s: float) -> None:
+        """Leave out what was answered by then."""
+        while self._when and self._when[0][0] <= until_s:
+            queue = self._when.popleft()[1]
+            for counts, key in ((self.origins, queue.origin), (self.projects, queue.project_id)):
+                counts[key] -= 1
+                if not counts[key]:
+                    del counts[key]
 
 
 def queue_of(notification: Notification) -> Queue:

@@ -50,12 +50,11 @@ def test_what_is_in_hand_takes_up_room() -> None:
     assert (0, 4) == (rooms.room_of(A), rooms.room_of(B))
 
 
-@pytest.mark.parametrize(("batch", "more"), [(16, 8), (3, 3)])
+@pytest.mark.parametrize(("batch", "more"), [(16, 4), (3, 3)])
 def test_quick_receivers_get_more_in_advance(batch: int, more: int) -> None:
-    """Twice as many as a receiver has just taken may wait for a free thread of its own, but no more than a batch."""
+    """As many as a receiver has taken lately may wait for a free thread of its own, but no more than a batch."""
     fairness = a_fairness(batch=batch)
     fairness.take([A] * 4)
-    fairness.take([])
     for _ in range(4):
         fairness.end(A, TAKEN, 0)
     room, rooms = fairness.rooms(0, after=None)
@@ -63,18 +62,30 @@ def test_quick_receivers_get_more_in_advance(batch: int, more: int) -> None:
     assert (8 + more, 4 + more, 4) == (room, rooms.room_of(A), rooms.room_of(B))
 
 
-def test_what_comes_in_one_go_is_claimed_in_one_go() -> None:
-    """Though half of the threads wait for a receiver that hangs: what quick ones have answered lately counts on."""
+def test_what_was_answered_long_ago_says_nothing() -> None:
+    """What a receiver took a second ago lets nothing more wait for it, or for anybody."""
     fairness = a_fairness()
-    fairness.take([A] * 4 + [B] * 4)
-    for _ in range(4):
-        fairness.end(B, TAKEN, 0)
-    rooms = []
+    for now_s in (0.0, 0.5):
+        fairness.take([A])
+        fairness.end(A, TAKEN, now_s)
+    rooms = [fairness.rooms(now_s, after=None) for now_s in (0.9, 1.0, 1.5)]
+
+    assert [(8 + 2, 4 + 2), (8 + 1, 4 + 1), (8, 4)] == [(room, each.room_of(A)) for room, each in rooms]
+
+
+def test_what_comes_in_one_go_is_claimed_in_one_go() -> None:
+    """Though half of the threads wait for a receiver that hangs, and one only of each queue was answered lately."""
+    fairness = a_fairness()
+    quick = [Queue(B.origin, f"p{number}") for number in range(12)]
+    fairness.take([A] * 4 + quick)
+    for queue in quick:
+        fairness.end(queue, TAKEN, 0)
     for _ in range(4):
         fairness.take([])
-        rooms.append(fairness.rooms(0, after=None)[0])
+    room, rooms = fairness.rooms(0.5, after=None)
 
-    assert [4 + 4, 4 + 2, 4 + 1, 4] == rooms
+    assert 4 + 12 == room
+    assert (0, 4 + 12) == (rooms.room_of(A), rooms.room_of_origin(B.origin))
 
 
 def test_what_waits_behind_a_slow_receiver_takes_no_room_from_others() -> None:
