@@ -11,7 +11,7 @@ import numpy as np
 from alarmd.cache.rings import Rings
 from alarmd.evaluators.kernel.measuring import needs
 from alarmd.evaluators.kernel.method import Method
-from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.pass_time import PassTime
 from alarmd.evaluators.kernel.passes import Looker, Pass, View
 from alarmd.evaluators.kernel.statistics import Index, Quantity
 from alarmd.evaluators.kernel.strip import Strip
@@ -107,7 +107,7 @@ class Cohort:
         """How many series are read, once for each unit that has them."""
         return sum(strip.members for strip in self._strips.values())
 
-    def looks(self, rings: Rings, moment: Moment) -> list[Look]:
+    def looks(self, rings: Rings, pass_time: PassTime) -> list[Look]:
         """Return what has to be done to read what has changed, in pieces that do not depend on each other.
 
         What they return is to be taken before anything else is asked.
@@ -118,7 +118,7 @@ class Cohort:
         self.number += 1
         self.passes, self.is_whole = {}, False
         return [
-            partial(strip.look, rings, moment, self._views(strip), since_turn=self._seen_turn)
+            partial(strip.look, rings, pass_time, self._views(strip), since_turn=self._seen_turn)
             for strip in self._strips.values()
         ]
 

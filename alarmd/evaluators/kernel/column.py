@@ -10,7 +10,7 @@ from alarmd.cache.rings import Rings
 from alarmd.evaluators.kernel.cohort import Cohort
 from alarmd.evaluators.kernel.measuring import needs
 from alarmd.evaluators.kernel.method import Method
-from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.pass_time import PassTime
 from alarmd.evaluators.kernel.passes import Pass, Stretch, View
 from alarmd.evaluators.kernel.points import Points, latest, outliers, placed, steps
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index
@@ -108,7 +108,7 @@ class Column:
             if place < len(kept.points.held):
                 kept.points.clear(place)
 
-    def points(self, rings: Rings, moment: Moment, *, wanted: int, missing: MissingData) -> Points:
+    def points(self, rings: Rings, pass_time: PassTime, *, wanted: int, missing: MissingData) -> Points:
         """Return the values of all units by place, as of when the cohort was looked at last."""
         cohort = self.cohort
         kept = self._kept.get((wanted, missing))
@@ -118,14 +118,14 @@ class Column:
         if len(points.held) < len(self.slots):
             points = points.grown(len(self.slots), known=True)
         if kept.number < cohort.number and (kept.number == cohort.number - 1 or cohort.is_whole):
-            self._patch(points, cohort.passes, moment, missing)
+            self._patch(points, cohort.passes, pass_time, missing)
         elif kept.number < cohort.number:
             passes = {
-                part.strip: part.strip.read(rings, moment, part.positions, [part.view(self)]) for part in self._parts
+                part.strip: part.strip.read(rings, pass_time, part.positions, [part.view(self)]) for part in self._parts
             }
-            self._patch(points, passes, moment, missing)
-        if missing is MissingData.MISSING and not moment.is_aligned:
-            np.copyto(points.known, self._fresh(moment))
+            self._patch(points, passes, pass_time, missing)
+        if missing is MissingData.MISSING and not pass_time.is_aligned:
+            np.copyto(points.known, self._fresh(pass_time))
         self._kept[wanted, missing] = _Kept(points, cohort.number)
         return points
 
@@ -141,11 +141,11 @@ class Column:
         """Return which units of a strip it reads; None: none of them."""
         return next((part.view(self) for part in self._parts if part.strip is strip), None)
 
-    def memory_ms(self, moment: Moment) -> int:
+    def memory_ms(self, pass_time: PassTime) -> int:
         """Return how much older than the unit's newest sample a member's may be for the member still to count."""
-        return max(self.periods * moment.length_ms, self._member_memory_ms)
+        return max(self.periods * pass_time.length_ms, self._member_memory_ms)
 
-    def seen(self, places: Index, rings: Rings, moment: Moment) -> Iterator[tuple[Pass, Index, Index]]:
+    def seen(self, places: Index, rings: Rings, pass_time: PassTime) -> Iterator[tuple[Pass, Index, Index]]:
         """Yield what some units, which have series, were found to come to: the pass, their ranks in it, and which.
 
         Those that the cohort has not looked at are read now.
@@ -161,23 +161,23 @@ class Column:
         left = np.flatnonzero(is_left)
         if len(left):
             yield (
-                self._read_alone([self.unit(place) for place in places[left].tolist()], rings, moment),
+                self._read_alone([self.unit(place) for place in places[left].tolist()], rings, pass_time),
                 np.arange(len(left)),
                 left,
             )
 
-    def _read_alone(self, units: Sequence[Unit], rings: Rings, moment: Moment) -> Pass:
+    def _read_alone(self, units: Sequence[Unit], rings: Rings, pass_time: PassTime) -> Pass:
         """Read some units, which have series, beside what is kept."""
         strip = self.cohort.strip_alone(self.periods)
         strip.wanted = needs(self.method.over_time, self.method.over_members)
         keeps = isinstance(self.method.over_time, Percentile)
         strip.add(range(len(units)), [list(unit.members) for unit in units], [keeps] * len(units))
-        found = strip.look(rings, moment, [View(self, None)], since_turn=0)
+        found = strip.look(rings, pass_time, [View(self, None)], since_turn=0)
         if found is None:
             raise RuntimeError("units that are new to a strip were not looked at")
         return found
 
-    def found(self, one: Stretch, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
+    def found(self, one: Stretch, index: Index | slice, pass_time: PassTime) -> tuple[Floats, dict[str, Flags]]:
         """Return the values of units in each period, NaN where there is none that counts, and why others do not.
 
         Changes nothing.
@@ -187,14 +187,14 @@ class Column:
         if method.scale != 1.0:
             values = values * method.scale
         why = {EMPTY: np.isnan(values)}
-        if method.complete_only and moment.is_aligned:
+        if method.complete_only and pass_time.is_aligned:
             why[UNFINISHED] = np.zeros(values.shape, np.bool_)
             why[UNFINISHED][0] = True
         if method.lent_periods:
             why[LENT] = np.zeros(values.shape, np.bool_)
             why[LENT][self.periods - method.lent_periods :] = True
         if method.minimum_coverage:
-            members = np.maximum(one.heard.members(index, since_ms=self.memory_ms(moment)), 1)
+            members = np.maximum(one.heard.members(index, since_ms=self.memory_ms(pass_time)), 1)
             why[COVERAGE] = findings.reporting(index, periods=self.periods) / members < method.minimum_coverage
         if method.exclude_outliers:
             why[OUTLIER] = outliers(findings.count[: self.periods, index], ~_any(why))
@@ -202,7 +202,7 @@ class Column:
             values = np.where(_any(why), np.nan, values)
         return (steps(values) if method.difference_of_results else values), why
 
-    def _patch(self, points: Points, passes: dict[Strip, Pass], moment: Moment, missing: MissingData) -> None:
+    def _patch(self, points: Points, passes: dict[Strip, Pass], pass_time: PassTime, missing: MissingData) -> None:
         """Bring points up to date with what was found."""
         wanted = len(points.values)
         for part in self._parts:
@@ -212,21 +212,21 @@ class Column:
                 continue
             places = part.places if one.is_chosen is None else part.places[one.is_chosen[part.positions]]
             shift = one.shift if looked.ranks is None else one.shift[looked.ranks]
-            points.put(places, self.chosen(looked.values, shift, moment, wanted=wanted, missing=missing))
+            points.put(places, self.chosen(looked.values, shift, pass_time, wanted=wanted, missing=missing))
 
-    def chosen(self, values: Floats, shift: Index, moment: Moment, *, wanted: int, missing: MissingData) -> Floats:
+    def chosen(self, values: Floats, shift: Index, pass_time: PassTime, *, wanted: int, missing: MissingData) -> Floats:
         """Return the values that stand for the last periods, from those of all periods."""
         if missing is MissingData.MISSING:
             return latest(values, wanted=wanted)
-        if moment.is_aligned:
+        if pass_time.is_aligned:
             return placed(values[int(self.method.complete_only) :], 0, wanted=wanted)
         return placed(values, shift, wanted=wanted)
 
-    def _fresh(self, moment: Moment) -> Flags:
+    def _fresh(self, pass_time: PassTime) -> Flags:
         """Return, by place, whether a unit's newest sample is no older than a period and the lateness budget."""
         if self._known_number != self.cohort.number or len(self._known) != len(self.slots):
             self._known = np.zeros(len(self.slots), np.bool_)
-            since_ms = moment.now_ms - moment.length_ms - moment.lateness_ms
+            since_ms = pass_time.now_ms - pass_time.length_ms - pass_time.lateness_ms
             for part in self._parts:
                 is_fresh = part.strip.watermark_ms >= since_ms
                 self._known[part.places] = is_fresh if part.is_whole else is_fresh[part.positions]

@@ -9,7 +9,7 @@ import numpy as np
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.kernel.column import Column
-from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.pass_time import PassTime
 from alarmd.evaluators.kernel.passes import Pass
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index
 from alarmd.model.rule import MissingData, Statistic
@@ -37,7 +37,7 @@ def coverage_of(
     column: Column,
     places: Sequence[int],
     window: Window,
-    moment: Moment,
+    pass_time: PassTime,
     *,
     wanted: int,
     missing: MissingData,
@@ -51,18 +51,18 @@ def coverage_of(
     reported, members = np.zeros((2, len(units)), np.intp)
     having = np.array([number for number, unit in enumerate(units) if unit.members], np.intp)
     if len(having):
-        seen = column.seen(np.array(places, np.intp)[having], window.rings, moment)
+        seen = column.seen(np.array(places, np.intp)[having], window.rings, pass_time)
         for one, index, numbers in seen:
             chosen = having[numbers]
             series = np.fromiter(chain.from_iterable(units[number].members for number in chosen.tolist()), np.int32)
             reported[chosen], members[chosen] = _counted(
-                column, (one, index), moment, ~window.roll.have_left(series), wanted=wanted, missing=missing
+                column, (one, index), pass_time, ~window.roll.have_left(series), wanted=wanted, missing=missing
             )
     return Coverage(reported, members)
 
 
 def _counted(
-    column: Column, at: tuple[Pass, Index], moment: Moment, stays: Flags, *, wanted: int, missing: MissingData
+    column: Column, at: tuple[Pass, Index], pass_time: PassTime, stays: Flags, *, wanted: int, missing: MissingData
 ) -> tuple[Index, Index]:
     """Return, for some units of a pass, how many members have reported in all judged periods, and how many there are.
 
@@ -71,12 +71,12 @@ def _counted(
     one, index = at
     ranks, members = one.heard.ranks.some(index)
     watermark_ms = one.heard.watermark_ms[index]
-    counts = stays & (one.heard.newest_ms[members] >= ranks.spread(watermark_ms - column.memory_ms(moment)))
+    counts = stays & (one.heard.newest_ms[members] >= ranks.spread(watermark_ms - column.memory_ms(pass_time)))
     reports = _reports(column, one.counts.of_members(members, periods=column.periods)) & counts
     reporting = ranks.reduce(np.add, reports.astype(np.intp))
-    judged, is_whole = _judged(column, at, moment, wanted=wanted, missing=missing)
+    judged, is_whole = _judged(column, at, pass_time, wanted=wanted, missing=missing)
     fewest = np.where(judged, reporting, np.iinfo(np.intp).max).min(axis=0)
-    is_fresh = watermark_ms >= moment.now_ms - moment.length_ms - moment.lateness_ms
+    is_fresh = watermark_ms >= pass_time.now_ms - pass_time.length_ms - pass_time.lateness_ms
     return np.where(is_whole & is_fresh, fewest, 0), ranks.reduce(np.add, counts.astype(np.intp))
 
 
@@ -94,7 +94,7 @@ def _reports(column: Column, count: Floats) -> Flags:
 
 
 def _judged(
-    column: Column, at: tuple[Pass, Index], moment: Moment, *, wanted: int, missing: MissingData
+    column: Column, at: tuple[Pass, Index], pass_time: PassTime, *, wanted: int, missing: MissingData
 ) -> tuple[Flags, Flags]:
     """Return which periods of some units are judged, (P, U), and in which units all have values that must have some."""
     one, index = at
@@ -104,7 +104,7 @@ def _judged(
         judged = is_there & (np.cumsum(is_there, axis=0) <= wanted)
         return judged, np.asarray(judged.any(axis=0))
     period = np.arange(len(values))[:, None]
-    first = int(column.method.complete_only and moment.is_aligned)
+    first = int(column.method.complete_only and pass_time.is_aligned)
     judged = np.broadcast_to((period >= first) & (period < first + wanted), values.shape)
     # What time has moved on leaves periods without anything in front.
     return judged, np.asarray((one.shift[index] == 0) & ((judged & is_there).sum(axis=0) == wanted))

@@ -9,7 +9,7 @@ import numpy as np
 
 from alarmd.cache.window import Window
 from alarmd.evaluators.kernel.column import Column
-from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.pass_time import PassTime
 from alarmd.evaluators.kernel.passes import Pass
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index
 from alarmd.evaluators.kernel.unit import Unit
@@ -25,7 +25,7 @@ def evidence_of(
     column: Column,
     places: Sequence[int],
     window: Window,
-    moment: Moment,
+    pass_time: PassTime,
     *,
     wanted: int,
     missing: MissingData,
@@ -36,9 +36,11 @@ def evidence_of(
     having = np.array([number for number, unit in enumerate(units) if unit.members], np.intp)
     if not len(having):
         return told
-    for one, index, numbers in column.seen(np.array(places, np.intp)[having], window.rings, moment):
+    for one, index, numbers in column.seen(np.array(places, np.intp)[having], window.rings, pass_time):
         chosen = having[numbers].tolist()
-        found = _found(column, (one, index), [units[n] for n in chosen], window, moment, wanted=wanted, missing=missing)
+        found = _found(
+            column, (one, index), [units[n] for n in chosen], window, pass_time, wanted=wanted, missing=missing
+        )
         for number, evidence in zip(chosen, found, strict=True):
             told[number] = evidence
     return told
@@ -53,7 +55,7 @@ def _found(
     at: tuple[Pass, Index],
     units: Sequence[Unit],
     window: Window,
-    moment: Moment,
+    pass_time: PassTime,
     *,
     wanted: int,
     missing: MissingData,
@@ -61,11 +63,11 @@ def _found(
     """Yield it for units that have series and are at some places in a pass."""
     one, index = at
     found, why = one.looked[column].some(index)
-    values = column.chosen(found, one.shift[index], moment, wanted=wanted, missing=missing).T.tolist()
-    newest = int(column.method.complete_only and moment.is_aligned and column.periods > 1)
-    remembered = one.heard.members(index, since_ms=column.memory_ms(moment)).tolist()
+    values = column.chosen(found, one.shift[index], pass_time, wanted=wanted, missing=missing).T.tolist()
+    newest = int(column.method.complete_only and pass_time.is_aligned and column.periods > 1)
+    remembered = one.heard.members(index, since_ms=column.memory_ms(pass_time)).tolist()
     watermark_ms = one.heard.watermark_ms[index].tolist()
-    periods = _periods(column, at, moment, found, why)
+    periods = _periods(column, at, pass_time, found, why)
     for number, (rank, unit) in enumerate(zip(index.tolist(), units, strict=True)):
         flags = one.counts.reporting_members(rank, newest).tolist()
         reporting = {member for member, reports in zip(unit.members, flags, strict=True) if reports}
@@ -77,13 +79,15 @@ def _found(
 
 
 def _periods(
-    column: Column, at: tuple[Pass, Index], moment: Moment, found: Floats, why: dict[str, Flags]
+    column: Column, at: tuple[Pass, Index], pass_time: PassTime, found: Floats, why: dict[str, Flags]
 ) -> list[list[dict[str, Any]]]:
     """Return, by unit, what each of the newest periods came to, newest first."""
     one, index = at
     told = min(column.periods, _PERIODS_TOLD)
-    length_ms = moment.length_ms
-    ends_ms = [moment.grid_end_ms + 1] * found.shape[1] if moment.is_aligned else one.heard.watermark_ms[index].tolist()
+    length_ms = pass_time.length_ms
+    ends_ms = (
+        [pass_time.grid_end_ms + 1] * found.shape[1] if pass_time.is_aligned else one.heard.watermark_ms[index].tolist()
+    )
     values, count = found[:told].T.tolist(), one.counts.of_units(index, periods=told).T.tolist()
     reporting = one.counts.reporting(index, periods=told).T.tolist()
     flags = {reason: is_so[:told].T.tolist() for reason, is_so in why.items()}

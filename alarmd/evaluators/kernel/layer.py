@@ -12,7 +12,7 @@ from alarmd.evaluators.kernel.column import Column
 from alarmd.evaluators.kernel.coverage import Coverage, coverage_of
 from alarmd.evaluators.kernel.evidence import evidence_of
 from alarmd.evaluators.kernel.method import Method
-from alarmd.evaluators.kernel.moment import Moment
+from alarmd.evaluators.kernel.pass_time import PassTime
 from alarmd.evaluators.kernel.points import Points
 from alarmd.evaluators.kernel.sweep import Extent
 from alarmd.evaluators.kernel.unit import Unit
@@ -31,7 +31,7 @@ class Layer:
         self._window = window
         self._lateness_ms = round(lateness_s * 1000)
         self._member_memory_ms = round(member_memory_s * 1000)
-        self._moment = self._moment_of(0)
+        self._pass_time = self._pass_time_of(0)
         self._columns: dict[tuple[Method, int], Column] = {}
         self._cohorts: dict[Extent, Cohort] = {}
 
@@ -71,9 +71,9 @@ class Layer:
 
     def compute(self, *, now_ms: int) -> Iterator[tuple[Cohort, list[Look]]]:
         """Begin a tick: what is asked for from now on is told as of now. Yield what has to be looked at for that."""
-        self._moment = self._moment_of(now_ms)
+        self._pass_time = self._pass_time_of(now_ms)
         for cohort in self._cohorts.values():
-            yield cohort, cohort.looks(self._window.rings, self._moment)
+            yield cohort, cohort.looks(self._window.rings, self._pass_time)
 
     def points(self, method: Method, *, periods: int, wanted: int, missing: MissingData) -> Points:
         """Return the values of all units that are read so, by place, as of the last `compute`.
@@ -82,7 +82,7 @@ class Layer:
         """
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return column.points(self._window.rings, self._moment, wanted=wanted, missing=missing)
+            return column.points(self._window.rings, self._pass_time, wanted=wanted, missing=missing)
 
     def evidence(
         self, places: Sequence[int], method: Method, *, periods: int, wanted: int, missing: MissingData
@@ -90,7 +90,7 @@ class Layer:
         """Return what the values at some places were found from, fit for JSON."""
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return evidence_of(column, places, self._window, self._moment, wanted=wanted, missing=missing)
+            return evidence_of(column, places, self._window, self._pass_time, wanted=wanted, missing=missing)
 
     def coverage(
         self, places: Sequence[int], method: Method, *, periods: int, wanted: int, missing: MissingData
@@ -98,7 +98,7 @@ class Layer:
         """Return of how many members there is fresh evidence at some places, once their points have been asked for."""
         column = self._columns[method, periods]
         with np.errstate(all="ignore"):
-            return coverage_of(column, places, self._window, self._moment, wanted=wanted, missing=missing)
+            return coverage_of(column, places, self._window, self._pass_time, wanted=wanted, missing=missing)
 
     def _extent(self, method: Method, periods: int) -> Extent:
         """Return what is read for a method. Differences end where the periods do, so they are not shared."""
@@ -115,8 +115,8 @@ class Layer:
     def _kind_of(self, series: int) -> Kind:
         return self._window.directory.get(series).metric.kind
 
-    def _moment_of(self, now_ms: int) -> Moment:
-        return Moment(
+    def _pass_time_of(self, now_ms: int) -> PassTime:
+        return PassTime(
             now_ms=now_ms,
             lateness_ms=self._lateness_ms,
             is_aligned=self.is_aligned,

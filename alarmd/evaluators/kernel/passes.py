@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alarmd.cache.rings import Rings
 from alarmd.evaluators.kernel.findings import Findings
-from alarmd.evaluators.kernel.moment import Moment, Times
+from alarmd.evaluators.kernel.pass_time import PassTime, Times
 from alarmd.evaluators.kernel.ranks import Ranks
 from alarmd.evaluators.kernel.room import Room
 from alarmd.evaluators.kernel.statistics import Flags, Floats, Index, Quantity
@@ -108,7 +108,7 @@ class Stretch:
 class Looker(Protocol):
     """What makes values of what was read."""
 
-    def found(self, one: Stretch, index: Index | slice, moment: Moment) -> tuple[Floats, dict[str, Flags]]:
+    def found(self, one: Stretch, index: Index | slice, pass_time: PassTime) -> tuple[Floats, dict[str, Flags]]:
         """Return the values of some units of a stretch in each period, and which do not count. Changes nothing."""
 
 
@@ -155,7 +155,7 @@ def look(
     extent: Extent,
     wanted: frozenset[Quantity],
     views: Sequence[View],
-    moment: Moment,
+    pass_time: PassTime,
 ) -> None:
     """Read the subjects, which are the members of the units of a pass, and have all views look at them."""
     ranks_of = {view.reader: one.ranks_of(view) for view in views}
@@ -173,7 +173,7 @@ def look(
         for reader, known in ranks_of.items():
             index = _index(known, units)
             if isinstance(index, slice) or len(index):
-                values, why = reader.found(stretch, index, moment)
+                values, why = reader.found(stretch, index, pass_time)
                 # What is a part of the tables would be overwritten by those of the next stretch.
                 pieces[reader].append((values if values.base is None else values.copy(), why))
     for reader, found in pieces.items():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarmd.cache.rings import Numbers, Rings
-from alarmd.evaluators.kernel.moment import Moment, Times
+from alarmd.evaluators.kernel.pass_time import PassTime, Times
 from alarmd.evaluators.kernel.passes import Counts, Heard, Pass, View, look
 from alarmd.evaluators.kernel.ranks import Ranks
 from alarmd.evaluators.kernel.statistics import Flags, Index, Quantity
@@ -96,44 +96,44 @@ class Strip:
         self._is_due = np.append(self._is_due, np.ones(len(slots), np.bool_))
         self._shift = np.append(self._shift, np.zeros(len(slots), np.int64))
 
-    def look(self, rings: Rings, moment: Moment, views: Sequence[View], *, since_turn: int) -> Pass | None:
+    def look(self, rings: Rings, pass_time: PassTime, views: Sequence[View], *, since_turn: int) -> Pass | None:
         """Read the units that have news since a turn, or that time has made other of; None when there are none.
 
         All views look at them.
         """
         newest_ms = rings.newest_ms[self._series]
         self.watermark_ms = self._of_units(np.maximum, newest_ms)
-        shift = moment.shift(self.watermark_ms)
+        shift = pass_time.shift(self.watermark_ms)
         is_due = self._is_due | (shift != self._shift)
         is_due |= self._of_units(np.logical_or, rings.turn_of[self._series] > since_turn)
-        if moment.is_aligned and self._looked_ms is not None:
+        if pass_time.is_aligned and self._looked_ms is not None:
             looked_ms, grid_end_ms = self._looked_ms
             # Samples that lay ahead may count by now; and nothing stands where it did once a period is over.
-            is_due |= (self.watermark_ms > looked_ms) | (grid_end_ms != moment.grid_end_ms)
-        self._looked_ms = (moment.now_ms, moment.grid_end_ms)
+            is_due |= (self.watermark_ms > looked_ms) | (grid_end_ms != pass_time.grid_end_ms)
+        self._looked_ms = (pass_time.now_ms, pass_time.grid_end_ms)
         self._is_due[:] = False
         self._shift = shift
         if not is_due.any():
             return None
-        return self._read(rings, moment, None if is_due.all() else is_due, views)
+        return self._read(rings, pass_time, None if is_due.all() else is_due, views)
 
     def read_over(self, periods: int) -> None:
         """Read so many periods from now on."""
         if self._extent.periods != periods:
             self._extent = replace(self._extent, periods=periods)
 
-    def read(self, rings: Rings, moment: Moment, positions: Index, views: Sequence[View]) -> Pass:
+    def read(self, rings: Rings, pass_time: PassTime, positions: Index, views: Sequence[View]) -> Pass:
         """Read some units whether they have news or not, and have all views look at them."""
         is_chosen = np.zeros(len(self), np.bool_)
         is_chosen[positions] = True
-        return self._read(rings, moment, is_chosen, views)
+        return self._read(rings, pass_time, is_chosen, views)
 
     def members_of(self, position: int) -> list[int]:
         """Return the series of a unit, in the order in which they are read."""
         end = self._starts[position + 1] if position + 1 < len(self) else len(self._series)
         return [int(number) for number in self._series[self._starts[position] : end]]
 
-    def _read(self, rings: Rings, moment: Moment, is_chosen: Flags | None, views: Sequence[View]) -> Pass:
+    def _read(self, rings: Rings, pass_time: PassTime, is_chosen: Flags | None, views: Sequence[View]) -> Pass:
         series, starts, kinds = self._series, self._starts, self._kinds
         watermark_ms, shift, keeps, rank = self.watermark_ms, self._shift, self._keeps, None
         order = self._in_memory(rings)
@@ -148,19 +148,19 @@ class Strip:
                 starts = np.cumsum(sizes) - sizes
             watermark_ms, shift, keeps = watermark_ms[is_chosen], shift[is_chosen], keeps[is_chosen]
             rank = np.cumsum(is_chosen) - 1
-        end_ms = np.full_like(watermark_ms, moment.grid_end_ms) if moment.is_aligned else watermark_ms
+        end_ms = np.full_like(watermark_ms, pass_time.grid_end_ms) if pass_time.is_aligned else watermark_ms
         subjects = Subjects(
             series=series,
             order=order,
             is_scattered=not self._is_single,
             end_ms=end_ms if self._is_single else np.repeat(end_ms, sizes),
-            now_ms=moment.now_ms if moment.is_aligned else None,
+            now_ms=pass_time.now_ms if pass_time.is_aligned else None,
             is_delta=kinds == _KINDS[Kind.DELTA],
             is_counter=kinds == _KINDS[Kind.CUMULATIVE],
             is_kept=np.repeat(keeps, sizes) if keeps.any() else None,
         )
-        if moment.is_aligned:
-            watermark_ms = np.minimum(watermark_ms, moment.now_ms)
+        if pass_time.is_aligned:
+            watermark_ms = np.minimum(watermark_ms, pass_time.now_ms)
         ranks = Ranks(starts, len(series))
         one = Pass(
             is_chosen=is_chosen,
@@ -170,7 +170,7 @@ class Strip:
             counts=Counts(ranks, periods=self._extent.periods),
             looked={},
         )
-        look(one, subjects, rings, extent=self._extent, wanted=self.wanted, views=views, moment=moment)
+        look(one, subjects, rings, extent=self._extent, wanted=self.wanted, views=views, pass_time=pass_time)
         return one
 
     def _in_memory(self, rings: Rings) -> Index | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments: as of when something is read."""
+"""When a pass is made, and where that lies among the periods that it reads."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,8 +11,8 @@ Times: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """When a pass is made, ms since the epoch."""
+class PassTime:
+    """When a pass is made, ms since the epoch, and what it is to know of periods besides."""
 
     now_ms: int
     lateness_ms: int
