@@ -42,7 +42,7 @@ test-openstack: ## Meet today's clients, the real Aodh, Heat, Keystone and Gnocc
 	@deploy/make-openstack-venv.sh
 	$(BIN)/pytest -n $(JOBS) --dist loadscope $(OPENSTACK_ARGS)
 
-faults: ## Break things around alarmd for two hours, and write docs/fault-report.md (FAULTS_ARGS="--short --json")
+faults: ## Break things around alarmd for hours, and write docs/fault-report.md (FAULTS_ARGS="--short --json")
 	@$(SET_UP) NEEDS="build servers"
 	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 

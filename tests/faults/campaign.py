@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays cases one after the other and keeps the score."""
+"""Plays cases, side by side or alone, and keeps the score."""
 
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -32,6 +32,8 @@ from tests.faults.cases import (
     waiting,
 )
 from tests.faults.evidence import Findings
+from tests.faults.plan import Plan
+from tests.faults.revision import revision
 from tests.faults.scene import POSTGRESQL, Stage
 from tests.support import servers
 
@@ -70,6 +72,9 @@ class Row:
     database: str
     outcome: Outcome
     took_s: float
+    #: Which state of the sources was played, and the load average when it was over.
+    revision: str = ""
+    load: float = 0.0
     #: Why it was not played; empty when it was.
     left_out: str = ""
 
@@ -85,44 +90,51 @@ class Row:
         return not (self.left_out or findings.complaints or findings.lost or findings.doubled)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to play, and how."""
+def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[list[Row]]:
+    """Play all, so many side by side, and give the rows of each case as soon as they are known.
 
-    #: Each case with a database that it is played on.
-    parts: Sequence[tuple[Case, str]]
-    short: bool
-    seed: int
-
-
-def parts_of(cases: Sequence[Case], *, short: bool, databases: Sequence[str] = ()) -> list[tuple[Case, str]]:
-    """Return each case with each database that it is played on; without names, with those that it asks for."""
-    found = []
-    for case in cases:
-        offered = case.in_short if short else case.databases
-        found += [(case, name) for name in (databases or offered) if name in case.databases]
-    return found
-
-
-def play(plan: Plan, *, tell: Callable[[str], None], jobs: int = 1) -> Iterator[Row]:
-    """Play all, several side by side, and give each row as soon as it is known.
-
-    Those on PostgreSQL are played in turn: some of them stop it.
+    Those that want the machine for themselves come last, one after the other.
     """
-    server = Lock()
     with ExitStack() as stack:
-        needs_server = any(database == POSTGRESQL for _, database in plan.parts)
-        postgres = stack.enter_context(servers.postgres()) if needs_server else None
+        bank = _ServerBank(stack.enter_context(ExitStack()))
+        if any(database == POSTGRESQL for _, database in plan.parts):
+            # Where it is not installed, that is known before anything is played.
+            bank.give_back(bank.lend())
 
         def play_part(case: Case, database: str) -> list[Row]:
-            with server if database == POSTGRESQL else nullcontext():
-                return play_one(case, database, short=plan.short, seed=plan.seed, postgres=postgres, tell=tell)
+            server = bank.lend() if database == POSTGRESQL else None
+            rows = play_one(case, database, short=plan.short, seed=plan.seed, postgres=server, tell=tell)
+            if server is not None and all(row.is_good or row.left_out for row in rows):
+                bank.give_back(server)
+            return rows
 
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
-        # Those that stand in line for the server begin, so that the others fill the time of its last.
-        ordered = sorted(plan.parts, key=lambda part: part[1] != POSTGRESQL) if jobs > 1 else plan.parts
-        for done in as_completed([pool.submit(play_part, *part) for part in ordered]):
-            yield from done.result()
+        # Whoever is interrupted does not begin what has not begun.
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        for done in as_completed([pool.submit(play_part, *part) for part in plan.side_by_side]):
+            yield done.result()
+        for part in plan.alone:
+            # In the pool, too: servers end with the thread that has started them.
+            yield pool.submit(play_part, *part).result()
+
+
+class _ServerBank:
+    """PostgreSQL servers that run until all is over. Nobody shares one, since some cases stop theirs."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._lock = Lock()
+        self._idle: list[servers.PostgresServer] = []
+
+    def lend(self) -> servers.PostgresServer:
+        """Return one that nobody has."""
+        with self._lock:
+            return self._idle.pop() if self._idle else self._stack.enter_context(servers.postgres())
+
+    def give_back(self, server: servers.PostgresServer) -> None:
+        """Have one be lent again; one that may be in trouble is kept away."""
+        with self._lock:
+            self._idle.append(server)
 
 
 def play_one(
@@ -135,7 +147,7 @@ def play_one(
     tell: Callable[[str], None],
 ) -> list[Row]:
     """Play a case in a folder of its own, which stays if anything is wrong; return a row for each of its outcomes."""
-    started_s = time.monotonic()
+    started_s, state = time.monotonic(), revision()
     missing = _missing(case)
     if missing:
         outcome = Outcome(injections=0, findings=Findings())
@@ -149,7 +161,11 @@ def play_one(
             played = Outcome(injections=0, findings=Findings(complaints=[complaint]))
         took_s = time.monotonic() - started_s
         outcomes = [played] if isinstance(played, Outcome) else played
-        rows = [Row(case=case, database=database, outcome=outcome, took_s=took_s) for outcome in outcomes]
+        load = os.getloadavg()[0]
+        rows = [
+            Row(case=case, database=database, outcome=outcome, took_s=took_s, revision=state, load=load)
+            for outcome in outcomes
+        ]
         bad = [row for row in rows if not row.is_good]
         if bad:
             kept = Path(tempfile.gettempdir()) / f"alarmd-fault-{case.name}-{database}-{os.getpid()}"

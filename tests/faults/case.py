@@ -41,3 +41,7 @@ class Case:
     programs: Sequence[str] = ()
     #: Whether only root may do it.
     as_root: bool = False
+    #: How long the long form takes, more or less: what takes longest begins first.
+    lasts_s: float = 90.0
+    #: Whether the long form takes up the whole machine, so that what is played beside it would be late.
+    alone: bool = False

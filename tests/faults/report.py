@@ -2,17 +2,16 @@
 """The table that the campaign ends with: on the screen, as a page of the documentation, and as one line of JSON."""
 
 import json
+import os
 import platform
 import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
 from alarmd import __version__
-from tests.faults.campaign import CASES, Row
+from tests.faults.lines import LONG, SHORT, Line
 from tests.support.servers import ServerMissing, find_program
 
 #: Where the table is kept.
@@ -31,68 +30,6 @@ database, and a receiver that writes every webhook down before it answers. An or
 then computes, from the samples that were pushed and the faults that were made, which histories and which webhooks there
 may be. How to run it and what each column means: [the fault campaign](fault-campaign.md).
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A row of the table."""
-
-    case: str
-    title: str
-    database: str
-    #: `long`, or `short`: with few injections.
-    form: str
-    seed: int
-    #: Which commit of alarmd it was played on; empty where nobody can tell.
-    revision: str
-    injections: int
-    transitions: int
-    lost: int
-    doubled: int
-    worst_lateness_s: float
-    #: What is wrong, a sentence each.
-    complaints: list[str]
-    #: Why it was not played; empty when it was.
-    left_out: str
-
-    @classmethod
-    def of(cls, row: Row, *, seed: int, short: bool) -> "Line":
-        """Return the line of a row."""
-        findings = row.outcome.findings
-        return cls(
-            case=row.case.name,
-            title=row.title,
-            database=row.database,
-            form="short" if short else "long",
-            seed=seed,
-            revision=revision(),
-            injections=row.outcome.injections,
-            transitions=findings.transitions,
-            lost=findings.lost,
-            doubled=findings.doubled,
-            worst_lateness_s=round(findings.worst_lateness_s, 2),
-            complaints=findings.complaints,
-            left_out=row.left_out,
-        )
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it was played and nothing is wrong."""
-        return not (self.left_out or self.complaints or self.lost or self.doubled)
-
-
-def merge(lines: Sequence[Line], kept: Path) -> list[Line]:
-    """Add lines to a file and return all that it holds then; new ones take the places of old ones."""
-    every: dict[tuple[str, str, str], Line] = {}
-    if kept.exists():
-        for text in kept.read_text(encoding="utf-8").splitlines():
-            line = Line(**json.loads(text))
-            every[line.case, line.title, line.database] = line
-    every |= {(line.case, line.title, line.database): line for line in lines}
-    order = [case.name for case in CASES]
-    found = sorted(every.values(), key=lambda line: order.index(line.case))
-    kept.write_text("".join(f"{json.dumps(asdict(line))}\n" for line in found), encoding="utf-8")
-    return found
 
 
 def totals(lines: Sequence[Line]) -> dict[str, float]:
@@ -129,6 +66,7 @@ def write_page(lines: Sequence[Line], *, command: str, date: str = "", note: str
     commits = Counter(line.revision for line in lines if line.revision and not line.left_out)
     if commits:
         facts.append(f"Rows by commit: {', '.join(f'{commit} {count}' for commit, count in sorted(commits.items()))}")
+    facts += _load_of(lines)
     if date:
         facts.insert(0, f"Date: {date}")
     if note:
@@ -140,6 +78,15 @@ def write_page(lines: Sequence[Line], *, command: str, date: str = "", note: str
         if rows:
             sections.append("\n".join([title, "", *rows]))
     page.write_text("\n\n".join(section.rstrip("\n") for section in sections) + "\n", encoding="utf-8")
+
+
+def _load_of(lines: Sequence[Line]) -> list[str]:
+    """Return how busy the machine was; nothing unless that is known of every row."""
+    played = [line for line in lines if not line.left_out]
+    loads = [line.load for line in played if line.load is not None]
+    if not loads or len(loads) < len(played):
+        return []
+    return [f"Load average when cases ended: {min(loads):.1f} to {max(loads):.1f}, on {os.cpu_count()} processors"]
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -162,22 +109,12 @@ def _sum_of(lines: Sequence[Line]) -> tuple[str, ...]:
     every = totals(lines)
     bad = sum(not (line.is_good or line.left_out) for line in lines)
     forms = Counter(line.form for line in lines if not line.left_out)
-    form = ", ".join(f"{forms[name]} {name}" for name in ("long", "short") if forms[name])
-    verdict = f"{bad} BAD" if bad else "good"
+    form = ", ".join(f"{forms[name]} {name}" for name in (LONG, SHORT) if forms[name])
+    verdict = "good" if every["cases"] else "nothing played"
+    if bad:
+        verdict = f"{bad} BAD"
     counts = [f"{every[name]:,}" for name in ("injections", "transitions", "lost", "doubled")]
     return ("all", "", form, *counts, f"{every['worst_lateness_s']:.1f} s", verdict)
-
-
-@cache
-def revision() -> str:
-    """Return the commit that is played, with a plus where something was changed since; empty without git."""
-    git = ["git", "-C", str(PAGE.parent)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return commit.stdout.strip() + ("+" if changes.stdout.strip() else "")
 
 
 def _versions() -> str:

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from tests.faults.campaign import CASES, Plan, Row, parts_of, play
+from tests.faults.campaign import CASES, Row, play
 from tests.faults.case import Case
+from tests.faults.plan import Plan, parts_of
 from tests.support.servers import ServerMissing
 
 #: `pytest --log-cli-level=info` shows what each case has measured.
@@ -24,7 +25,8 @@ def rows(request: pytest.FixtureRequest, seed: int) -> list[Row]:
     chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     parts = [(each["case"], each["database"]) for each in chosen if isinstance(each.get("case"), Case)]
     try:
-        played = list(play(Plan(parts=parts, short=True, seed=seed), tell=_logger.info, jobs=_JOBS))
+        plan = Plan(parts=parts, short=True, seed=seed)
+        played = [row for rows in play(plan, tell=_logger.info, jobs=_JOBS) for row in rows]
     except ServerMissing as missing:
         (pytest.fail if _IN_CI else pytest.skip)(str(missing))
     for row in played:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults import report
 from tests.faults.campaign import CASES
-from tests.faults.report import Line
+from tests.faults.lines import Line
 
 GOOD = Line(
     case=CASES[0].name,
@@ -51,11 +51,20 @@ def test_the_page_sums_every_row_and_its_verdict(tmp_path: Path) -> None:
     assert "- a clock: two never came" in written
 
 
-def test_rows_that_are_kept_give_way_to_newer_ones(tmp_path: Path) -> None:
-    """A campaign in pieces has one row for each case and database, in the order of the cases."""
-    kept = tmp_path / "kept.jsonl"
-    report.merge([BAD, GOOD], kept)
-    mended = replace(BAD, lost=0, complaints=[])
+def test_the_page_tells_how_busy_the_machine_was_if_that_is_known(tmp_path: Path) -> None:
+    """Rows that were kept before anybody wrote that down say nothing of it, and so does a page with one of them."""
+    page = tmp_path / "page.md"
+    loads = [replace(GOOD, load=0.7), replace(BAD, load=3.25), LEFT_OUT]
+    report.write_page(loads, command="it", page=page)
+    told = page.read_text(encoding="utf-8")
+    report.write_page([*loads, GOOD], command="it", page=page)
 
-    assert [GOOD, mended] == report.merge([mended], kept)
-    assert [GOOD, mended] == report.merge([], kept)
+    assert "- Load average when cases ended: 0.7 to 3.2, on " in told
+    assert "Load average" not in page.read_text(encoding="utf-8")
+
+
+def test_a_table_of_which_nothing_was_played_is_not_good() -> None:
+    """Where everything was left out, nothing is known to be well."""
+    verdict = [cell.strip() for cell in report.as_table([LEFT_OUT]).splitlines()[-1].strip("|").split("|")][-1]
+
+    assert "nothing played" == verdict

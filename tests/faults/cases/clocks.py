@@ -95,6 +95,7 @@ CASES = (
         name="clock",
         title="the clock is set by ±500 ms and ±1 h, and set right again",
         play=_play,
+        lasts_s=620.0,
         in_short=(),
         programs=("cc",),
     ),

@@ -173,7 +173,12 @@ def _counts(scene: Scene) -> dict[str, int]:
 
 
 CASES = (
-    Case(name="kills", title="`kill -9` of every role, at random moments", play=_roles, in_short=BOTH),
+    Case(name="kills", title="`kill -9` of every role, at random moments", play=_roles, lasts_s=750.0, in_short=BOTH),
     Case(name="kill-before-post", title="`kill -9` between commit and POST", play=_between_commit_and_post),
-    Case(name="kill-before-answer", title="`kill -9` between POST and answer", play=_between_post_and_answer),
+    Case(
+        name="kill-before-answer",
+        title="`kill -9` between POST and answer",
+        play=_between_post_and_answer,
+        lasts_s=150.0,
+    ),
 )

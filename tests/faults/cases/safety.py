@@ -103,5 +103,10 @@ def _too_soon(scene: Scene, turned_s: float) -> list[str]:
 
 CASES = (
     Case(name="gone", title="a receiver answers 410", play=_gone),
-    Case(name="breaker", title="everything changes at once, and nothing shrinks meanwhile", play=_everything_at_once),
+    Case(
+        name="breaker",
+        title="everything changes at once, and nothing shrinks meanwhile",
+        play=_everything_at_once,
+        lasts_s=130.0,
+    ),
 )

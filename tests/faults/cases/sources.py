@@ -163,6 +163,7 @@ CASES = (
         name="dead-hypervisors",
         title="hypervisors that are polled die, hang and come back (0 of 2 hosts)",
         play=_play,
+        lasts_s=180.0,
         in_short=(),
         programs=("libvirtd", "qemu-system-x86_64"),
         as_root=True,

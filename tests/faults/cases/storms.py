@@ -73,8 +73,18 @@ def _watch_crowd(scene: Scene, url: str, count: int) -> None:
 
 
 CASES = (
-    Case(name="storm", title="so many alarms change in one tick, their receiver is slow", play=_storm, in_short=()),
     Case(
-        name="tenant", title="a tenant has so many alarms that change, beside one with two", play=_tenant, in_short=()
+        name="storm",
+        title="so many alarms change in one tick, their receiver is slow",
+        play=_storm,
+        alone=True,
+        in_short=(),
+    ),
+    Case(
+        name="tenant",
+        title="a tenant has so many alarms that change, beside one with two",
+        play=_tenant,
+        alone=True,
+        in_short=(),
     ),
 )

@@ -189,6 +189,14 @@ def _turn_in_vain(scene: Scene, away: Journal) -> None:
 
 
 CASES = (
-    Case(name="silences", title="silences begin and end while webhooks wait", play=_silences, in_short=()),
-    Case(name="expiry", title="scale-in is kept from being sent until it is too late", play=_expiry, in_short=()),
+    Case(
+        name="silences", title="silences begin and end while webhooks wait", play=_silences, lasts_s=300.0, in_short=()
+    ),
+    Case(
+        name="expiry",
+        title="scale-in is kept from being sent until it is too late",
+        play=_expiry,
+        lasts_s=280.0,
+        in_short=(),
+    ),
 )
