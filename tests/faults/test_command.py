@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command never says that all is well of what it has not played, and goes on where it was broken off."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ class _Cases:
 
 
 @pytest.fixture
-def cases(monkeypatch: pytest.MonkeyPatch) -> _Cases:
-    """All that there is to play."""
+def cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Cases:
+    """All that there is to play; what bad cases leave behind goes with the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     made = _Cases()
     monkeypatch.setattr(command, "CASES", made.every)
     monkeypatch.setattr(command, "revision", lambda: "abc1234")
