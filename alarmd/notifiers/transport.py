@@ -153,6 +153,8 @@ class Transport:
             plain.settimeout(way.deadline.left_s(self._limits.connect_timeout_s))
             plain.connect((str(address), target.port))
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # It is polled from here on; TLS gives it a timeout once more.
+            plain.setblocking(False)
             # Who is reached counts, not who was asked for: connecting to 0.0.0.0 leads to this machine.
             peer = ip_address(plain.getpeername()[0])
             way.policy.check_address(peer, name=name)
