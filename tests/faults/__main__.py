@@ -13,14 +13,12 @@ import click
 from tests.faults import report
 from tests.faults.campaign import CASES, Row, play
 from tests.faults.lines import Kept, Line, NoLines, in_order, lacking
-from tests.faults.plan import Part, Plan, gaps_of, parts_of
+from tests.faults.plan import JOBS_SHORT, Part, Plan, gaps_of, parts_of
 from tests.faults.revision import revision
 from tests.faults.scene import POSTGRESQL, SQLITE
 
 #: How many of a row's complaints are shown.
 _SHOWN = 8
-#: How many cases of the short form are played side by side: they wait more than they work.
-_JOBS_SHORT = 5
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -32,7 +30,7 @@ _JOBS_SHORT = 5
 @click.option(
     "--jobs",
     type=click.IntRange(1, 8),
-    help="How many cases are played side by side.  [default: 5 if short, 1]",
+    help=f"How many cases are played side by side.  [default: {JOBS_SHORT} if short, 1]",
 )
 @click.option(
     "--keep",
@@ -76,7 +74,7 @@ def main(
     plan = _plan(names, short=short, seed=seed, databases=database)
     if resume and keep is not None:
         plan = replace(plan, parts=_missing_in(keep, plan))
-    lines = _play(plan, jobs=jobs or (_JOBS_SHORT if short else 1), keep=keep)
+    lines = _play(plan, jobs=jobs or (JOBS_SHORT if short else 1), keep=keep)
     _show(lines)
     if page is None and not names and not short and not database:
         page = report.PAGE

@@ -20,6 +20,8 @@ from tests.faults.behaviours import Behaviour
 
 #: For how long at most a webhook is left without an answer, so that its sender may die meanwhile.
 LINGER_S = 0.2
+#: How often a receiver looks whether it is to end.
+_LOOKS_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,8 @@ def journal(
     kept = Journal(path, seed=seed)
     with _Server(kept, tls, address, port) as server:
         kept.url = f"{'https' if tls else 'http'}://{address}:{server.server_port}"
-        Thread(target=server.serve_forever, name="journal", daemon=True).start()
+        # Its end waits for the next look.
+        Thread(target=server.serve_forever, args=(_LOOKS_S,), name="journal", daemon=True).start()
         try:
             yield kept
         finally:

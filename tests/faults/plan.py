@@ -7,6 +7,9 @@ from typing import TypeAlias
 
 from tests.faults.case import Case
 
+#: How many cases of the short form are played side by side: they wait more than they work.
+JOBS_SHORT = 5
+
 #: A case with a database that it is played on.
 Part: TypeAlias = tuple[Case, str]
 

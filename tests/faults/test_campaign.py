@@ -8,14 +8,12 @@ import pytest
 
 from tests.faults.campaign import CASES, Row, play
 from tests.faults.case import Case
-from tests.faults.plan import Plan, parts_of
+from tests.faults.plan import JOBS_SHORT, Plan, parts_of
 from tests.support.servers import ServerMissing
 
 #: `pytest --log-cli-level=info` shows what each case has measured.
 _logger = logging.getLogger(__name__)
 
-#: Cases wait more than they work.
-_JOBS = 5
 _IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -26,7 +24,7 @@ def rows(request: pytest.FixtureRequest, seed: int) -> list[Row]:
     parts = [(each["case"], each["database"]) for each in chosen if isinstance(each.get("case"), Case)]
     try:
         plan = Plan(parts=parts, short=True, seed=seed)
-        played = [row for rows in play(plan, tell=_logger.info, jobs=_JOBS) for row in rows]
+        played = [row for rows in play(plan, tell=_logger.info, jobs=JOBS_SHORT) for row in rows]
     except ServerMissing as missing:
         (pytest.fail if _IN_CI else pytest.skip)(str(missing))
     for row in played:

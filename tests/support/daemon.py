@@ -189,7 +189,9 @@ def start(
     command: Sequence[str] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `alarmd run` with these options and return its process; both outputs go to one file."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ALARMD_", "STATE_DIRECTORY"))}
+    # Where bytecode may not be written, each start would compile everything anew.
+    foreign = ("ALARMD_", "STATE_DIRECTORY", "PYTHONDONTWRITEBYTECODE")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     with log.open("ab") as output:
         return subprocess.Popen(
             [*command, sys.executable, "-m", "alarmd", "run", *options],
