@@ -101,19 +101,14 @@ def _reads(stage: Stage) -> Outcome:
 
 CASES = (
     Case(
-        name="postgres-restart",
-        title="PostgreSQL is away for a while",
-        play=_restart,
-        lasts_s=120.0,
-        databases=_ONLY,
-        in_short=_ONLY,
+        name="postgres-restart", title="PostgreSQL is away for a while", play=_restart, databases=_ONLY, in_short=_ONLY
     ),
     Case(name="postgres-crash", title="PostgreSQL crashes and recovers", play=_crash, databases=_ONLY, in_short=()),
     Case(
         name="postgres-resets",
         title="PostgreSQL breaks off every connection",
         play=_resets,
-        lasts_s=150.0,
+        lasts_s=110.0,
         databases=_ONLY,
         in_short=(),
     ),

@@ -187,7 +187,7 @@ def _alarmd(*arguments: str, environ: Mapping[str, str]) -> None:
 
 
 CASES = (
-    Case(name="reload", title="a reload with an error in the settings", play=_reload, lasts_s=150.0),
+    Case(name="reload", title="a reload with an error in the settings", play=_reload),
     Case(name="delete", title="alarms are deleted while their webhooks wait", play=_deletion),
     Case(name="poison", title="rules in the database that cannot be read", play=_poison),
     Case(name="upgrade", title="an upgrade with a full outbox", play=_upgrade),
