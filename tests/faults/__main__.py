@@ -113,6 +113,15 @@ def _kept_in(keep: Path) -> list[Line]:
         raise click.UsageError(f"{error}; name another file with --keep.") from error
 
 
+def _prove(keep: Path) -> None:
+    """Find out now, rather than with the first row, if nothing can be kept there."""
+    _kept_in(keep)
+    try:
+        Kept(keep).add([])
+    except OSError as error:
+        raise click.UsageError(f"Rows cannot be kept in {keep}: {error.strerror}.") from error
+
+
 def _play(plan: Plan, *, jobs: int, keep: Path | None) -> list[Line]:
     """Play all and return what is in the table then; what is kept is written as soon as it is known."""
     started_s = time.monotonic()
@@ -121,8 +130,7 @@ def _play(plan: Plan, *, jobs: int, keep: Path | None) -> list[Line]:
         click.echo(f"{time.monotonic() - started_s:7.1f} s  {text}", err=True)
 
     if keep is not None:
-        # A file that cannot be read is better found out now.
-        _kept_in(keep)
+        _prove(keep)
     tell(f"seed {plan.seed}")
     played: list[Line] = []
     for rows in play(plan, tell=tell, jobs=jobs):

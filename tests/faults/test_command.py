@@ -130,3 +130,12 @@ def test_a_file_of_something_else_is_not_written_over(cases: _Cases, tmp_path: P
     assert 2 == result.exit_code
     assert [] == cases.played
     assert "buy milk\n" == kept.read_text(encoding="utf-8")
+
+
+def test_a_place_where_nothing_can_be_kept_is_found_out_at_once(cases: _Cases, tmp_path: Path) -> None:
+    """No case is played whose row would be lost."""
+    result = _run("--keep", str(tmp_path / "missing" / "kept.jsonl"))
+
+    assert 2 == result.exit_code
+    assert "Rows cannot be kept in" in result.output
+    assert [] == cases.played
