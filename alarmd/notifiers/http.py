@@ -18,6 +18,7 @@ from alarmd.errors import TargetRefused
 from alarmd.model.notification import Notification
 from alarmd.model.trace import next_traceparent
 from alarmd.notifiers.answers import attempt_of, failure_of
+from alarmd.notifiers.desk import DESK
 from alarmd.notifiers.resolver import Resolver
 from alarmd.notifiers.scheme import Attempt, SchemePlugin
 from alarmd.notifiers.signing import Signer
@@ -80,8 +81,12 @@ class HttpScheme:
         self, notification: Notification, *, headers: Mapping[str, str] | None = None, steps: Steps = UNWATCHED
     ) -> Attempt:
         """Make one attempt; further headers are for schemes that are this one and something more."""
+        with DESK:
+            return self._deliver(notification, headers or {}, steps)
+
+    def _deliver(self, notification: Notification, headers: Mapping[str, str], steps: Steps) -> Attempt:
         policy = self._policy.for_project(notification.project_id)
-        request = self._request_of(notification, headers or {})
+        request = self._request_of(notification, headers)
         try:
             policy.check_url(notification.target)
             answer = self._transport.send(request, policy=policy, project_id=notification.project_id, steps=steps)

@@ -10,6 +10,7 @@ import ssl
 from typing import Any
 
 from alarmd.clock import Clock
+from alarmd.notifiers.desk import DESK
 
 
 class Deadline:
@@ -77,13 +78,18 @@ class TimedTlsSocket(ssl.SSLSocket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(self.deadline.left_s())
-        return super().recv_into(*args, **kwargs)
+        with DESK.away():
+            return super().recv_into(*args, **kwargs)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(self.deadline.left_s())
-        return super().send(*args, **kwargs)
+        with DESK.away():
+            return super().send(*args, **kwargs)
 
 
 def _wait(poll: select.poll, deadline: Deadline) -> None:
-    if not poll.poll(deadline.left_s() * 1000):
+    left_s = deadline.left_s()
+    with DESK.away():
+        is_ready = poll.poll(left_s * 1000)
+    if not is_ready:
         raise TimeoutError("timed out")

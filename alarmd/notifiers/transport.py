@@ -20,6 +20,7 @@ from requests.structures import CaseInsensitiveDict
 from alarmd.clock import Clock
 from alarmd.errors import TargetRefused
 from alarmd.notifiers.connections import Connection, IdleConnections
+from alarmd.notifiers.desk import DESK
 from alarmd.notifiers.resolver import Resolver
 from alarmd.notifiers.sockets import Deadline, TimedSocket, TimedTlsSocket
 from alarmd.notifiers.steps import UNWATCHED, Steps
@@ -90,7 +91,10 @@ class Transport:
 
     def _exchange(self, request: requests.PreparedRequest, way: "_Way") -> requests.Response:
         target = parse(request.url or "")
-        connection = self._idle.take(target, way.policy) or self._connect(target, way)
+        connection = self._idle.take(target, way.policy)
+        if connection is None:
+            with DESK.away():
+                connection = self._connect(target, way)
         connection.sock.deadline = way.deadline
         keep, step = False, "request"
         line = f"{request.method} {target.path} HTTP/1.1"
