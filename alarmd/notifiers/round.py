@@ -34,6 +34,8 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
 _LOOK_AGAIN_S = 0.5
 #: For how long what has ended is gathered, at most, while every thread that is done finds something to go on with.
 _LINGER_S = 0.025
+#: The same once one of them finds nothing.
+_SHORT_LINGER_S = 0.004
 #: How soon the round looks on where a look at very many queues has found nothing yet.
 _LOOK_ON_S = 0.05
 
@@ -125,6 +127,8 @@ class DeliveryRound:
         self._fairness = Fairness(shares, circuits=circuits or CircuitPolicy(), batch=batch)
         #: The pump is not to linger: a thread has nothing to do, or somebody asks for something.
         self._hurry = Event()
+        #: Nor is it for a moment: it is somebody who asks.
+        self._asked = Event()
         self._lineup: Lineup[_Claimed] = Lineup(
             per_origin=shares.per_origin, per_project=shares.per_project, when_short=self._hurry.set
         )
@@ -152,6 +156,7 @@ class DeliveryRound:
         self._start()
         kick = _Kick()
         self._messages.put(kick)
+        self._asked.set()
         self._hurry.set()
         while not kick.looked.wait(_LOOK_AGAIN_S):
             if self._ended.is_set():
@@ -183,6 +188,7 @@ class DeliveryRound:
         """
         self._draining.set()
         self._messages.put(_Kick())
+        self._asked.set()
         self._hurry.set()
         with self._starting:
             pump = self._pump
@@ -242,8 +248,11 @@ class DeliveryRound:
         wait_s = backlog.wait_s
         self._take_messages(backlog, wait_s=wait_s)
         if wait_s != 0:
-            self._hurry.wait(_LINGER_S)
+            if self._hurry.wait(_LINGER_S):
+                # Threads are done one after the other: the first of them does not stand for a turn of its own.
+                self._asked.wait(_SHORT_LINGER_S)
             # Before the messages are taken: whose come later are in a hurry once more.
+            self._asked.clear()
             self._hurry.clear()
             self._take_messages(backlog, wait_s=0)
 
