@@ -4,6 +4,7 @@
 import re
 from functools import lru_cache
 from hashlib import blake2b
+from random import getrandbits
 from secrets import token_hex
 from typing import Final
 
@@ -47,9 +48,15 @@ def of_project(traceparent: str, project_id: str) -> str:
     return f"00-{drawn[:32]}-{drawn[32:]}-{traceparent[53:]}"
 
 
+def span_id() -> str:
+    """Return the id of a new span."""
+    # Without asking the system, where a thread loses its turn: it has to differ from others, not to be hard to guess.
+    return f"{getrandbits(64):016x}"
+
+
 def next_traceparent(traceparent: str) -> str:
     """Return a new span of the same trace, recorded if the one before was."""
-    return f"{traceparent[:36]}{token_hex(8)}{traceparent[52:]}"
+    return f"{traceparent[:36]}{span_id()}{traceparent[52:]}"
 
 
 def trace_id_of(traceparent: str) -> str:
