@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The breaker at rest: which evaluators say that scale-in is to be held back, and until when."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -57,20 +58,23 @@ class BreakerRepository:
 
 
 class HoldingBack:
-    """Whether scale-in is held back, as of one unit of work; read when it is first asked for."""
+    """Whether scale-in is held back, as of one unit of work."""
 
     def __init__(self, trips: BreakerRepository, *, now: datetime) -> None:
         self._trips = trips
         self._now = now
         self._in_force: list[Trip] | None = None
 
+    def learn(self, _alarms: Collection[ActingAlarm]) -> None:
+        """Read whether the breaker is open, the first time."""
+        if self._in_force is None:
+            self._in_force = self._trips.in_force(self._now)
+
     def judge(self, _alarm: ActingAlarm, notification: Notification) -> Notification:
         """Return a notification, held back if it makes a group smaller and the breaker is open."""
         waits = notification.state is DeliveryState.PENDING and notification.direction is Direction.IN
         if not waits:
             return notification
-        if self._in_force is None:
-            self._in_force = self._trips.in_force(self._now)
         if not self._in_force:
             return notification
         return replace(notification, state=DeliveryState.HELD, last_error=f"held back: {self._in_force[0].reason}")

@@ -69,7 +69,7 @@ class Gate:
         remarks: dict[AlarmId, dict[str, Any]] = {}
         return cls(
             checks=(_disabled(disabling, remarks), _expiry(limits), _silence(silencing, remarks), holding_back.judge),
-            readers=(disabling.learn, silencing.learn),
+            readers=(disabling.learn, silencing.learn, holding_back.learn),
             remarks=remarks,
         )
 

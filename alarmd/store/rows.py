@@ -19,6 +19,7 @@ from alarmd.model.token import Token
 
 _DIRECTIONS = {str(direction): direction for direction in Direction}
 _STATES = {str(state): state for state in State}
+_SEVERITIES = {str(severity): severity for severity in Severity}
 _DELIVERY_STATES = frozenset(map(str, DeliveryState))
 #: Hours that nobody can read: what has them is never in force, and says so.
 _NO_HOURS: Mapping[str, Any] = MappingProxyType({})
@@ -88,7 +89,7 @@ def _acting_fields(row: RowMapping) -> dict[str, Any]:
         "enabled": row["enabled"],
         "rule": object_of(row["rule"]),
         "project_id": row["project_id"],
-        "severity": Severity(row["severity"]),
+        "severity": _SEVERITIES.get(row["severity"], Severity.LOW),
         "ok_actions": _texts_of(row["ok_actions"]),
         "alarm_actions": _texts_of(row["alarm_actions"]),
         "insufficient_data_actions": _texts_of(row["insufficient_data_actions"]),
@@ -96,7 +97,8 @@ def _acting_fields(row: RowMapping) -> dict[str, Any]:
         "directions": _directions_of(row["directions"]),
         "signing_secret": row["signing_secret"],
         "trust_id": row["trust_id"],
-        "state": State(row["state"]),
+        # What is in no state that we know is evaluated as if nobody knew.
+        "state": _STATES.get(row["state"], State.INSUFFICIENT_DATA),
         "state_reason": row["state_reason"],
         "state_timestamp": row["state_timestamp"],
         "revision": row["revision"],
@@ -132,7 +134,7 @@ def change_of(row: RowMapping) -> AlarmChange:
         project_id=row["project_id"],
         on_behalf_of=row["on_behalf_of"],
         timestamp=row["timestamp"],
-        severity=None if row["severity"] is None else Severity(row["severity"]),
+        severity=_SEVERITIES.get(row["severity"]),
         evidence=row.get("evidence"),
     )
 

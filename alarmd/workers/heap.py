@@ -5,6 +5,15 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: A search follows so many objects that were made and not let go of. Python's own 700 have a storm, which makes 300,000
+#: that are no garbage, searched hundreds of times: for a sixteenth of the time that it takes.
+_MADE = 20_000
+
+
+def search_rarely() -> None:
+    """Have this process search for garbage when there may be some, rather than all the time."""
+    gc.set_threshold(_MADE, *gc.get_threshold()[1:])
+
 
 @contextmanager
 def filling() -> Iterator[None]:

@@ -18,6 +18,7 @@ from alarmd.errors import Unavailable
 from alarmd.runtime import Runtime
 from alarmd.settings import Role
 from alarmd.telemetry import name_process
+from alarmd.workers.heap import search_rarely
 from alarmd.workers.pace import Pace, Schedule
 
 logger = structlog.get_logger()
@@ -54,6 +55,7 @@ class RoleService(cotyledon.Service):
         # Held while the process starts, so that it is never drained half open.
         self._starting = threading.Lock()
         name_process(self.process)
+        search_rarely()
 
     @abstractmethod
     def open(self) -> Sequence[Pace]:

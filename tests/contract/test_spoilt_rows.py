@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from sqlalchemy import update
 
 from alarmd.evaluators.schedules.hours import read_hours
-from alarmd.model.alarm import Alarm, State
+from alarmd.model.alarm import Alarm, Severity, State
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from alarmd.store.alarms import AlarmQuery
@@ -64,6 +64,21 @@ def test_of_directions_those_count_that_can_be_read(database: Database) -> None:
 
     assert {State.OK: Direction.OUT} == found.directions
     assert alarm.direction_of(State.ALARM) == found.direction_of(State.ALARM)
+
+
+def test_a_spoilt_state_is_evaluated_anew(database: Database) -> None:
+    """What is in no state that there is counts as unknown, and of no severity that there is as the lowest."""
+    [alarm] = store(database, an_alarm(state=State.OK, alarm_actions=("http://h/a",)))
+    spoil(database, alarm, "state", "asleep")
+    spoil(database, alarm, "severity", "dreadful")
+    with database.read() as unit:
+        [found] = unit.alarms.find(AlarmQuery())
+    result = applied(database, a_transition(found))
+    with database.read() as unit:
+        [mended] = unit.alarms.find(AlarmQuery(state=State.ALARM))
+
+    assert (State.INSUFFICIENT_DATA, Severity.LOW) == (found.state, found.severity)
+    assert [alarm.alarm_id] == [one.alarm_id for one in result.applied] == [mended.alarm_id]
 
 
 @pytest.mark.parametrize(

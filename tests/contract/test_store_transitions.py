@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from alarmd.model.alarm import Severity, State
 from alarmd.model.history import ChangeType
@@ -269,6 +270,20 @@ def test_ten_thousand_in_one_tick(database: Database, record_property: Any) -> N
     assert (10_000, 10_000, 10_000) == (len(result.applied), turned, depth)
     # Generous, because other tests share the machine; the benchmark holds the real bar.
     assert took_s < 10
+
+
+def test_what_fails_late_leaves_nothing(database: Database) -> None:
+    """A tick is written in pieces, one made while another is written: should the last fail, none of them counts."""
+    alarms = sorted(store(database, *(an_alarm() for _ in range(2_500))), key=lambda alarm: alarm.alarm_id)
+    applied(database, a_transition(alarms[-1]))
+    with database.write() as unit:
+        unit.connection.execute(text("UPDATE alarms SET state = 'insufficient data', state_version = 0, sequence = 0"))
+    with pytest.raises(IntegrityError):
+        applied(database, *(a_transition(alarm) for alarm in alarms))
+    with database.read() as unit:
+        turned = unit.alarms.count(AlarmQuery(state=State.ALARM))
+
+    assert (0, 1, 1) == (turned, history_length(database), len(outbox_of(database)))
 
 
 def test_words_that_no_database_takes_stop_nothing(database: Database) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from alarmd.workers.heap import filling
+from alarmd.workers.heap import filling, search_rarely
 
 
 class _Knot:
@@ -21,6 +21,21 @@ class _Knot:
 def _thaw() -> Iterator[None]:
     yield
     gc.unfreeze()
+
+
+def test_what_is_no_garbage_is_rarely_searched() -> None:
+    """Whoever makes thousands of objects in one go is not held up by a search for garbage among them."""
+    before = gc.get_threshold()
+    try:
+        search_rarely()
+        searches = gc.get_stats()[0]["collections"]
+        kept = [[number] for number in range(10_000)]
+        searched = gc.get_stats()[0]["collections"] - searches
+    finally:
+        gc.set_threshold(*before)
+
+    assert 10_000 == len(kept)
+    assert searched <= 1
 
 
 def test_nothing_is_searched_while_the_heap_is_filled() -> None:
