@@ -18,10 +18,12 @@ from typing import Any
 import click
 import numpy as np
 import requests
+from sqlalchemy import select
 
 from alarmd.clock import Clock
 from alarmd.model.alarm import State
 from alarmd.store.database import Database
+from alarmd.store.tables import alarms as stored_alarms
 from benchmarks.daemon import daemon
 from benchmarks.loopback import Client
 from benchmarks.postgres import postgres
@@ -37,6 +39,7 @@ _BARS = (
     Bar(key="lost", at_most=0.0),
 )
 _SAMPLES_A_PUSH = 10_000
+_STATE, _ALARM_ID = stored_alarms.c.state, stored_alarms.c.alarm_id
 _PATIENCE_S = 120.0
 _LOOK_S = 0.02
 #: What the other callers ask for, and how often.
@@ -128,16 +131,15 @@ class _Trial:
     def _first_seen_s(self) -> float:
         """Return when anybody can see that an alarm has flipped: all of the storm is one transaction.
 
-        One row is looked at: to count what waits would take a third of the database's time.
+        One value of one row is looked at: to count what waits would take a third of the database's time.
         """
-        watched = self._registered[0].alarm_id
+        watched = select(_STATE).where(_ALARM_ID == self._registered[0].alarm_id)
         deadline_s = self._clock.monotonic_s() + _PATIENCE_S
         while self._clock.monotonic_s() < deadline_s:
             with self._store.read() as unit:
-                alarm = unit.alarms.get(watched)
-                if alarm is not None and alarm.state is State.ALARM:
+                if unit.connection.execute(watched).scalar() == State.ALARM:
                     return self._clock.monotonic_s()
-            time.sleep(_LOOK_S / 4)
+            time.sleep(_LOOK_S / 2)
         raise click.ClickException("no alarm has changed its state")
 
 
