@@ -133,7 +133,7 @@ class _Trial:
 
         One value of one row is looked at: to count what waits would take a third of the database's time.
         """
-        watched = select(_STATE).where(_ALARM_ID == self._registered[0].alarm_id)
+        watched = select(_STATE).where(_ALARM_ID.in_([self._registered[0].alarm_id]))
         deadline_s = self._clock.monotonic_s() + _PATIENCE_S
         while self._clock.monotonic_s() < deadline_s:
             with self._store.read() as unit:

@@ -55,9 +55,6 @@ class ActingAlarm:
     #: The Keystone trust that ``trust+…`` actions are taken with; empty when there is none. Never shown.
     trust_id: str = ""
     state: State
-    state_reason: str
-    #: When the state last changed, whoever changed it.
-    state_timestamp: datetime
     #: Grows with every change of a definition within the shard; the store sets it. Followed by the evaluators.
     revision: int = 0
     #: Grows with every change of the state; what a transition compares and sets.
@@ -96,6 +93,9 @@ class Alarm(ActingAlarm):
     user_id: str
     repeat_actions: bool
     time_constraints: tuple[Mapping[str, Any], ...]
+    state_reason: str
+    #: When the state last changed, whoever changed it.
+    state_timestamp: datetime
     #: How often actions are repeated; None: as often as the operator says. Seconds.
     repeat_interval_s: int | None = None
     #: When the definition last changed.

@@ -8,7 +8,7 @@ gets all rows of a statement as one JSON document, and SQLite gets them spelt as
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import JSON, Column, Connection, Table, text
 
@@ -17,54 +17,78 @@ from alarmd.store.json import to_json
 
 #: One row: the same columns in every row of a call.
 Row = Mapping[str, Any]
+#: Uses the connection, and returns once the database has done it.
+Write: TypeAlias = Callable[[], None]
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows, all of them or none."""
-    if not rows:
-        return
-    names = list(rows[0])
-    columns = ", ".join(f'"{name}"' for name in names)
-    if connection.dialect.name == "postgresql":
-        statement = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {_records(table)}"  # noqa: S608  # names from the code
-        _run_as_json(connection, statement, rows)
-        return
-    values = ", ".join("?" * len(names))
-    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({values})"  # noqa: S608  # names from the code
-    _run_each(connection, statement, table, names, rows)
+    inserting(connection, table, rows)()
 
 
 def update_rows(connection: Connection, table: Table, *, key: str, rows: Sequence[Row]) -> None:
     """Set the other columns of the rows with these keys."""
+    updating(connection, table, key=key, rows=rows)()
+
+
+def inserting(connection: Connection, table: Table, rows: Sequence[Row]) -> Write:
+    """Spell what `insert_rows` sends, and return what sends it."""
     if not rows:
-        return
+        return _nothing
+    names = list(rows[0])
+    columns = ", ".join(f'"{name}"' for name in names)
+    if connection.dialect.name == "postgresql":
+        statement = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {_records(table)}"  # noqa: S608  # names from the code
+        return _as_json(connection, statement, rows)
+    values = ", ".join("?" * len(names))
+    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({values})"  # noqa: S608  # names from the code
+    return _each(connection, statement, table, names, rows)
+
+
+def updating(connection: Connection, table: Table, *, key: str, rows: Sequence[Row]) -> Write:
+    """Spell what `update_rows` sends, and return what sends it."""
+    if not rows:
+        return _nothing
     names = [name for name in rows[0] if name != key]
     if connection.dialect.name == "postgresql":
         changes = ", ".join(f'"{name}" = changed."{name}"' for name in names)
         same = f'{table.name}."{key}" = changed."{key}"'
         statement = f"UPDATE {table.name} SET {changes} FROM {_records(table)} WHERE {same}"  # noqa: S608  # names from the code
-        _run_as_json(connection, statement, rows)
-        return
+        return _as_json(connection, statement, rows)
     changes = ", ".join(f'"{name}" = ?' for name in names)
     statement = f'UPDATE {table.name} SET {changes} WHERE "{key}" = ?'  # noqa: S608  # names from the code
-    _run_each(connection, statement, table, [*names, key], rows)
+    return _each(connection, statement, table, [*names, key], rows)
+
+
+def _nothing() -> None:
+    """Write nothing."""
 
 
 def _records(table: Table) -> str:
     return f"json_populate_recordset(CAST(NULL AS {table.name}), CAST(:rows AS json)) AS changed"
 
 
-def _run_as_json(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
-    connection.execute(text(statement), {"rows": to_json(rows)})
+def _as_json(connection: Connection, statement: str, rows: Sequence[Row]) -> Write:
+    document = to_json(rows)
+    return lambda: _run(connection, statement, document)
 
 
-def _run_each(connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+def _run(connection: Connection, statement: str, document: str) -> None:
+    connection.execute(text(statement), {"rows": document})
+
+
+def _each(connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[Row]) -> Write:
     spellings = [_spelling_of(table.c[name]) for name in names]
     columns = [
         [row[name] for row in rows] if spell is None else [spell(row[name]) for row in rows]
         for name, spell in zip(names, spellings, strict=True)
     ]
-    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+    spelt = list(zip(*columns, strict=True))
+    return lambda: _run_each(connection, statement, spelt)
+
+
+def _run_each(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    connection.exec_driver_sql(statement, rows)
 
 
 def _spelling_of(column: Column[Any]) -> Callable[[Any], Any] | None:

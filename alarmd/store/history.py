@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, select
 from alarmd.errors import InvalidInput
 from alarmd.model.alarm import Severity
 from alarmd.model.history import AlarmChange, ChangeType
-from alarmd.store.bulk import insert_rows
+from alarmd.store.bulk import Write, inserting
 from alarmd.store.expression import Kind, Search
 from alarmd.store.paging import Pager, Unindexed, matches
 from alarmd.store.rows import change_of, change_values
@@ -97,7 +97,11 @@ class HistoryRepository:
 
     def add_all(self, changes: Sequence[AlarmChange]) -> None:
         """Record many changes, in their order."""
-        insert_rows(self._connection, alarm_history, [change_values(change) for change in changes])
+        self.adding(changes)()
+
+    def adding(self, changes: Sequence[AlarmChange]) -> Write:
+        """Spell changes, and return what records them."""
+        return inserting(self._connection, alarm_history, [change_values(change) for change in changes])
 
     def find(self, query: HistoryQuery) -> list[AlarmChange]:
         """Return the changes asked for, newest first by default.

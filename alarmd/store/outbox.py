@@ -28,7 +28,7 @@ from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
 from alarmd.store import outbox_list
 from alarmd.store.breaker import BreakerRepository
-from alarmd.store.bulk import insert_rows, update_rows
+from alarmd.store.bulk import Write, inserting, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.future import CalledBack, bring_to_now, call_back, shorten_leases
 from alarmd.store.held import Released, expire_held, give_way_to_held, release_held
@@ -71,8 +71,17 @@ class OutboxRepository:
 
     def add(self, notifications: Sequence[Notification]) -> None:
         """Put notifications in the outbox; what the breaker holds back takes the place of what it held in the lane."""
-        give_way_to_held(self._connection, notifications)
-        insert_rows(self._connection, outbox, [notification_values(each) for each in notifications])
+        self.adding(notifications)()
+
+    def adding(self, notifications: Sequence[Notification]) -> Write:
+        """Spell notifications, and return what puts them in the outbox as `add` does."""
+        insert = inserting(self._connection, outbox, [notification_values(each) for each in notifications])
+
+        def add() -> None:
+            give_way_to_held(self._connection, notifications)
+            insert()
+
+        return add
 
     def claim(
         self,

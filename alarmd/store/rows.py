@@ -70,6 +70,8 @@ def alarm_of(row: RowMapping) -> Alarm:
         user_id=row["user_id"],
         repeat_actions=row["repeat_actions"],
         time_constraints=_constraints_of(row["time_constraints"]),
+        state_reason=row["state_reason"],
+        state_timestamp=row["state_timestamp"],
         repeat_interval_s=row["repeat_interval_s"],
         timestamp=row["timestamp"],
         evaluate_timestamp=row["evaluate_timestamp"],
@@ -99,8 +101,6 @@ def _acting_fields(row: RowMapping) -> dict[str, Any]:
         "trust_id": row["trust_id"],
         # What is in no state that we know is evaluated as if nobody knew.
         "state": _STATES.get(row["state"], State.INSUFFICIENT_DATA),
-        "state_reason": row["state_reason"],
-        "state_timestamp": row["state_timestamp"],
         "revision": row["revision"],
         "state_version": row["state_version"],
         "sequence": row["sequence"],
@@ -198,7 +198,9 @@ def object_of(value: Any) -> dict[str, Any]:
 
 
 def _texts_of(value: Any) -> tuple[str, ...]:
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+    if not value or not isinstance(value, list):
+        return ()
+    return tuple([one for one in value if isinstance(one, str)])
 
 
 def _labels_of(value: Any) -> dict[str, str]:

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Connection, RowMapping, select
 
 from alarmd.model.alarm import ActingAlarm, AlarmId
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, Notification, notifications_of
 from alarmd.model.transition import Transition
-from alarmd.store.bulk import update_rows
+from alarmd.store.beside import beside
+from alarmd.store.bulk import Write, updating
 from alarmd.store.columns import storable
 from alarmd.store.database import UnitOfWork
 from alarmd.store.evidence import bounded
@@ -29,7 +30,6 @@ from alarmd.store.gate import Gate, GateLimits
 from alarmd.store.rows import acting_alarm_of
 from alarmd.store.silencing import give_way
 from alarmd.store.tables import alarms
-from alarmd.store.writing import writing_behind
 
 #: How many alarms are looked at in one piece.
 _CHUNK = 1_000
@@ -79,13 +79,16 @@ def apply(unit: UnitOfWork, transitions: Sequence[Transition], *, limits: GateLi
         if wanted.setdefault(transition.alarm_id, transition) is not transition:
             result.stale.append(transition.alarm_id)
     # Rows are locked in the order of their ids, chunk after chunk, so that two evaluators never wait for each other.
-    # All of them are read before the first is written: from then on the connection is the writer's.
-    chunks = [(chunk, _read(unit, chunk, gate)) for chunk in _chunks(sorted(wanted))]
+    chunks = list(_chunks(sorted(wanted)))
     given_way: Counter[AlarmId] = Counter()
-    with writing_behind(unit.connection, pieces=len(chunks)) as write:
-        for chunk, stored in chunks:
+    with beside(unit.connection, pieces=len(chunks)) as do:
+        found = [do(partial(_rows, unit.connection, chunk)) for chunk in chunks]
+        stored = {alarm.alarm_id: alarm for rows in found for alarm in map(acting_alarm_of, rows())}
+        # All rows are there, so nobody else uses the connection.
+        gate.learn(stored.values())
+        for chunk in chunks:
             piece = _piece([wanted[alarm_id] for alarm_id in chunk], stored, gate, result)
-            write(partial(_write, unit, piece, given_way))
+            do(_spelt(unit, piece, given_way))
     if given_way:
         result.applied[:] = [
             replace(one, superseded=given_way[one.alarm_id]) if one.alarm_id in given_way else one
@@ -112,17 +115,17 @@ def announce(unit: UnitOfWork, alarm_ids: Sequence[AlarmId]) -> bool:
 class _Piece:
     """What the transitions of some alarms write."""
 
+    #: Of those that enter a state, and of those that only repeat one.
     states: list[dict[str, Any]] = field(default_factory=list)
+    repeats: list[dict[str, Any]] = field(default_factory=list)
     changes: list[AlarmChange] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
 
 
-def _read(unit: UnitOfWork, alarm_ids: Sequence[AlarmId], gate: Gate) -> dict[AlarmId, ActingAlarm]:
+def _rows(connection: Connection, alarm_ids: Sequence[AlarmId]) -> Sequence[RowMapping]:
     statement = _READ.where(alarms.c.alarm_id.in_(alarm_ids)).order_by(alarms.c.alarm_id).with_for_update()
     # All at once: to fetch row by row takes twice as long.
-    found = [acting_alarm_of(row) for row in unit.connection.execute(statement).mappings().all()]
-    gate.learn(found)
-    return {alarm.alarm_id: alarm for alarm in found}
+    return connection.execute(statement).mappings().all()
 
 
 def _piece(
@@ -145,17 +148,33 @@ def _piece(
             silenced=sum(one.state is DeliveryState.SILENCED for one in outgoing),
         )
         result.applied.append(done)
-        piece.states.append(_state_values(alarm, transition, done))
+        reason = storable(transition.reason)
+        if transition.is_repeat:
+            piece.repeats.append(_counters(done))
+        else:
+            entered = {"state": str(transition.current), "state_reason": reason, "state_timestamp": transition.at}
+            piece.states.append(_counters(done) | entered)
         if transition.is_news or not transition.is_repeat:
-            piece.changes.append(_change(event_id, alarm, transition, gate.remarks.get(alarm.alarm_id, {})))
+            remarks = gate.remarks.get(alarm.alarm_id, {})
+            piece.changes.append(_change(event_id, alarm, transition, reason, remarks))
     return piece
 
 
-def _write(unit: UnitOfWork, piece: _Piece, given_way: Counter[AlarmId]) -> None:
-    update_rows(unit.connection, alarms, key="alarm_id", rows=piece.states)
-    unit.history.add_all(piece.changes)
-    unit.outbox.add(piece.notifications)
-    given_way.update(give_way(unit.connection, piece.notifications))
+def _spelt(unit: UnitOfWork, piece: _Piece, given_way: Counter[AlarmId]) -> Write:
+    """Spell what a piece writes, and return what writes it."""
+    writes = (
+        updating(unit.connection, alarms, key="alarm_id", rows=piece.states),
+        updating(unit.connection, alarms, key="alarm_id", rows=piece.repeats),
+        unit.history.adding(piece.changes),
+        unit.outbox.adding(piece.notifications),
+    )
+
+    def write() -> None:
+        for one in writes:
+            one()
+        given_way.update(give_way(unit.connection, piece.notifications))
+
+    return write
 
 
 def _still_holds(alarm: ActingAlarm, transition: Transition) -> bool:
@@ -167,24 +186,18 @@ def _still_holds(alarm: ActingAlarm, transition: Transition) -> bool:
     )
 
 
-def _state_values(alarm: ActingAlarm, transition: Transition, done: AppliedTransition) -> dict[str, Any]:
-    stays = transition.is_repeat
-    return {
-        "alarm_id": alarm.alarm_id,
-        "state": str(transition.current),
-        "state_reason": alarm.state_reason if stays else storable(transition.reason),
-        "state_timestamp": alarm.state_timestamp if stays else transition.at,
-        "state_version": done.state_version,
-        "sequence": done.sequence,
-    }
+def _counters(done: AppliedTransition) -> dict[str, Any]:
+    return {"alarm_id": done.alarm_id, "state_version": done.state_version, "sequence": done.sequence}
 
 
-def _change(event_id: str, alarm: ActingAlarm, transition: Transition, remarks: Mapping[str, Any]) -> AlarmChange:
+def _change(
+    event_id: str, alarm: ActingAlarm, transition: Transition, reason: str, remarks: Mapping[str, Any]
+) -> AlarmChange:
     return AlarmChange(
         event_id=event_id,
         alarm_id=alarm.alarm_id,
         type=ChangeType.STATE_TRANSITION,
-        detail={"state": str(transition.current), "transition_reason": storable(transition.reason), **remarks},
+        detail={"state": str(transition.current), "transition_reason": reason, **remarks},
         user_id="",
         project_id="",
         on_behalf_of=alarm.project_id,
