@@ -145,6 +145,8 @@ class DeliveryRound:
         self._held = 0
         #: The moment of the last claim that found less than there was room for.
         self._dry_at: datetime | None = None
+        #: The receivers that may not be given more, as of the last claim.
+        self._full: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """Have everything delivered that is due; return when nothing more is due or every hand is full.
@@ -169,7 +171,7 @@ class DeliveryRound:
         look_again_at = self._clock.now() + timedelta(seconds=_LOOK_AGAIN_S)
         try:
             with self._database.read() as unit:
-                due = unit.outbox.next_due(self._timekeeper.moment().ahead)
+                due = unit.outbox.next_due(self._timekeeper.moment().ahead, full=self._full)
         except StoreUnavailable:
             return look_again_at
         is_looked_after = self._held >= self._shares.threads or (
@@ -278,6 +280,7 @@ class DeliveryRound:
         now, ahead = moment.now, moment.ahead
         self._mending.mend(moment, now_s)
         room, rooms = self._fairness.rooms(now_s, after=backlog.after)
+        self._full = frozenset(origin for origin, left in rooms.of_origin.items() if left <= 0)
         self._withdraw(backlog, now_s)
         if self._draining.is_set():
             room = 0

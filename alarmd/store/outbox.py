@@ -6,7 +6,7 @@ sent, so a receiver sees an alarm's states in their order. One that was tried an
 though: as soon as a newer one can go, it is superseded, because a receiver that comes back wants the state of today.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -189,10 +189,11 @@ class OutboxRepository:
         """
         return thin(self._connection, origin, project_id=project_id, mark=mark, now=now, limit=_CHUNK)
 
-    def next_due(self, ahead: Ahead = NOT_AHEAD) -> datetime | None:
+    def next_due(self, ahead: Ahead = NOT_AHEAD, *, full: Collection[str] = ()) -> datetime | None:
         """Return the earliest moment at which something may be claimable, leases included; None when nothing waits.
 
-        With more than 1,000 queues it may be a later one.
+        With more than 1,000 queues it may be a later one. Of an origin that is full only the first queue is looked at:
+        one that hangs soon has something due in the queues of all projects.
         """
         columns = outbox.c
         leased = select(func.min(columns.lease_until)).where(pending(outbox), columns.lease_until.is_not(None))
@@ -200,7 +201,7 @@ class OutboxRepository:
         moments = [self._connection.execute(leased).scalar()]
         first = self._connection.execute(passing.order_by(columns.not_after).limit(1)).all()
         moments += [ahead.end_of(row.not_after, written_at=row.created_at) for row in first]
-        moments += [head.due for head in heads(self._connection, after=None, closed=(), limit=_QUEUES_ASKED)]
+        moments += [head.due for head in heads(self._connection, after=None, closed=full, limit=_QUEUES_ASKED)]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def find(self, query: OutboxQuery) -> list[Notification]:

@@ -262,6 +262,16 @@ def test_next_due(database: Database) -> None:
     assert [None, at(1), at(1 + LEASE_S), at(50 + LEASE_S)] == seen
 
 
+def test_one_queue_of_a_full_receiver_is_enough(database: Database) -> None:
+    """What a receiver may not be given yet is looked for in its first queue only; others are not passed over."""
+    add(database, a_notification(7, alarm="a", project_id="p1"), a_notification(2, alarm="b", project_id="p2"))
+    add(database, a_notification(9, alarm="c", target="http://other/1", project_id="p3"))
+    with database.read() as unit:
+        seen = [unit.outbox.next_due(full=full) for full in ((), ("http://h",), ("http://h", "http://other"))]
+
+    assert [at(2), at(7), at(7)] == seen
+
+
 def test_retrying_by_hand(database: Database) -> None:
     """Only what is buried can be put back; it is due at once and keeps its count."""
     add(database, a_notification())
