@@ -65,16 +65,31 @@ def _nothing() -> None:
 
 
 def _records(table: Table) -> str:
-    return f"json_populate_recordset(CAST(NULL AS {table.name}), CAST(:rows AS json)) AS changed"
+    # What all rows share is the record that each of them begins as.
+    common = f"json_populate_record(CAST(NULL AS {table.name}), CAST(:common AS json))"
+    return f"json_populate_recordset({common}, CAST(:rows AS json)) AS changed"
 
 
 def _as_json(connection: Connection, statement: str, rows: Sequence[Row]) -> Write:
-    document = to_json(rows)
-    return lambda: _run(connection, statement, document)
+    common = _common(rows)
+    varying = [name for name in rows[0] if name not in common]
+    told = {"common": to_json(common), "rows": to_json([{name: row[name] for name in varying} for row in rows])}
+    return lambda: _run(connection, statement, told)
 
 
-def _run(connection: Connection, statement: str, document: str) -> None:
-    connection.execute(text(statement), {"rows": document})
+def _common(rows: Sequence[Row]) -> Row:
+    """Return what all rows have alike: in a storm most columns, which the server would read from each row anew."""
+    first = rows[0]
+    return {
+        name: value
+        for name, value in first.items()
+        # Not of JSON: 1 and 1.0 are equal, but not spelt alike.
+        if not isinstance(value, dict | list | tuple) and all(row[name] == value for row in rows)
+    }
+
+
+def _run(connection: Connection, statement: str, told: Mapping[str, str]) -> None:
+    connection.execute(text(statement), told)
 
 
 def _each(connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[Row]) -> Write:
