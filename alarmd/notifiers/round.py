@@ -280,7 +280,7 @@ class DeliveryRound:
         now, ahead = moment.now, moment.ahead
         self._mending.mend(moment, now_s)
         room, rooms = self._fairness.rooms(now_s, after=backlog.after)
-        self._full = frozenset(origin for origin, left in rooms.of_origin.items() if left <= 0)
+        self._full = rooms.full
         self._withdraw(backlog, now_s)
         if self._draining.is_set():
             room = 0

@@ -54,6 +54,11 @@ class Rooms:
     #: Whose turn it was last.
     after: Queue | None = None
 
+    @property
+    def full(self) -> frozenset[str]:
+        """The origins of which nothing may be taken."""
+        return frozenset(origin for origin, room in self.of_origin.items() if room <= 0)
+
     def room_of_origin(self, origin: str) -> float:
         """Return how many notifications of an origin may be taken."""
         return self.of_origin.get(origin, inf if self.per_origin is None else self.per_origin)
@@ -137,14 +142,13 @@ class _Walk:
 
 def _walk(connection: Connection, *, now: datetime, limit: int, rooms: Rooms) -> _Walk:
     """Go round the queues until there are enough that have something, or all have been seen."""
-    closed = [origin for origin, room in rooms.of_origin.items() if room <= 0]
     due: list[Queue] = []
     last = rooms.after
     has_turned = last is None
     stride = min(_LONGEST_WALK, 2 * limit + _SPARE_HOPS)
-    hops = 0
+    full, hops = rooms.full, 0
     while hops < _LONGEST_WALK and len(due) < limit:
-        seen = heads(connection, after=last, closed=closed, limit=stride)
+        seen = heads(connection, after=last, closed=full, limit=stride)
         hops += stride
         is_end = len(seen) < stride
         if has_turned and rooms.after is not None:

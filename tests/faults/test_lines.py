@@ -8,26 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.campaign import CASES
+from tests.faults.example import GOOD
 from tests.faults.lines import Kept, Line, NoLines, lacking
 from tests.faults.scene import POSTGRESQL, SQLITE
 
-GOOD = Line(
-    case=CASES[0].name,
-    title="everybody dies",
-    database=SQLITE,
-    form="long",
-    seed=1,
-    revision="abc1234",
-    injections=1_000,
-    transitions=20,
-    lost=0,
-    doubled=0,
-    worst_lateness_s=1.5,
-    complaints=[],
-    left_out="",
-    took_s=12.5,
-    load=1.25,
-)
 PARTS = [(CASES[0], SQLITE)]
 
 

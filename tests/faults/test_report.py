@@ -4,25 +4,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import report
+from tests.faults import example, report
 from tests.faults.campaign import CASES
-from tests.faults.lines import Line
 
-GOOD = Line(
-    case=CASES[0].name,
-    title="everybody dies",
-    database="sqlite",
-    form="long",
-    seed=1,
-    revision="abc1234",
-    injections=1_000,
-    transitions=20,
-    lost=0,
-    doubled=0,
-    worst_lateness_s=1.5,
-    complaints=[],
-    left_out="",
-)
+GOOD = replace(example.GOOD, took_s=None, load=None)
 BAD = replace(GOOD, case=CASES[1].name, title="a clock", form="short", seed=2, lost=2, complaints=["two never came"])
 LEFT_OUT = replace(GOOD, case=CASES[2].name, title="a mount", injections=0, transitions=0, left_out="only root may")
 
