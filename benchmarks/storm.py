@@ -39,7 +39,6 @@ _BARS = (
     Bar(key="lost", at_most=0.0),
 )
 _SAMPLES_A_PUSH = 10_000
-_STATE, _ALARM_ID = stored_alarms.c.state, stored_alarms.c.alarm_id
 _PATIENCE_S = 120.0
 _LOOK_S = 0.02
 #: What the other callers ask for, and how often.
@@ -133,7 +132,8 @@ class _Trial:
 
         One value of one row is looked at: to count what waits would take a third of the database's time.
         """
-        watched = select(_STATE).where(_ALARM_ID.in_([self._registered[0].alarm_id]))
+        columns = stored_alarms.c
+        watched = select(columns.state).where(columns.alarm_id == self._registered[0].alarm_id)
         deadline_s = self._clock.monotonic_s() + _PATIENCE_S
         while self._clock.monotonic_s() < deadline_s:
             with self._store.read() as unit:

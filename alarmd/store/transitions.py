@@ -132,7 +132,8 @@ def _piece(
     transitions: Sequence[Transition], stored: Mapping[AlarmId, ActingAlarm], gate: Gate, result: Applied
 ) -> _Piece:
     piece = _Piece()
-    for transition, event_id in zip(transitions, _event_ids(len(transitions)), strict=True):
+    event_ids = _event_ids(len(transitions))
+    for transition in transitions:
         alarm = stored.get(transition.alarm_id)
         if alarm is None or not _still_holds(alarm, transition):
             result.stale.append(transition.alarm_id)
@@ -156,7 +157,7 @@ def _piece(
             piece.states.append(_counters(done) | entered)
         if transition.is_news or not transition.is_repeat:
             remarks = gate.remarks.get(alarm.alarm_id, {})
-            piece.changes.append(_change(event_id, alarm, transition, reason, remarks))
+            piece.changes.append(_change(next(event_ids), alarm, transition, reason, remarks))
     return piece
 
 
@@ -207,11 +208,11 @@ def _change(
     )
 
 
-def _event_ids(count: int) -> list[str]:
-    """Return random ids. Drawn at once: to ask the system for each would take 3 % of a storm's time."""
+def _event_ids(count: int) -> Iterator[str]:
+    """Yield random ids. Drawn at once: to ask the system for each would take 3 % of a storm's time."""
     noise = os.urandom(count * _ID_BYTES)
-    places = range(0, len(noise), _ID_BYTES)
-    return [str(UUID(bytes=noise[start : start + _ID_BYTES], version=4)) for start in places]
+    for start in range(0, len(noise), _ID_BYTES):
+        yield str(UUID(bytes=noise[start : start + _ID_BYTES], version=4))
 
 
 def _chunks(alarm_ids: Sequence[AlarmId]) -> Iterator[Sequence[AlarmId]]:
