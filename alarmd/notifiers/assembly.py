@@ -40,12 +40,24 @@ def check_schemes(settings: Settings) -> None:
 
 
 def target_policy(settings: Settings) -> TargetPolicy:
-    """Return where notifications may go."""
+    """Return where notifications may go.
+
+    Loopback by default only where this daemon's own API listens there: only then are those who name receivers people of
+    this machine. The address of an API that does not run here says nothing.
+    """
     notifier = settings.notifier
     return TargetPolicy(
         _target_rules(notifier),
         projects={project_id: _target_rules(said) for project_id, said in notifier.projects.items()},
-        allow_loopback=settings.api.is_loopback,
+        allow_loopback="api" in settings.roles and settings.api.is_loopback,
+    )
+
+
+def shares_of(settings: Settings) -> Shares:
+    """Return what one receiver, and one project, may have of a notifier's threads."""
+    notifier = settings.notifier
+    return Shares.of(
+        notifier.threads, per_receiver=notifier.threads_per_receiver, per_project=notifier.threads_per_project
     )
 
 
@@ -83,11 +95,7 @@ def build_round(
         ),
         clock=clock,
         owner=owner,
-        shares=Shares.of(
-            notifier.threads,
-            per_receiver=notifier.threads_per_receiver,
-            per_project=notifier.threads_per_project,
-        ),
+        shares=shares_of(settings),
         circuits=CircuitPolicy(
             failures=notifier.circuit_failures,
             first_pause_s=notifier.circuit_first_pause_s,

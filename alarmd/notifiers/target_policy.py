@@ -26,12 +26,17 @@ _RESERVED_V6 = (
     *("e000::/4", "f000::/5", "f800::/6", "fe00::/9", "fec0::/10"),
 )
 _METADATA = "a cloud metadata address"
+#: Those that every cloud of a kind has, and that lie outside link-local space as well.
+_METADATA_NETWORKS = (
+    *("169.254.169.254/32", "fd00:ec2::254/128", "fd20:ce::254/128"),
+    *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+)
 
 #: What is refused unless allowed, the narrower first: a cloud's metadata service hands out credentials.
 _FORBIDDEN: tuple[tuple[str, tuple[IPNetwork, ...]], ...] = tuple(
     (kind, tuple(ip_network(network) for network in networks))
     for kind, networks in (
-        (_METADATA, ("169.254.169.254/32", "100.100.100.200/32", "fd00:ec2::254/128")),
+        (_METADATA, _METADATA_NETWORKS),
         ("a loopback address", ("127.0.0.0/8", "::1/128")),
         ("an unspecified address", ("0.0.0.0/8", "::/128")),
         ("a link-local address", ("169.254.0.0/16", "fe80::/10")),
@@ -73,7 +78,7 @@ class TargetPolicy:
     """Decides where notifications may go.
 
     What the operator says about a name counts before what is said about networks, and what is said first before what
-    is said later. About what nothing is said: refused are loopback (allowed while alarmd itself is bound to
+    is said later. About what nothing is said: refused are loopback (allowed while this daemon's own API is bound to
     loopback), link-local, cloud metadata, unspecified, multicast and reserved addresses. Private networks are
     allowed: that is where a private cloud's orchestration lives. Immutable; safe to share between threads.
     """

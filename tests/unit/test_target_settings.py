@@ -2,6 +2,7 @@
 """What settings may say about where webhooks go, and what becomes of it."""
 
 import json
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,38 @@ def test_the_rules_of_a_file_count_for_all_and_for_single_projects(tmp_path: Pat
     assert [True, False] == [is_allowed(by_file, one) for one in ("a.b c", "other")]
     assert [True, False] == [is_allowed(by_variable, one) for one in ("a.b c", "other")]
     assert [True, False] == [is_allowed(by_file, one, "http://ok.bad.example/") for one in ("web", "other")]
+
+
+LOOPBACK_URLS = (URL, "http://[::1]:1/", "http://localhost:1/", "http://[::ffff:127.0.0.1]:1/")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, True),
+        ({"ALARMD_ROLES": "api"}, True),
+        ({"ALARMD_ROLES": "api,notifier", "ALARMD_API__LISTEN": "[::1]:0"}, True),
+        (OPEN_DOOR, False),
+        ({"ALARMD_ROLES": "notifier"}, False),
+        ({"ALARMD_ROLES": "evaluator,notifier", "ALARMD_API__LISTEN": "127.0.0.1:8042"}, False),
+        ({"ALARMD_ROLES": "poller,evaluator,notifier"} | OPEN_DOOR, False),
+        ({"ALARMD_ROLES": "notifier", "ALARMD_NOTIFIER__ALLOW_NETWORKS": "127.0.0.0/8,::1/128"}, True),
+        ({"ALARMD_NOTIFIER__DENY_NETWORKS": "127.0.0.0/8,::1/128"}, False),
+    ],
+)
+def test_who_calls_receivers_on_its_own_machine(environ: dict[str, str], expected: bool) -> None:
+    """A daemon whose own API listens there, and others when the operator says so; what is denied is denied to both."""
+    runtime = Runtime(settings=load(None, environ))
+
+    assert {expected} == {is_allowed(runtime, "p1", url) for url in LOOPBACK_URLS}
+
+
+def test_a_notifier_without_an_api_says_what_would_let_it(tmp_path: Path) -> None:
+    """It judges the address that a name has, as it does when it connects."""
+    runtime = Runtime(settings=load(None, {"ALARMD_ROLES": "notifier", "ALARMD_STATE_DIR": str(tmp_path)}))
+
+    with pytest.raises(TargetRefused, match=r"127\.0\.0\.1 is a loopback address.* notifier\.allow_networks"):
+        runtime.target_policy.check_address(ip_address("127.0.0.1"), name="tenant.example")
 
 
 @pytest.mark.parametrize(
