@@ -38,6 +38,7 @@ _SHOWN = 8
     help="Keep each row in this file as soon as it is known, and take those that it has of other cases into the table.",
 )
 @click.option("--resume", is_flag=True, help="Play only what the file of --keep lacks, or has no good row of.")
+@click.option("--show", is_flag=True, help="Play nothing: show, and write on the page, what the file of --keep has.")
 @click.option("--date", default="", help="Is written on the page; nothing else tells when it was made.")
 @click.option("--note", default="", help="Is written on the page, too: what one should know of how it was played.")
 @click.option(
@@ -56,6 +57,7 @@ def main(
     jobs: int | None,
     keep: Path | None,
     resume: bool,
+    show: bool,
     date: str,
     note: str,
     page: Path | None,
@@ -69,17 +71,20 @@ def main(
         for case in CASES:
             click.echo(f"{case.name:24} {case.title}")
         return
-    if resume and keep is None:
-        raise click.UsageError("--resume goes on with what a file lacks; say which one with --keep.")
+    if (resume or show) and keep is None:
+        raise click.UsageError("--resume and --show are about the rows in a file; say which one with --keep.")
     plan = _plan(names, short=short, seed=seed, databases=database)
     if resume and keep is not None:
         plan = replace(plan, parts=_missing_in(keep, plan))
-    lines = _play(plan, jobs=jobs or (JOBS_SHORT if short else 1), keep=keep)
+    if show and keep is not None:
+        lines = _kept_in(keep)
+    else:
+        lines = _play(plan, jobs=jobs or (JOBS_SHORT if short else 1), keep=keep)
     _show(lines)
     if page is None and not names and not short and not database:
         page = report.PAGE
     if page is not None:
-        command = _command(names, short=short, databases=database, jobs=jobs, seed=plan.seed)
+        command = _command(names, short=short, databases=database, jobs=jobs, seed=plan.seed, keep=keep)
         report.write_page(lines, command=command, date=date, note=note, page=page)
     if as_json:
         click.echo(report.as_json(lines))
@@ -167,9 +172,24 @@ def _is_good(lines: Sequence[Line]) -> bool:
     return bool(played) and all(line.is_good for line in played)
 
 
-def _command(names: Sequence[str], *, short: bool, databases: Sequence[str], jobs: int | None, seed: int) -> str:
-    options = [*(f"--database {name}" for name in databases), *([f"--jobs {jobs}"] if jobs else []), f"--seed {seed}"]
-    return " ".join(["python -m tests.faults", *(["--short"] if short else []), *names, *options])
+def _command(
+    names: Sequence[str],
+    *,
+    short: bool,
+    databases: Sequence[str],
+    jobs: int | None,
+    seed: int,
+    keep: Path | None,
+) -> str:
+    """Return what can be typed to get such a table; rows that are kept are of several runs, with seeds of their own."""
+    arguments = [
+        *(["--short"] if short else []),
+        *names,
+        *(f"--database {name}" for name in databases),
+        *([f"--jobs {jobs}"] if jobs else []),
+        *([f"--keep {keep.name} --resume"] if keep else [f"--seed {seed}"]),
+    ]
+    return f'make faults FAULTS_ARGS="{" ".join(arguments)}"'
 
 
 if __name__ == "__main__":

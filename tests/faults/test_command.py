@@ -57,6 +57,7 @@ def _run(*arguments: str) -> Result:
         (["--short", "storm", "tenant"], "tenant is no part of the short form"),
         (["postgres-restart", "--database", "sqlite"], "postgres-restart is played on postgresql only"),
         (["--resume"], "--keep"),
+        (["--show"], "--keep"),
     ],
 )
 def test_what_plays_nothing_says_why(arguments: list[str], said: str) -> None:
@@ -103,7 +104,32 @@ def test_a_run_that_breaks_off_keeps_what_was_played(cases: _Cases, tmp_path: Pa
     assert 0 != broken_off.exit_code
     assert 1 == len(rows)
     assert 0 == resumed.exit_code
+    assert '- Command: `make faults FAULTS_ARGS="--keep kept.jsonl --resume"`' in page.read_text(encoding="utf-8")
     assert ["second"] == cases.played
+    assert all(f"| {name} " in page.read_text(encoding="utf-8") for name in ("first", "second"))
+
+
+def test_a_page_of_one_run_names_a_command_that_plays_it_again(cases: _Cases, tmp_path: Path) -> None:
+    """With the same cases, the same form and the same seed."""
+    page = tmp_path / "page.md"
+    result = _run("--short", "first", "--database", "sqlite", "--seed", "7", "--page", str(page))
+    command = '- Command: `make faults FAULTS_ARGS="--short first --database sqlite --seed 7"`'
+
+    assert 0 == result.exit_code
+    assert ["first"] == cases.played
+    assert command in page.read_text(encoding="utf-8")
+
+
+def test_rows_that_are_kept_are_shown_without_playing(cases: _Cases, tmp_path: Path) -> None:
+    """The page can be written again of what there is, whatever the sources have become; a bad row is still bad."""
+    kept, page = tmp_path / "kept.jsonl", tmp_path / "page.md"
+    cases.complaints["second"] = ["it was late"]
+    _run("--keep", str(kept), "--page", str(tmp_path / "other.md"))
+    cases.played.clear()
+    result = _run("--keep", str(kept), "--show", "--page", str(page))
+
+    assert 1 == result.exit_code
+    assert [] == cases.played
     assert all(f"| {name} " in page.read_text(encoding="utf-8") for name in ("first", "second"))
 
 
