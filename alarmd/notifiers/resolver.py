@@ -43,17 +43,26 @@ class Resolver:
     def resolve(self, name: str, *, timeout_s: float, project_id: str = "") -> tuple[IPAddress, ...]:
         """Return the addresses of a name, at least one, best first.
 
-        Raises OSError when the name has none, TimeoutError when the answer does not come in time, or too many names are
-        looked up already: for the project, or for all.
+        Raises OSError when the name has none, or the system has no thread left for it; TimeoutError when the answer
+        does not come in time, or too many names are looked up already: for the project, or for all.
         """
         with self._lock:
             future = self._running.get(name)
             if future is None:
                 self._check_share(project_id)
-                future = self._running[name] = Future()
-                self._shares[project_id] += 1
-                Thread(target=self._run, args=(name, future, project_id), name="resolver", daemon=True).start()
+                future = self._start(name, project_id)
         return future.result(timeout_s)
+
+    def _start(self, name: str, project_id: str) -> Future[tuple[IPAddress, ...]]:
+        future: Future[tuple[IPAddress, ...]] = Future()
+        try:
+            Thread(target=self._run, args=(name, future, project_id), name="resolver", daemon=True).start()
+        except RuntimeError as error:
+            raise OSError(f"the name cannot be looked up: {error}") from error
+        # Not before the thread is there: nobody else would take it out. The thread waits for our lock to do so.
+        self._running[name] = future
+        self._shares[project_id] += 1
+        return future
 
     def _check_share(self, project_id: str) -> None:
         if self._shares[project_id] >= _MAX_OF_ONE:
@@ -63,20 +72,21 @@ class Resolver:
 
     def _run(self, name: str, future: Future[tuple[IPAddress, ...]], project_id: str) -> None:
         addresses: tuple[IPAddress, ...] = ()
-        failure: OSError | None = None
+        failure: OSError | None = OSError("the lookup broke off")
         try:
-            addresses = self._lookup(name)
+            addresses, failure = self._lookup(name), None
         except OSError as error:
             failure = error
         except UnicodeError:
             # Python's own check of a label that is too long for the name system.
             failure = OSError("the name is not valid")
-        # Taken out before anybody is told: who asks after an answer has come gets a lookup of their own.
-        self._take_out(name, project_id)
-        if failure is None:
-            future.set_result(addresses)
-        else:
-            future.set_exception(failure)
+        finally:
+            # Taken out before anybody is told: who asks after an answer has come gets a lookup of their own.
+            self._take_out(name, project_id)
+            if failure is None:
+                future.set_result(addresses)
+            else:
+                future.set_exception(failure)
 
     def _take_out(self, name: str, project_id: str) -> None:
         with self._lock:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
-from threading import Event
+from threading import Event, stack_size
 
 import pytest
 
@@ -110,6 +110,41 @@ def _is_served(resolver: Resolver, project_id: str) -> bool:
         return bool(resolver.resolve("good.example", timeout_s=10, project_id=project_id))
     except TimeoutError:
         return False
+
+
+def test_a_lookup_that_cannot_begin_is_forgotten() -> None:
+    """While the system gives no thread away names cannot be looked up; after that they can, and no share is lost."""
+    resolver = Resolver(lambda _: (ADDRESS,))
+    usual = stack_size(2**46)
+    try:
+        for number in range(20):
+            with pytest.raises(OSError, match="cannot be looked up: can't start new thread"):
+                resolver.resolve(f"heat{number % 2}.example", timeout_s=10, project_id="p1")
+    finally:
+        stack_size(usual)
+
+    assert (ADDRESS,) == resolver.resolve("heat0.example", timeout_s=10, project_id="p1")
+    assert (ADDRESS,) == resolver.resolve("heat1.example", timeout_s=10, project_id="p1")
+
+
+def test_a_lookup_that_breaks_off_is_an_ordinary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits is told, and the next one gets a lookup of their own, whatever has ended the one before."""
+    told, is_broken = Event(), Event()
+    monkeypatch.setattr("threading.excepthook", lambda _: told.set())
+    is_broken.set()
+
+    def lookup(_: str) -> tuple[IPAddress, ...]:
+        if is_broken.is_set():
+            raise MemoryError
+        return (ADDRESS,)
+
+    resolver = Resolver(lookup)
+    with pytest.raises(OSError, match="broke off"):
+        resolver.resolve("heat.example", timeout_s=10)
+    is_broken.clear()
+
+    assert told.wait(10)
+    assert (ADDRESS,) == resolver.resolve("heat.example", timeout_s=10)
 
 
 def test_a_name_that_cannot_exist_is_an_ordinary_failure() -> None:

@@ -125,9 +125,19 @@ def spelled_v6(draw: st.DrawFn, address: IPv4Address) -> str:
     return f"[{draw(st.sampled_from(texts))}]"
 
 
-forbidden = st.sampled_from(["127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"]).flatmap(
-    lambda network: st.ip_addresses(network=network)
-)
+METADATA = ("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_no_name_may_lead_to_a_metadata_address(address: str) -> None:
+    """A host that is allowed wherever it points is not allowed there: only whoever lists the address means it."""
+    assert not may(TargetPolicy(), "any.example", found=address)
+    assert not may(TargetPolicy(rules(allow_hosts=["*"])), "any.example", found=address)
+    assert may(TargetPolicy(rules(allow_hosts=["*"], allow_networks=[address])), "any.example", found=address)
+
+
+FORBIDDEN = ("127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", *METADATA[:4])
+forbidden = st.sampled_from(FORBIDDEN).flatmap(lambda network: st.ip_addresses(network=network))
 
 
 @given(st.data(), st.ip_addresses(v=4) | forbidden)

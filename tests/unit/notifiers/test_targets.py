@@ -70,7 +70,19 @@ def test_loopback_is_allowed_while_alarmd_is_bound_to_it(host: str) -> None:
         ("0xa9fea9fe", "metadata"),
         ("[::ffff:169.254.169.254]", "metadata"),
         ("[fd00:ec2::254]", "metadata"),
+        ("[fd20:ce::254]", "metadata"),
+        ("[FD20:00CE:0:0:0:0:0:0254]", "metadata"),
         ("100.100.100.200", "metadata"),
+        ("0x646464c8", "metadata"),
+        ("[64:ff9b::100.100.100.200]", "metadata"),
+        ("168.63.129.16", "metadata"),
+        ("2822734096", "metadata"),
+        ("0250.077.0201.020", "metadata"),
+        ("[::ffff:168.63.129.16]", "metadata"),
+        ("192.0.0.192", "metadata"),
+        ("192.192", "metadata"),
+        ("[::ffff:c000:c0]", "metadata"),
+        ("[2002:c000:c0::1]", "metadata"),
         ("169.254.1.1", "link-local"),
         ("[fe80::1]", "link-local"),
         ("0.0.0.0", "unspecified"),
@@ -201,7 +213,7 @@ def _is_forbidden(address: IPv4Address | IPv6Address) -> bool:
         or address.is_multicast
         or address.is_reserved
         or (isinstance(address, IPv6Address) and address.is_site_local)
-        or str(address) in {"100.100.100.200", "fd00:ec2::254"}
+        or str(address) in {"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"}
         or (isinstance(address, IPv4Address) and address in ip_network("0.0.0.0/8"))
     )
 
