@@ -27,9 +27,13 @@ class Shares:
 
     @classmethod
     def of(cls, threads: int, *, per_receiver: int = 0, per_project: int = 0) -> "Shares":
-        """Return the shares that settings ask for; 0 stands for half of the threads."""
+        """Return the shares that settings ask for; 0 is half of the threads, and three quarters for a project.
+
+        A project's is the larger: else one receiver that hangs would take up all of it, and its others would wait.
+        """
         half = max(1, threads // 2)
-        return cls(threads=threads, per_origin=per_receiver or half, per_project=per_project or half)
+        most = min(threads, max(half + 1, 3 * threads // 4))
+        return cls(threads=threads, per_origin=per_receiver or half, per_project=per_project or most)
 
 
 class Fairness:

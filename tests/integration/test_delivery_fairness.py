@@ -5,21 +5,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 from structlog.testing import capture_logs
 
 from alarmd.model.alarm import AlarmId
 from alarmd.model.notification import DeliveryState, EventId, Notification
+from alarmd.notifiers.assembly import shares_of
 from alarmd.notifiers.circuit import CircuitPolicy
 from alarmd.notifiers.fairness import Shares
 from alarmd.notifiers.recording import RecordingScheme
 from alarmd.notifiers.scheme import Attempt, Reason
+from alarmd.settings import Settings
 from tests.support.notifications import CREATED_AT, TAKEN, a_notification
 from tests.support.rounds import Rounds
 
 SHARES = Shares(threads=4, per_origin=2, per_project=3)
+#: What nobody has said anything about.
+SHIPPED = shares_of(Settings())
 CIRCUITS = CircuitPolicy(failures=3, first_pause_s=20, max_pause_s=40)
 REFUSED = Attempt(reason=Reason.CONNECTION, retryable=True, detail="refused")
 
@@ -59,6 +63,49 @@ def test_a_hanging_receiver_takes_up_its_share_and_no_more(rounds: Rounds) -> No
         tried = [one.target for one in scheme.notifications if "//bad/" in one.target]
 
         assert 2 == len(tried)
+
+
+def test_the_shares_that_are_shipped_leave_room_within_a_project(rounds: Rounds) -> None:
+    """One receiver of a project hangs, and everything for its other arrives meanwhile, whatever is due first."""
+    rounds.add(*many(100, host="bad"))
+    with hanging("bad") as (scheme, _):
+        made = rounds({"http": scheme}, shares=SHIPPED, batch=8 * SHIPPED.threads)
+        made.run()
+        scheme.wait_for(SHIPPED.per_origin)
+        rounds.add(*many(100, host="good"))
+        made.run()
+        for number in range(100):
+            rounds.wait_until(f"good-{number}_1_0", lambda one: one.state is DeliveryState.DELIVERED)
+        tried = [one.target for one in scheme.notifications if "//bad/" in one.target]
+
+        assert 16 == len(tried)
+
+
+def test_the_shares_that_are_shipped_leave_a_quarter_to_other_projects(rounds: Rounds) -> None:
+    """A project all of whose receivers hang takes up three quarters; as many of another as are left go side by side."""
+    together, go = Barrier(8), Event()
+    rounds.add(*(one for number in range(20) for one in many(10, host=f"bad-{number}")))
+
+    def answer(one: Notification) -> Attempt:
+        if "//bad-" in one.target:
+            go.wait(20)
+        else:
+            together.wait(20)
+        return TAKEN
+
+    scheme = RecordingScheme(answer)
+    try:
+        made = rounds({"http": scheme}, shares=SHIPPED, batch=8 * SHIPPED.threads)
+        made.run()
+        scheme.wait_for(SHIPPED.per_project)
+        rounds.add(*many(8, host="good", project="p2"))
+        made.run()
+        for number in range(8):
+            rounds.wait_until(f"good-{number}_1_0", lambda one: one.state is DeliveryState.DELIVERED)
+
+        assert 24 == sum("//bad-" in one.target for one in scheme.notifications)
+    finally:
+        go.set()
 
 
 def test_a_receiver_that_begins_to_hang_takes_up_no_more_either(rounds: Rounds) -> None:

@@ -26,10 +26,16 @@ def a_fairness(batch: int = 16) -> Fairness:
     return Fairness(Shares.of(8), circuits=POLICY, batch=batch)
 
 
-def test_half_of_the_threads_is_anybodys_share() -> None:
-    """Unless it is said, one receiver and one project get half of the threads, and one thread in any case."""
-    assert Shares(threads=9, per_origin=4, per_project=4) == Shares.of(9)
-    assert Shares(threads=1, per_origin=1, per_project=1) == Shares.of(1)
+@pytest.mark.parametrize(
+    ("threads", "per_origin", "per_project"), [(1, 1, 1), (2, 1, 2), (3, 1, 2), (4, 2, 3), (9, 4, 6), (32, 16, 24)]
+)
+def test_a_project_has_more_than_one_of_its_receivers(threads: int, per_origin: int, per_project: int) -> None:
+    """Unless it is said, a receiver gets half of the threads and a project three quarters, and one in any case."""
+    assert Shares(threads=threads, per_origin=per_origin, per_project=per_project) == Shares.of(threads)
+
+
+def test_shares_that_are_said() -> None:
+    """They count as they are."""
     assert Shares(threads=9, per_origin=7, per_project=2) == Shares.of(9, per_receiver=7, per_project=2)
 
 
