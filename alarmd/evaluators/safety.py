@@ -20,6 +20,8 @@ _logger = structlog.get_logger()
 
 #: How often it is asked who is still heard of.
 _LOOK_S = 1.0
+#: Others are told again when so much of the lease is left: an evaluator that goes leaves at least this much behind.
+_LEFT = 7 / 8
 #: How many held actions are released in one transaction.
 _RELEASED_AT_ONCE = 1_000
 #: For how long a row of an evaluator that has died is kept for people to see.
@@ -82,7 +84,7 @@ class Watch:
         if self._until is None:
             return False
         left_s = (self._until - now).total_seconds()
-        return not self._lease_s / 2 <= left_s <= self._lease_s
+        return not self._lease_s * _LEFT <= left_s <= self._lease_s
 
     def _tell(self, now: datetime) -> None:
         finding, since = self._breaker.finding, self._breaker.since

@@ -28,6 +28,7 @@ from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from alarmd.model.samples import Resource, roll_call
+from alarmd.settings import Settings
 from alarmd.store.database import Database
 from alarmd.store.gate import GateLimits
 from alarmd.store.outbox import OutboxQuery
@@ -60,11 +61,13 @@ class Site:
                 for comparison, threshold, direction in (("lt", 20, Direction.IN), ("gt", 80, Direction.OUT)):
                     unit.alarms.add(_alarm(number, comparison, threshold, direction))
 
-    def evaluator(self, owner: str, *, index: int = 0, count: int = 1, **limits: float) -> Evaluation:
+    def evaluator(
+        self, owner: str, *, index: int = 0, count: int = 1, lease_s: float = 20, **limits: float
+    ) -> Evaluation:
         watch = Watch(
             owner=owner,
             limits=BreakerLimits(**{"calm_s": 30, **limits}),  # type: ignore[arg-type]  # none of them is a whole number
-            lease_s=20,
+            lease_s=lease_s,
             database=self.database,
             clock=self.clock,
         )
@@ -227,6 +230,28 @@ def test_one_that_dies_holds_nothing_back_for_long(site: Site) -> None:
 
     assert not first
     assert trip.until - site.clock.now() <= timedelta()
+    assert {(Direction.IN, DeliveryState.PENDING): 25} == site.outbox()
+
+
+def test_it_outlives_a_restart_of_the_machine(site: Site) -> None:
+    """With the settings as they are, whoever has been away for a minute and a half keeps it open for the calm time."""
+    settings = Settings()
+    calm_s = int(settings.safety.breaker_calm_s)
+
+    def started() -> list[Evaluation]:
+        return [site.evaluator("e1", lease_s=settings.safety.breaker_lease_s, calm_s=calm_s)]
+
+    site.evaluations = started()
+    site.load = dict.fromkeys(range(25), 5.0)
+    site.run(60)
+    site.evaluations = []
+    site.run(95)
+    site.evaluations = started()
+    site.run(calm_s - 5)
+    held = site.outbox()
+    site.run(10)
+
+    assert {(Direction.IN, DeliveryState.HELD): 25} == held
     assert {(Direction.IN, DeliveryState.PENDING): 25} == site.outbox()
 
 

@@ -124,6 +124,12 @@ def test_lists_in_variables() -> None:
         ("", {"ALARMD_API__CORS_ORIGINS": "*,.*"}, "ALARMD_API__CORS_ORIGINS.1: must be an origin"),
         ("[evaluator]\ntick_s = nan", {}, "evaluator.tick_s: Input should be"),
         ("[window]\nlength_s = 9000", {}, "window.length_s (9000) must not be longer than log.retention_s (7200)"),
+        (
+            "[safety]\nbreaker_calm_s = 300",
+            {"ALARMD_SAFETY__BREAKER_LEASE_S": "200"},
+            "safety.breaker_lease_s (200) must not be shorter than safety.breaker_calm_s (300)",
+        ),
+        ("[safety]\nbreaker_lease_s = 30", {}, "Raise safety.breaker_lease_s or lower safety.breaker_calm_s"),
         ("= 1", {}, "is not valid TOML"),
         pytest.param(f"a = {'[' * 100_000}", {}, "is not valid TOML", id="nested without end"),
     ],
