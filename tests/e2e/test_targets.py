@@ -7,9 +7,9 @@ from typing import Any
 
 import requests
 
-from tests.support.daemon import daemon
+from tests.support.daemon import daemon, wait_until
 from tests.support.events import a_push
-from tests.support.receivers import make_certificate, receiver
+from tests.support.receivers import Receiver, make_certificate, receiver
 
 _SETTINGS = """
 [notifier]
@@ -25,6 +25,15 @@ def _headers(project_id: str) -> dict[str, str]:
     return {"X-User-Id": "ann", "X-Project-Id": project_id, "X-Roles": "member"}
 
 
+def _an_alarm(webhooks: Receiver) -> dict[str, Any]:
+    return {
+        "name": "stopped",
+        "type": "event",
+        "alarm_actions": [webhooks.url()],
+        "event_rule": {"event_type": "compute.instance.update"},
+    }
+
+
 def test_one_project_may_call_what_others_may_not(tmp_path: Path) -> None:
     """It is refused to the others when they write their alarms; an unchecked certificate is told in the log."""
     settings = tmp_path / "alarmd.toml"
@@ -35,12 +44,7 @@ def test_one_project_may_call_what_others_may_not(tmp_path: Path) -> None:
         receiver(tls=context) as webhooks,
         daemon(tmp_path / "state", options=["--config", str(settings)]) as running,
     ):
-        body: dict[str, Any] = {
-            "name": "stopped",
-            "type": "event",
-            "alarm_actions": [webhooks.url()],
-            "event_rule": {"event_type": "compute.instance.update"},
-        }
+        body = _an_alarm(webhooks)
         made = [
             requests.post(f"{running.url}/v2/alarms", json=body, headers=_headers(project_id), timeout=30)
             for project_id in ("p1", "p2")
@@ -52,3 +56,21 @@ def test_one_project_may_call_what_others_may_not(tmp_path: Path) -> None:
         assert [201, 400] == [answer.status_code for answer in made]
         assert "notifier.deny_networks" in made[1].text
         assert "certificates_unchecked" in running.log
+
+
+def test_a_host_that_only_notifies_sends_nothing_to_itself(tmp_path: Path, webhooks: Receiver) -> None:
+    """What an API on loopback has let pass is refused by a notifier without one, and the delivery says what to set."""
+    environ = {"ALARMD_STORE__URL": f"sqlite:///{tmp_path}/alarmd.db"}
+    door = daemon(tmp_path / "door", environ=environ, options=["--roles", "api,evaluator"])
+    other = daemon(tmp_path / "other", environ=environ, options=["--roles", "notifier"], await_ready=False)
+    with door as api, other:
+        made = api.request("POST", "/v2/alarms", _an_alarm(webhooks))
+        api.request("POST", "/v3/events", {"events": [a_push(["instance_id", 1, "vm-1"])]})
+        path = f"/v3/deliveries?alarm_id={made['alarm_id']}"
+        [tried] = wait_until(
+            lambda: [one for one in api.request("GET", path)["deliveries"] if one["attempts"]],
+            what="the notifier to try",
+        )
+
+        assert "notifier.allow_networks" in tried["last_error"]
+        assert [] == webhooks.received
