@@ -21,6 +21,7 @@ from alarmd.clock import Clock
 from alarmd.errors import TargetRefused
 from alarmd.notifiers.connections import Connection, IdleConnections
 from alarmd.notifiers.desk import DESK
+from alarmd.notifiers.incoming import answer_on
 from alarmd.notifiers.resolver import Resolver
 from alarmd.notifiers.sockets import Deadline, TimedSocket, TimedTlsSocket
 from alarmd.notifiers.steps import UNWATCHED, Steps
@@ -105,10 +106,11 @@ class Transport:
             if way.steps is not UNWATCHED:
                 way.steps.note("request", line=line, headers=headers, body=_bytes_of(request.body).decode())
             step = "answer"
-            answer = _answer_of(connection, request.method)
+            answer, incoming = answer_on(connection.sock, request.method)
             body = self._read(answer, connection, within_s=min(self._limits.body_wait_s, way.deadline.remaining_s))
             # After a refusal the name is looked up anew: the receiver may have moved, and left somebody who says so.
-            keep = answer.status < 400 and not answer.will_close
+            # What came behind the answer would be taken for the next one.
+            keep = answer.status < 300 and not (answer.will_close or incoming.has_more)
         except (OSError, HTTPException) as error:
             way.steps.note(step, error=_words_of(error))
             raise
@@ -223,16 +225,6 @@ def _head_of(line: str, headers: Mapping[str, str]) -> bytes:
     if any("\r" in each or "\n" in each for each in lines):
         raise ValueError("a header of the request has more than one line")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _answer_of(connection: Connection, method: str | None) -> HTTPResponse:
-    answer = HTTPResponse(connection.sock, method=method)
-    try:
-        answer.begin()
-    except BaseException:
-        answer.close()
-        raise
-    return answer
 
 
 def _response_of(

@@ -3,7 +3,6 @@ import json
 import re
 import ssl
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,15 +15,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from alarmd import __version__
-from alarmd.clock import Clock, SystemClock
 from alarmd.errors import SettingsError
-from alarmd.notifiers.http import HttpOptions, HttpScheme
-from alarmd.notifiers.resolver import Lookup, Resolver
 from alarmd.notifiers.scheme import Reason
-from alarmd.notifiers.signing import Signer
 from alarmd.notifiers.sockets import TimedSocket
 from alarmd.notifiers.target_policy import TargetPolicy, TargetRules
 from alarmd.notifiers.targets import IPAddress
+from tests.support.http_schemes import HttpSchemes
 from tests.support.notifications import a_notification
 from tests.support.receivers import (
     OK,
@@ -49,43 +45,6 @@ SIGNED = (
 )
 
 
-class _Schemes:
-    """Builds schemes and closes them after the test."""
-
-    def __init__(self) -> None:
-        self._made: list[HttpScheme] = []
-
-    def __call__(
-        self,
-        *,
-        secrets: tuple[str, ...] = (),
-        lookup: Lookup | None = None,
-        policy: TargetPolicy | None = None,
-        **options: Any,
-    ) -> HttpScheme:
-        clock: Clock = SystemClock()
-        scheme = HttpScheme(
-            options=HttpOptions(**options),
-            clock=clock,
-            policy=policy or TargetPolicy(allow_loopback=True),
-            signer=Signer(secrets),
-            resolver=Resolver(lookup) if lookup else None,
-        )
-        self._made.append(scheme)
-        return scheme
-
-    def close(self) -> None:
-        for scheme in self._made:
-            scheme.close()
-
-
-@pytest.fixture
-def make_scheme() -> Iterator[_Schemes]:
-    schemes = _Schemes()
-    yield schemes
-    schemes.close()
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -101,7 +60,7 @@ def make_scheme() -> Iterator[_Schemes]:
         "/?aodh-alarm-ssl-verify=0",
     ],
 )
-def test_the_url_goes_out_byte_for_byte(make_scheme: _Schemes, path: str) -> None:
+def test_the_url_goes_out_byte_for_byte(make_scheme: HttpSchemes, path: str) -> None:
     """The request line holds exactly the target's path and query: signed URLs stay valid."""
     with receiver() as listening:
         attempt = make_scheme().deliver(a_notification(target=listening.url(path)))
@@ -112,7 +71,7 @@ def test_the_url_goes_out_byte_for_byte(make_scheme: _Schemes, path: str) -> Non
     assert f"127.0.0.1:{listening.port}" == received.headers["host"]
 
 
-def test_the_request_is_aodhs_with_the_headers_of_standard_webhooks(make_scheme: _Schemes) -> None:
+def test_the_request_is_aodhs_with_the_headers_of_standard_webhooks(make_scheme: HttpSchemes) -> None:
     """Body and headers are what receivers of Aodh know, plus id, time and a signature that verifies."""
     notification = a_notification()
     with receiver() as listening:
@@ -131,7 +90,7 @@ def test_the_request_is_aodhs_with_the_headers_of_standard_webhooks(make_scheme:
     Webhook(SECRET).verify(received.body, received.headers)
 
 
-def test_a_second_try_has_the_same_id_and_trace_and_its_own_span(make_scheme: _Schemes) -> None:
+def test_a_second_try_has_the_same_id_and_trace_and_its_own_span(make_scheme: HttpSchemes) -> None:
     """Receivers can drop what they have seen: the id stays, while each try has a request id of its own."""
     with receiver() as listening:
         scheme = make_scheme()
@@ -145,7 +104,7 @@ def test_a_second_try_has_the_same_id_and_trace_and_its_own_span(make_scheme: _S
     assert first["x-openstack-request-id"] != second["x-openstack-request-id"]
 
 
-def test_without_a_secret_nothing_is_signed(make_scheme: _Schemes) -> None:
+def test_without_a_secret_nothing_is_signed(make_scheme: HttpSchemes) -> None:
     """The id and the time are always there, the signature only when there is a secret."""
     with receiver() as listening:
         make_scheme().deliver(a_notification(target=listening.url()))
@@ -155,7 +114,7 @@ def test_without_a_secret_nothing_is_signed(make_scheme: _Schemes) -> None:
 
 
 def test_nothing_is_taken_from_the_environment(
-    make_scheme: _Schemes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_scheme: HttpSchemes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Proxies and passwords of whoever started the daemon are not used."""
     netrc = tmp_path / "netrc"
@@ -172,7 +131,7 @@ def test_nothing_is_taken_from_the_environment(
     assert "authorization" not in received.headers
 
 
-def test_cookies_are_not_kept(make_scheme: _Schemes) -> None:
+def test_cookies_are_not_kept(make_scheme: HttpSchemes) -> None:
     """What one receiver wants remembered is never sent to anybody."""
     with receiver(answers(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")) as listening:
         scheme = make_scheme()
@@ -205,7 +164,7 @@ def test_cookies_are_not_kept(make_scheme: _Schemes) -> None:
         (599, Reason.SERVER_ERROR, True),
     ],
 )
-def test_what_an_answer_means(make_scheme: _Schemes, status: int, reason: Reason, retryable: bool) -> None:
+def test_what_an_answer_means(make_scheme: HttpSchemes, status: int, reason: Reason, retryable: bool) -> None:
     """Each status is a success, a request to come back, or final, as the receivers' documentation says."""
     with receiver(answers(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())) as listening:
         attempt = make_scheme().deliver(a_notification(target=listening.url()))
@@ -214,7 +173,7 @@ def test_what_an_answer_means(make_scheme: _Schemes, status: int, reason: Reason
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_not_followed(make_scheme: _Schemes, status: int) -> None:
+def test_redirects_are_not_followed(make_scheme: HttpSchemes, status: int) -> None:
     """A receiver cannot send alarmd somewhere else."""
     with receiver() as elsewhere:
         head = f"HTTP/1.1 {status} X\r\nLocation: {elsewhere.url()}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -245,7 +204,7 @@ def test_redirects_are_not_followed(make_scheme: _Schemes, status: int) -> None:
         ("9" * 5000, 3600),
     ],
 )
-def test_retry_after_is_heeded_within_bounds(make_scheme: _Schemes, value: str, expected_s: float | None) -> None:
+def test_retry_after_is_heeded_within_bounds(make_scheme: HttpSchemes, value: str, expected_s: float | None) -> None:
     """Seconds and dates are understood and capped; nonsense is ignored."""
     quarter = timedelta(minutes=15)
     dates = {
@@ -260,7 +219,7 @@ def test_retry_after_is_heeded_within_bounds(make_scheme: _Schemes, value: str, 
     assert attempt.retry_after_s == (None if expected_s is None else pytest.approx(expected_s, abs=60))
 
 
-def test_retry_after_of_a_success_means_nothing(make_scheme: _Schemes) -> None:
+def test_retry_after_of_a_success_means_nothing(make_scheme: HttpSchemes) -> None:
     """Only failures that may pass tell how long to wait."""
     with receiver(answers(b"HTTP/1.1 400 X\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n")) as listening:
         assert make_scheme().deliver(a_notification(target=listening.url())).retry_after_s is None
@@ -276,7 +235,7 @@ def test_retry_after_of_a_success_means_nothing(make_scheme: _Schemes) -> None:
     ],
     ids=["silent", "drips a status line", "drips a header", "drips interim answers"],
 )
-def test_a_slow_receiver_cannot_hold_its_thread(make_scheme: _Schemes, script: Script) -> None:
+def test_a_slow_receiver_cannot_hold_its_thread(make_scheme: HttpSchemes, script: Script) -> None:
     """However an answer is stretched, the attempt ends at its deadline and may be tried again."""
     with receiver(script) as listening:
         started_s = time.monotonic()
@@ -287,7 +246,7 @@ def test_a_slow_receiver_cannot_hold_its_thread(make_scheme: _Schemes, script: S
     assert took_s < 3
 
 
-def test_silence_ends_an_attempt_before_its_deadline(make_scheme: _Schemes) -> None:
+def test_silence_ends_an_attempt_before_its_deadline(make_scheme: HttpSchemes) -> None:
     """The read time-out bounds each silence."""
     with receiver(hangs) as listening:
         started_s = time.monotonic()
@@ -308,7 +267,7 @@ def test_silence_ends_an_attempt_before_its_deadline(make_scheme: _Schemes) -> N
     ],
     ids=["drips", "endless", "broken", "large", "cut short"],
 )
-def test_the_status_counts_whatever_becomes_of_the_body(make_scheme: _Schemes, script: Script) -> None:
+def test_the_status_counts_whatever_becomes_of_the_body(make_scheme: HttpSchemes, script: Script) -> None:
     """A success stays one though its body is slow, endless or broken; and the next delivery is not hurt by it."""
     with receiver(script) as listening:
         scheme = make_scheme(deadline_s=10)
@@ -331,7 +290,7 @@ def test_the_status_counts_whatever_becomes_of_the_body(make_scheme: _Schemes, s
     ],
     ids=["reset", "garbage", "no status", "long header", "many headers"],
 )
-def test_a_broken_answer_is_tried_again(make_scheme: _Schemes, script: Script) -> None:
+def test_a_broken_answer_is_tried_again(make_scheme: HttpSchemes, script: Script) -> None:
     """Resets and what is no HTTP are failures that may pass."""
     with receiver(script) as listening:
         attempt = make_scheme(deadline_s=2).deliver(a_notification(target=listening.url()))
@@ -340,7 +299,7 @@ def test_a_broken_answer_is_tried_again(make_scheme: _Schemes, script: Script) -
     assert attempt.status is None
 
 
-def test_nobody_there_is_tried_again(make_scheme: _Schemes) -> None:
+def test_nobody_there_is_tried_again(make_scheme: HttpSchemes) -> None:
     """A refused connection and an unknown name are failures that may pass."""
 
     def unknown(name: str) -> tuple[IPAddress, ...]:
@@ -356,7 +315,7 @@ def test_nobody_there_is_tried_again(make_scheme: _Schemes) -> None:
     assert "secret" not in unresolved.detail
 
 
-def test_a_name_server_that_is_silent_is_left_in_time(make_scheme: _Schemes) -> None:
+def test_a_name_server_that_is_silent_is_left_in_time(make_scheme: HttpSchemes) -> None:
     """A lookup that hangs costs no more than connecting may, and another try may find it answer."""
     end = Event()
 
@@ -375,7 +334,7 @@ def test_a_name_server_that_is_silent_is_left_in_time(make_scheme: _Schemes) -> 
 
 
 class TestConnections:
-    def test_one_connection_serves_many_deliveries(self, make_scheme: _Schemes) -> None:
+    def test_one_connection_serves_many_deliveries(self, make_scheme: HttpSchemes) -> None:
         """Connections are used again."""
         with receiver() as listening:
             scheme = make_scheme()
@@ -384,7 +343,7 @@ class TestConnections:
 
         assert [received.connection for received in listening.received] == [1] * 5
 
-    def test_a_receiver_that_closes_is_connected_to_anew(self, make_scheme: _Schemes) -> None:
+    def test_a_receiver_that_closes_is_connected_to_anew(self, make_scheme: HttpSchemes) -> None:
         """`Connection: close` and HTTP/1.0 cost nothing but a new connection."""
         with receiver(answers(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")) as polite:
             scheme = make_scheme()
@@ -394,7 +353,7 @@ class TestConnections:
 
         assert [received.connection for received in polite.received] == [1, 2, 3]
 
-    def test_a_connection_that_was_closed_while_idle_is_not_used(self, make_scheme: _Schemes) -> None:
+    def test_a_connection_that_was_closed_while_idle_is_not_used(self, make_scheme: HttpSchemes) -> None:
         """A receiver that closes what it had promised to keep open costs no delivery."""
         with receiver(answers_and_closes(OK)) as listening:
             scheme = make_scheme()
@@ -404,7 +363,7 @@ class TestConnections:
 
         assert [received.connection for received in listening.received] == [1, 2, 3]
 
-    def test_a_refusal_is_followed_by_a_new_connection(self, make_scheme: _Schemes) -> None:
+    def test_a_refusal_is_followed_by_a_new_connection(self, make_scheme: HttpSchemes) -> None:
         """A receiver may have moved, and its old address say so on a connection that it keeps open."""
         with receiver(answers(b"HTTP/1.1 503 Gone elsewhere\r\nContent-Length: 0\r\n\r\n")) as listening:
             scheme = make_scheme()
@@ -413,7 +372,7 @@ class TestConnections:
 
         assert [received.connection for received in listening.received] == [1, 2, 3]
 
-    def test_idle_connections_are_bounded(self, make_scheme: _Schemes) -> None:
+    def test_idle_connections_are_bounded(self, make_scheme: HttpSchemes) -> None:
         """With room for none, each delivery makes its own connection; with room for one, it is used again."""
         with receiver() as listening:
             for room, connections in ((0, [1, 2]), (1, [3, 3])):
@@ -424,7 +383,7 @@ class TestConnections:
 
                 assert [received.connection for received in listening.received[before:]] == connections
 
-    def test_a_closed_scheme_keeps_nothing_open(self, make_scheme: _Schemes) -> None:
+    def test_a_closed_scheme_keeps_nothing_open(self, make_scheme: HttpSchemes) -> None:
         """A delivery that outlives the closing of its scheme ends well, and its connection is not kept."""
         with receiver() as listening:
             scheme = make_scheme()
@@ -434,7 +393,7 @@ class TestConnections:
         assert [attempt.ok for attempt in attempts] == [True, True]
         assert [received.connection for received in listening.received] == [1, 2]
 
-    def test_one_hanging_receiver_does_not_hold_up_another(self, make_scheme: _Schemes) -> None:
+    def test_one_hanging_receiver_does_not_hold_up_another(self, make_scheme: HttpSchemes) -> None:
         """Deliveries share no lock while they wait."""
         with receiver(hangs) as bad, receiver() as good, ThreadPoolExecutor(4) as pool:
             scheme = make_scheme(deadline_s=2)
@@ -451,7 +410,7 @@ class TestConnections:
 
 
 class TestAddresses:
-    def test_the_address_that_is_connected_to_is_checked(self, make_scheme: _Schemes) -> None:
+    def test_the_address_that_is_connected_to_is_checked(self, make_scheme: HttpSchemes) -> None:
         """A name that points at a forbidden address is refused for good when it is looked up."""
         with receiver() as listening:
             scheme = make_scheme(policy=TargetPolicy(), lookup=lambda _: (ip_address("127.0.0.1"),))
@@ -462,7 +421,7 @@ class TestAddresses:
         assert listening.connections == 0
 
     @pytest.mark.parametrize("order", [1, -1])
-    def test_every_address_of_a_name_is_checked(self, make_scheme: _Schemes, order: int) -> None:
+    def test_every_address_of_a_name_is_checked(self, make_scheme: HttpSchemes, order: int) -> None:
         """One forbidden address among good ones is enough to refuse, wherever in the list it stands."""
         found = (ip_address("127.0.0.1"), ip_address("169.254.169.254"))[::order]
         with receiver() as listening:
@@ -473,7 +432,7 @@ class TestAddresses:
         assert attempt.reason is Reason.REFUSED
         assert listening.connections == 0
 
-    def test_a_name_that_changes_its_mind_gains_nothing(self, make_scheme: _Schemes) -> None:
+    def test_a_name_that_changes_its_mind_gains_nothing(self, make_scheme: HttpSchemes) -> None:
         """The name is looked up once, and what was checked is what is connected to."""
         given = [ip_address("127.0.0.1"), ip_address("169.254.169.254"), ip_address("169.254.169.254")]
         asked: list[str] = []
@@ -492,7 +451,7 @@ class TestAddresses:
         assert asked == ["rebinding.example"] * 2
         assert len(ours) == 1
 
-    def test_a_dead_address_gives_way_to_the_next(self, make_scheme: _Schemes) -> None:
+    def test_a_dead_address_gives_way_to_the_next(self, make_scheme: HttpSchemes) -> None:
         """Of several addresses the first that answers is used."""
         found = (ip_address("127.0.0.2"), ip_address("127.0.0.1"))
         with receiver() as listening:
@@ -503,7 +462,7 @@ class TestAddresses:
         assert attempt.ok
 
     def test_who_is_reached_is_checked_and_not_only_who_was_asked_for(
-        self, make_scheme: _Schemes, monkeypatch: pytest.MonkeyPatch
+        self, make_scheme: HttpSchemes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Somebody else at the other end, as behind a rule of the kernel's, is sent nothing."""
         monkeypatch.setattr(TimedSocket, "getpeername", lambda _: ("169.254.169.254", 80))
@@ -514,7 +473,7 @@ class TestAddresses:
         assert "169.254.169.254" in attempt.detail
         assert listening.received == []
 
-    def test_an_address_that_leads_to_this_machine_is_not_a_way_around(self, make_scheme: _Schemes) -> None:
+    def test_an_address_that_leads_to_this_machine_is_not_a_way_around(self, make_scheme: HttpSchemes) -> None:
         """Where 0.0.0.0 is allowed and loopback is not, connecting to 0.0.0.0 is refused: it ends at 127.0.0.1."""
         policy = TargetPolicy(TargetRules(allow_networks=[ip_network("0.0.0.0/32")]))
         with receiver() as listening:
@@ -524,7 +483,7 @@ class TestAddresses:
         assert "127.0.0.1 is a loopback address" in attempt.detail
         assert listening.received == []
 
-    def test_what_one_project_may_the_others_may_not(self, make_scheme: _Schemes) -> None:
+    def test_what_one_project_may_the_others_may_not(self, make_scheme: HttpSchemes) -> None:
         """A connection that was opened for a project which may be there is never used for one that may not."""
         own = TargetRules(allow_networks=[ip_network("127.0.0.1")])
         scheme = make_scheme(policy=TargetPolicy(projects={"p1": own}))
@@ -538,7 +497,7 @@ class TestAddresses:
         assert [Reason.OK, Reason.REFUSED, Reason.OK] == reasons
         assert [1, 1] == ours
 
-    def test_a_host_that_the_operator_allows_may_be_anywhere(self, make_scheme: _Schemes) -> None:
+    def test_a_host_that_the_operator_allows_may_be_anywhere(self, make_scheme: HttpSchemes) -> None:
         """A name is allowed with its addresses, and no other name for the same address with it."""
         policy = TargetPolicy(TargetRules(allow_hosts=["*.scalers.example"]))
         scheme = make_scheme(policy=policy, lookup=lambda _: (ip_address("127.0.0.1"),))
@@ -550,7 +509,7 @@ class TestAddresses:
 
         assert [Reason.OK, Reason.REFUSED, Reason.REFUSED] == reasons
 
-    def test_a_stored_target_is_checked_again_before_each_try(self, make_scheme: _Schemes) -> None:
+    def test_a_stored_target_is_checked_again_before_each_try(self, make_scheme: HttpSchemes) -> None:
         """What the operator has forbidden since the alarm was written is not sent any more."""
         with receiver() as listening:
             attempt = make_scheme(policy=TargetPolicy()).deliver(a_notification(target=listening.url()))
@@ -576,7 +535,7 @@ class TestTls:
         return (ip_address("127.0.0.1"),)
 
     def test_a_certificate_that_the_operator_trusts_is_accepted_by_its_name(
-        self, make_scheme: _Schemes, context: ssl.SSLContext, certificate: Path
+        self, make_scheme: HttpSchemes, context: ssl.SSLContext, certificate: Path
     ) -> None:
         """The connection goes to the checked address, the certificate is held against the URL's name."""
         names: list[str | None] = []
@@ -594,7 +553,7 @@ class TestTls:
         assert first.connection == second.connection
 
     def test_a_certificate_that_nobody_vouches_for_is_final(
-        self, make_scheme: _Schemes, context: ssl.SSLContext
+        self, make_scheme: HttpSchemes, context: ssl.SSLContext
     ) -> None:
         """A self-signed certificate is refused and not tried again."""
         with receiver(tls=context) as listening:
@@ -608,7 +567,7 @@ class TestTls:
 
     @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
     def test_a_certificate_for_another_name_is_final(
-        self, make_scheme: _Schemes, context: ssl.SSLContext, certificate: Path, host: str
+        self, make_scheme: HttpSchemes, context: ssl.SSLContext, certificate: Path, host: str
     ) -> None:
         """A trusted certificate of somebody else does not do."""
         with receiver(tls=context) as listening:
@@ -620,7 +579,7 @@ class TestTls:
 
     @pytest.mark.parametrize("script", [hangs, drips(b"", forever=b"x"), drips(b"HTTP/1.1 200 OK\r\n", forever=b"x")])
     def test_a_slow_receiver_cannot_hold_its_thread(
-        self, make_scheme: _Schemes, context: ssl.SSLContext, certificate: Path, script: Script
+        self, make_scheme: HttpSchemes, context: ssl.SSLContext, certificate: Path, script: Script
     ) -> None:
         """The deadline holds over TLS as well."""
         with receiver(script, tls=context) as listening:
@@ -632,7 +591,7 @@ class TestTls:
         assert time.monotonic() - started_s < 3
 
     @pytest.mark.parametrize("path", ["/", "/?aodh-alarm-ssl-verify=0", "/?aodh-alarm-ssl-verify=1"])
-    def test_a_certificate_that_has_expired_is_final(self, make_scheme: _Schemes, tmp_path: Path, path: str) -> None:
+    def test_a_certificate_that_has_expired_is_final(self, make_scheme: HttpSchemes, tmp_path: Path, path: str) -> None:
         """Its authority is trusted, its date is past, and nothing in the URL makes up for that."""
         old = make_expired_certificate(tmp_path, name="scaler.example")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -659,7 +618,7 @@ class TestTls:
     )
     def test_only_the_operator_can_leave_a_certificate_unchecked(
         self,
-        make_scheme: _Schemes,
+        make_scheme: HttpSchemes,
         context: ssl.SSLContext,
         excepted: dict[str, Any],
         host: str,
@@ -674,7 +633,7 @@ class TestTls:
 
     @pytest.mark.parametrize("shows", [True, False])
     def test_alarmd_shows_the_certificate_that_it_was_given(
-        self, make_scheme: _Schemes, tmp_path: Path, certificate: Path, shows: bool
+        self, make_scheme: HttpSchemes, tmp_path: Path, certificate: Path, shows: bool
     ) -> None:
         """A receiver that asks for one takes the notification with it, and not without."""
         own = make_certificate(tmp_path, name="alarmd")
@@ -690,7 +649,7 @@ class TestTls:
         assert shows is attempt.ok
         assert shows is bool(listening.received)
 
-    def test_a_handshake_that_never_ends_is_cut(self, make_scheme: _Schemes) -> None:
+    def test_a_handshake_that_never_ends_is_cut(self, make_scheme: HttpSchemes) -> None:
         """Somebody who accepts and says nothing is left at the deadline."""
         with receiver(hangs) as listening:
             started_s = time.monotonic()
@@ -700,7 +659,7 @@ class TestTls:
         assert (Reason.TIMEOUT, True) == (attempt.reason, attempt.retryable)
         assert time.monotonic() - started_s < 3
 
-    def test_a_receiver_without_tls_is_tried_again(self, make_scheme: _Schemes) -> None:
+    def test_a_receiver_without_tls_is_tried_again(self, make_scheme: HttpSchemes) -> None:
         """What comes back is no TLS: another try may find the receiver mended."""
         with receiver(greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n") as listening:
             url = listening.url().replace("http:", "https:")
@@ -708,7 +667,9 @@ class TestTls:
 
         assert (Reason.TLS, True) == (attempt.reason, attempt.retryable)
 
-    def test_files_that_are_no_certificates_are_refused_at_start(self, make_scheme: _Schemes, tmp_path: Path) -> None:
+    def test_files_that_are_no_certificates_are_refused_at_start(
+        self, make_scheme: HttpSchemes, tmp_path: Path
+    ) -> None:
         """A wrong path or file is named before anything is sent."""
         nonsense = tmp_path / "nonsense.pem"
         nonsense.write_text("nonsense")
