@@ -79,7 +79,8 @@ class Fairness:
     def rooms(self, now_s: float, *, after: Queue | None) -> tuple[int, Rooms]:
         """Return how many notifications may be claimed, and of whom."""
         self._answered.forget(now_s - _LATELY_S)
-        origins, projects = _by_origin(self._in_hand), _by_project(self._in_hand)
+        origins = _by_origin(self._in_hand)
+        projects = _by_project(self._in_hand, per_origin=self._shares.per_origin)
         more_of_origin, more_of_project = self._answered.origins, self._answered.projects
         of_origin = {
             origin: self._shares.per_origin + min(more_of_origin[origin], self._batch) - origins[origin]
@@ -154,8 +155,13 @@ def _by_origin(counts: Counter[Queue]) -> Counter[str]:
     return found
 
 
-def _by_project(counts: Counter[Queue]) -> Counter[str]:
+def _by_project(counts: Counter[Queue], *, per_origin: int) -> Counter[str]:
+    """Return how many threads each project may take up with what is in hand.
+
+    What was claimed in advance for a receiver waits for one of that receiver's own threads: the project's others shall
+    not wait with it.
+    """
     found: Counter[str] = Counter()
     for queue, count in counts.items():
-        found[queue.project_id] += count
+        found[queue.project_id] += min(count, per_origin)
     return found

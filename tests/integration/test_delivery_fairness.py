@@ -81,6 +81,38 @@ def test_the_shares_that_are_shipped_leave_room_within_a_project(rounds: Rounds)
         assert 16 == len(tried)
 
 
+def test_a_receiver_that_answers_slowly_holds_up_no_other_of_its_project(rounds: Rounds) -> None:
+    """What was claimed in advance, since it answered all its threads at once, counts against nobody while it waits."""
+    first, go = Barrier(SHIPPED.per_origin), Event()
+    rounds.add(*many(200, host="slow"))
+    taken: list[str] = []
+
+    def answer(one: Notification) -> Attempt:
+        if "//slow/" in one.target:
+            taken.append(one.event_id)
+            if len(taken) <= SHIPPED.per_origin:
+                first.wait(20)
+            else:
+                go.wait(20)
+        return TAKEN
+
+    scheme = RecordingScheme(answer)
+    try:
+        made = rounds({"http": scheme}, shares=SHIPPED, batch=8 * SHIPPED.threads)
+        made.run()
+        scheme.wait_for(2 * SHIPPED.per_origin)
+        made.run()
+        rounds.clock.advance(2)
+        rounds.add(*many(20, host="good"))
+        made.run()
+        for number in range(20):
+            rounds.wait_until(f"good-{number}_1_0", lambda one: one.state is DeliveryState.DELIVERED)
+
+        assert 2 * SHIPPED.per_origin == sum("//slow/" in one.target for one in scheme.notifications)
+    finally:
+        go.set()
+
+
 def test_the_shares_that_are_shipped_leave_a_quarter_to_other_projects(rounds: Rounds) -> None:
     """A project all of whose receivers hang takes up three quarters; as many of another as are left go side by side."""
     together, go = Barrier(8), Event()

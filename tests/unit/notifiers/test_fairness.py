@@ -56,6 +56,15 @@ def test_what_is_in_hand_takes_up_room() -> None:
     assert (0, 4) == (rooms.room_of(A), rooms.room_of(B))
 
 
+def test_what_waits_for_its_receiver_takes_nothing_from_its_project() -> None:
+    """More than a receiver's threads was claimed in advance: the project has what these threads leave of its share."""
+    fairness = a_fairness()
+    fairness.take([A] * 8)
+    _, rooms = fairness.rooms(0, after=None)
+
+    assert (-4, 2) == (rooms.room_of_origin(A.origin), rooms.room_of(Queue("http://other", A.project_id)))
+
+
 @pytest.mark.parametrize(("batch", "more"), [(16, 4), (3, 3)])
 def test_quick_receivers_get_more_in_advance(batch: int, more: int) -> None:
     """As many as a receiver has taken lately may wait for a free thread of its own, but no more than a batch."""
