@@ -23,6 +23,7 @@ from alarmd.notifiers.secret_book import SecretBook
 from alarmd.notifiers.tries import Result, Tries
 from alarmd.store.claims import Claims
 from alarmd.store.database import Database
+from alarmd.store.disabled import Disabled
 from alarmd.store.queues import Queue
 from alarmd.telemetry import NOTIFICATIONS
 
@@ -284,11 +285,11 @@ class DeliveryRound:
         self._withdraw(backlog, now_s)
         if self._draining.is_set():
             room = 0
-        claims = Claims(notifications=(), after=backlog.after)
+        claims, disabled = Claims(notifications=(), after=backlog.after), Disabled()
         with self._database.write() as unit:
             # First: it locks alarms, which everybody locks before rows of the outbox.
             if gone := [one for one in backlog.settled if one.disables_target]:
-                unit.disabled_targets.disable(gone)
+                disabled = unit.disabled_targets.disable(gone)
             if backlog.settled:
                 unit.outbox.settle([brought_back(one, now) for one in backlog.settled], owner=self._owner)
             if backlog.untried:
@@ -308,7 +309,7 @@ class DeliveryRound:
         self._lineup.put(claimed)
         if room:
             self._dry_at = now if len(claimed) < room and not claims.goes_on else None
-        _count(claims, superseded)
+        _count(claims, superseded, disabled)
         self._fairness.circuits.measure(now_s)
         backlog.clear(claims)
 
@@ -380,7 +381,12 @@ class _Backlog:
         self.kicks.clear()
 
 
-def _count(claims: Claims, superseded: int) -> None:
-    for outcome, count in (("superseded", claims.superseded + superseded), ("expired", claims.expired)):
+def _count(claims: Claims, superseded: int, disabled: Disabled) -> None:
+    """Count what ended without a try."""
+    for outcome, reason, count in (
+        ("superseded", "", claims.superseded + superseded),
+        ("expired", "", claims.expired),
+        ("buried", "disabled", disabled.buried),
+    ):
         if count:
-            NOTIFICATIONS.labels(outcome=outcome, reason="").inc(count)
+            NOTIFICATIONS.labels(outcome=outcome, reason=reason).inc(count)

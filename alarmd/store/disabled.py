@@ -35,20 +35,33 @@ class DisabledAction:
     disabled_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disabled:
+    """What became of targets that have said that they are gone."""
+
+    #: How many were not disabled before.
+    targets: int = 0
+    #: How many notifications waited for them, and were given up.
+    buried: int = 0
+
+    def __add__(self, other: "Disabled") -> "Disabled":
+        return Disabled(targets=self.targets + other.targets, buried=self.buried + other.buried)
+
+
 class DisabledTargetRepository:
     """Reads and writes disabled targets within one unit of work."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def disable(self, settlements: Sequence[Settlement]) -> int:
-        """Disable the targets of some notifications for their alarms; return how many were not disabled before.
+    def disable(self, settlements: Sequence[Settlement]) -> Disabled:
+        """Disable the targets of some notifications for their alarms; return what that has changed.
 
         The history of the alarms says so, and what else waits for these targets is buried. What the alarm no longer
         has among its actions is passed over. To be called before anything else locks rows of the outbox: alarms
         come first everywhere.
         """
-        disabled = 0
+        disabled = Disabled()
         ordered = sorted(settlements, key=lambda settlement: settlement.event_id)
         for start in range(0, len(ordered), _CHUNK):
             disabled += self._disable({each.event_id: each for each in ordered[start : start + _CHUNK]})
@@ -81,7 +94,7 @@ class DisabledTargetRepository:
             found.update(self._connection.execute(statement).scalars())
         return found
 
-    def _disable(self, settlements: Mapping[str, Settlement]) -> int:
+    def _disable(self, settlements: Mapping[str, Settlement]) -> Disabled:
         wanted = select(outbox.c.event_id, outbox.c.alarm_id, outbox.c.lane).where(outbox.c.event_id.in_(settlements))
         rows = self._connection.execute(wanted).mappings().all()
         ids = sorted({row["alarm_id"] for row in rows})
@@ -107,13 +120,12 @@ class DisabledTargetRepository:
             changes.append(_change(alarm, action, settlement))
         insert_rows(self._connection, disabled_targets, new)
         HistoryRepository(self._connection).add_all(changes)
-        self._bury_waiting(new)
-        return len(new)
+        return Disabled(targets=len(new), buried=self._bury_waiting(new))
 
-    def _bury_waiting(self, disabled: Sequence[Mapping[str, Any]]) -> None:
-        """Give up what waits for targets that were just disabled, but for what is being sent."""
+    def _bury_waiting(self, disabled: Sequence[Mapping[str, Any]]) -> int:
+        """Give up what waits for targets that were just disabled, but for what is being sent; return how many."""
         if not disabled:
-            return
+            return 0
         rows = [
             {
                 "gone": row["lane"],
@@ -122,6 +134,7 @@ class DisabledTargetRepository:
             }
             for row in disabled
         ]
+        buried = 0
         for waits in _WAITING:
             statement = (
                 update(outbox)
@@ -132,7 +145,8 @@ class DisabledTargetRepository:
                     last_error=bindparam("gone_reason"),
                 )
             )
-            self._connection.execute(statement, rows)
+            buried += self._connection.execute(statement, rows).rowcount
+        return buried
 
 
 class Disabling:

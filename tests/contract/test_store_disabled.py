@@ -10,7 +10,7 @@ from alarmd.model.alarm import Alarm, State
 from alarmd.model.history import AlarmChange, ChangeType
 from alarmd.model.notification import DeliveryState, EventId, Settlement
 from alarmd.store.database import Database
-from alarmd.store.disabled import DisabledAction
+from alarmd.store.disabled import Disabled, DisabledAction
 from alarmd.store.history import HistoryQuery
 from tests.support.alarms import MORNING, an_alarm
 from tests.support.stock import outbox_of
@@ -47,7 +47,7 @@ def disable(database: Database, target: str) -> int:
     """Have the newest notification for a target come to nothing for good."""
     found = next(one for one in outbox_of(database) if one.target == target)
     with database.write() as unit:
-        return unit.disabled_targets.disable([gone(found.event_id)])
+        return unit.disabled_targets.disable([gone(found.event_id)]).targets
 
 
 def changes(database: Database, alarm: Alarm) -> list[AlarmChange]:
@@ -90,7 +90,7 @@ def test_disabling_twice_is_told_once(database: Database, alarm: Alarm) -> None:
 
     def hear() -> None:
         with database.write() as unit:
-            heard.append(unit.disabled_targets.disable([gone(found.event_id)]))
+            heard.append(unit.disabled_targets.disable([gone(found.event_id)]).targets)
 
     run_together(*[hear] * 4)
 
@@ -106,14 +106,31 @@ def test_what_waits_for_a_disabled_target_is_given_up(database: Database, alarm:
     turn(database, alarm.alarm_id, at=at(2))
     sent = next(one for one in claimed if one.target == GONE)
     with database.write() as unit:
-        unit.disabled_targets.disable([gone(sent.event_id)])
+        disabled = unit.disabled_targets.disable([gone(sent.event_id)])
         unit.outbox.settle([gone(sent.event_id)], owner="n1")
     here = {(one.sequence, one.target): one for one in outbox_of(database)}
 
+    assert Disabled(targets=1, buried=1) == disabled
     assert (DeliveryState.BURIED, "gone: HTTP 410 Gone") == (here[1, GONE].state, here[1, GONE].last_error)
     assert DeliveryState.BURIED is here[2, GONE].state
     assert "not sent, since its target is disabled: gone: HTTP 410 Gone" == here[2, GONE].last_error
     assert DeliveryState.PENDING is here[2, HERE].state
+
+
+def test_what_is_given_up_is_counted_over_all_targets(database: Database, alarm: Alarm) -> None:
+    """Several may be gone at once, and one of them need have nothing that waits."""
+    turn(database, alarm.alarm_id, at=at(0))
+    with database.write() as unit:
+        claimed = unit.outbox.claim(now=at(1), owner="n1", lease_s=60, limit=10).notifications
+        other = unit.alarms.add(an_alarm(alarm_actions=(GONE,)))
+    turn(database, alarm.alarm_id, at=at(2))
+    turn(database, other.alarm_id, at=at(2))
+    with database.write() as unit:
+        later = unit.outbox.claim(now=at(3), owner="n1", lease_s=60, limit=10).notifications
+        asked = [one.event_id for one in (*claimed, *later) if one.target != HERE]
+        disabled = unit.disabled_targets.disable([gone(event_id) for event_id in asked])
+
+    assert Disabled(targets=3, buried=2) == disabled
 
 
 def test_what_is_disabled_can_be_asked_for_and_taken_back(database: Database, alarm: Alarm) -> None:
@@ -143,7 +160,7 @@ def test_an_action_that_the_alarm_no_longer_has_is_passed_over(database: Databas
         unit.alarms.remove(alarm.alarm_id, at(6))
         disabled.append(unit.disabled_targets.disable([gone(events[0]), gone("nobody_1_0")]))
 
-    assert [0, 0] == disabled
+    assert [Disabled(), Disabled()] == disabled
 
 
 def test_an_alarm_whose_every_action_is_left_out_still_changes(database: Database) -> None:
