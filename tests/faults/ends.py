@@ -5,14 +5,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests.faults.evidence import Evidence, Findings, Hush
+from tests.faults.giving_way import SUPERSEDED, GivingWay
+from tests.faults.told import is_repeat, moment_s, path_of
 from tests.faults.watches import Watch
 
-SILENCED, EXPIRED, SUPERSEDED = "silenced", "expired", "superseded"
+SILENCED, EXPIRED = "silenced", "expired"
 
 #: How long after its last moment a request that was begun before may come in.
 _UNDER_WAY_S = 0.5
@@ -24,43 +24,44 @@ def kept_back(
     evidence: Evidence,
     watch: Watch,
     records: Sequence[Mapping[str, Any]],
+    ways: GivingWay,
     *,
     came: AbstractSet[str],
-    tried: AbstractSet[str],
 ) -> set[tuple[int, str]]:
     """Return which changes are owed to which paths no more, by their numbers: those on record as never sent.
 
-    Whether that was for a reason is not said here; but what gives way to something newer has to have been tried, unless
-    the case says otherwise.
+    What gives way to something newer must be allowed to; whether the rest had a reason is not said here.
 
     Args:
         evidence: Of all alarms.
         watch: The alarm.
         records: Its notifications.
+        ways: Which of them may have given way.
         came: The ids of its webhooks that took effect.
-        tried: Those of its webhooks that did not.
     """
-    ends = {SILENCED, EXPIRED, SUPERSEDED} & evidence.ends.keys()
+    ends = {SILENCED, EXPIRED} & evidence.ends.keys()
     by_sequence: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for each in records:
-        by_sequence[each["sequence"]].append(each)
-    if len(by_sequence) != len(evidence.histories[watch.alarm_id]):
-        # Some changes have told nobody, or there are too few records, which is found elsewhere.
+        if not is_repeat(each):
+            by_sequence[each["sequence"]].append(each)
+    # Changes of which nobody is told have no number of their own.
+    told = [number for number, state in enumerate(evidence.histories[watch.alarm_id]) if watch.paths(state)]
+    if len(by_sequence) != len(told):
+        # Too few records, or too many, which is found elsewhere.
         return set()
     return {
-        (number, urlsplit(each["target"]).path)
-        for number, sequence in enumerate(sorted(by_sequence))
+        (number, path_of(each))
+        for number, sequence in zip(told, sorted(by_sequence), strict=True)
         for each in by_sequence[sequence]
-        if (each["state"] in ends or (each["state"] == SUPERSEDED and each["event_id"] in tried))
-        and each["event_id"] not in came
+        if (each["state"] in ends or (each["state"] == SUPERSEDED and ways.may(each))) and each["event_id"] not in came
     }
 
 
-def judge_deliveries(evidence: Evidence, findings: Findings) -> None:
+def judge_deliveries(evidence: Evidence, ways: GivingWay, findings: Findings) -> None:
     """Every notification of every transition ended, in a way that fits what came."""
     judged = {watch.alarm_id for watch in evidence.watches}
     mine = [each for each in evidence.deliveries if each["alarm_id"] in judged]
-    per_alarm = Counter(str(each["alarm_id"]) for each in mine)
+    per_alarm = Counter(str(each["alarm_id"]) for each in mine if not is_repeat(each))
     for watch in evidence.watches:
         owed = sum(len(watch.paths(state)) for state in evidence.histories[watch.alarm_id])
         if per_alarm[watch.alarm_id] != owed:
@@ -70,51 +71,42 @@ def judge_deliveries(evidence: Evidence, findings: Findings) -> None:
     came: dict[str, float] = {}
     for entry in evidence.entries:
         came.setdefault(entry.webhook_id, entry.at_s)
-    newest: Counter[tuple[str, str]] = Counter()
-    for each in mine:
-        newest[_lane(each)] = max(newest[_lane(each)], each["sequence"])
     for each in mine:
         event_id, state = each["event_id"], each["state"]
         wrong = [
-            *_not_allowed(evidence, each, came),
+            *_not_allowed(evidence, ways, each, came),
             *_too_late(evidence, each, came),
             *_not_silent(evidence, each, came),
         ]
-        if state == SUPERSEDED and each["sequence"] >= newest[_lane(each)]:
-            wrong.append("is superseded by nothing")
         findings.complaints += [f"{event_id} {what}" for what in wrong]
         if event_id in came and (_is_late(evidence, each, came[event_id]) or state == SILENCED):
             findings.doubled += 1
 
 
-def _not_allowed(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:
-    """What came was delivered; what was tried in vain may give way to something newer; anything else is the case's."""
+def _not_allowed(
+    evidence: Evidence, ways: GivingWay, record: Mapping[str, Any], came: Mapping[str, float]
+) -> Iterator[str]:
+    """What came was delivered, or gave way after a try; what never came may have given way; the rest is the case's."""
     event_id, state, error = record["event_id"], record["state"], record["last_error"] or ""
     if state == "delivered":
         if event_id not in came:
             yield "is said to be delivered and never came"
         return
-    if state in evidence.ends and re.search(evidence.ends[state], error):
-        return
-    was_tried = event_id in came or any(entry.webhook_id == event_id for entry in evidence.refused)
-    if state != SUPERSEDED or not was_tried:
+    if state == SUPERSEDED:
+        yield from ways.complaints(record)
+    elif state not in evidence.ends or not re.search(evidence.ends[state], error):
         yield f"is {state}: {error}"
-
-
-def _lane(record: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what keeps its order: an alarm and a target."""
-    return record["alarm_id"], record["target"]
 
 
 def _too_late(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:
     """What is too late is not sent; what is not is."""
     if evidence.epoch_s is None or record.get("not_after") is None:
         return
-    last_s = _moment_s(record["not_after"]) - evidence.epoch_s
+    last_s = moment_s(record["not_after"]) - evidence.epoch_s
     if _is_late(evidence, record, came.get(record["event_id"], last_s)):
         yield f"took effect {came[record['event_id']] - last_s:.1f} s after its last moment"
     if record["state"] == EXPIRED:
-        if _moment_s(record["finished_at"]) - evidence.epoch_s < last_s:
+        if moment_s(record["finished_at"]) - evidence.epoch_s < last_s:
             yield "has expired before its time"
         if not any(fault.start_s < last_s and fault.end_s > last_s - _TICK_S for fault in evidence.faults):
             yield "has expired though nothing kept it from being sent"
@@ -123,7 +115,7 @@ def _too_late(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, 
 def _is_late(evidence: Evidence, record: Mapping[str, Any], at_s: float) -> bool:
     if evidence.epoch_s is None or record.get("not_after") is None:
         return False
-    return at_s > _moment_s(record["not_after"]) - evidence.epoch_s + _UNDER_WAY_S
+    return at_s > moment_s(record["not_after"]) - evidence.epoch_s + _UNDER_WAY_S
 
 
 def _not_silent(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str, float]) -> Iterator[str]:
@@ -133,7 +125,7 @@ def _not_silent(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str
         yield "was silenced and took effect"
     if evidence.epoch_s is None:
         return
-    made_s = _moment_s(record["created_at"]) - evidence.epoch_s
+    made_s = moment_s(record["created_at"]) - evidence.epoch_s
     mine = [hush for hush in evidence.hushes if _is_about(hush, record)]
     if is_silenced and not any(hush.asked_s - _TICK_S <= made_s <= hush.end_s for hush in mine):
         yield "was silenced while no silence was in force"
@@ -143,8 +135,3 @@ def _not_silent(evidence: Evidence, record: Mapping[str, Any], came: Mapping[str
 
 def _is_about(hush: Hush, record: Mapping[str, Any]) -> bool:
     return record["alarm_id"] in hush.alarm_ids and hush.direction in {"", record["direction"]}
-
-
-def _moment_s(text: str) -> float:
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -40,6 +40,8 @@ class Evidence:
     refused: Sequence[Entry]
     #: The states that each alarm's history tells of, by its id.
     histories: Mapping[str, Sequence[str]]
+    #: When each alarm entered these states, on the monotonic clock; empty where somebody sets the wall's.
+    entered_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     #: The state that each alarm says it is in.
     states: Mapping[str, str]
     #: What `/v3/deliveries` says, without the pending.

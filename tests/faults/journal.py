@@ -46,6 +46,12 @@ class Entry:
         """The states before and after."""
         return self.body["previous"], self.body["current"]
 
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it tells of a state that stays."""
+        before, after = self.change
+        return before == after
+
 
 class Journal:
     """The webhooks so far, in the order of arrival; a repeated one stands there again."""
@@ -75,7 +81,7 @@ class Journal:
             return list(self._refused)
 
     def count(self, path: str) -> int:
-        """Return how many different webhooks have taken effect at a path."""
+        """Return how many different webhooks have taken effect at a path, without those that only repeat a state."""
         with self._changed:
             return len(self._ids[path])
 
@@ -92,7 +98,8 @@ class Journal:
             self._file.flush()
             if entry.taken:
                 self._entries.append(entry)
-                self._ids[entry.path].add(entry.webhook_id)
+                if not entry.is_repeat:
+                    self._ids[entry.path].add(entry.webhook_id)
             else:
                 self._refused.append(entry)
             self._changed.notify_all()

@@ -91,6 +91,12 @@ class Load:
         """Leave the load as it is; it is pushed on."""
         self._flipping.clear()
 
+    def calm(self) -> None:
+        """Have the load of every machine be low from the next push on, and stay so."""
+        self.stop_flipping()
+        for machine in [name for name, state in self._states.items() if state == ALARM]:
+            self.turn(machine)
+
     def silence(self, machines: Sequence[str] = ()) -> None:
         """Push nothing of these machines any more."""
         with self._changed:

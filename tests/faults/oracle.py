@@ -11,7 +11,10 @@ from typing import Any
 
 from tests.faults.ends import judge_deliveries, kept_back
 from tests.faults.evidence import Evidence, Findings
+from tests.faults.giving_way import GivingWay
 from tests.faults.journal import Entry
+from tests.faults.past import judge_past
+from tests.faults.repeats import judge_repeats
 from tests.faults.runs import Run, follow, owed_of, runs_of
 from tests.faults.watches import BLIND, Watch
 
@@ -33,6 +36,7 @@ def judge(evidence: Evidence) -> Findings:
     records: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for each in evidence.deliveries:
         records[each["alarm_id"]].append(each)
+    ways = GivingWay(evidence, [each for watch in evidence.watches for each in records[watch.alarm_id]])
     known: dict[Any, list[Run]] = {}
     for watch in evidence.watches:
         # Thousands may watch the same machine in the same way.
@@ -40,19 +44,17 @@ def judge(evidence: Evidence) -> Findings:
         if key not in known and watch.alarm_id not in evidence.polled:
             known[key] = _runs(evidence, watch)
         behind = _judge_history(evidence, watch, known.get(key, []), findings)
-        back = kept_back(
-            evidence,
-            watch,
-            records[watch.alarm_id],
-            came={entry.webhook_id for entry in by_alarm[watch.alarm_id]},
-            tried={entry.webhook_id for entry in refused[watch.alarm_id]},
-        )
-        found = (by_alarm[watch.alarm_id], refused[watch.alarm_id], back)
+        mine, in_vain = by_alarm[watch.alarm_id], refused[watch.alarm_id]
+        back = kept_back(evidence, watch, records[watch.alarm_id], ways, came={entry.webhook_id for entry in mine})
+        found = (mine, in_vain, back)
         arrivals = _judge_webhooks(evidence, watch, found, findings)
         _judge_lateness(evidence, watch, behind, arrivals, findings)
+        attempts = [*mine, *in_vain]
+        judge_past(evidence, watch, attempts, findings)
+        judge_repeats(evidence, watch, records[watch.alarm_id], attempts, findings)
     for alarm_id in set(by_alarm) - evidence.histories.keys() - evidence.others:
         findings.complaints.append(f"webhooks came of an alarm that nobody has made: {alarm_id}")
-    judge_deliveries(evidence, findings)
+    judge_deliveries(evidence, ways, findings)
     return findings
 
 
@@ -115,13 +117,12 @@ def _judge_webhooks(
         for path in watch.paths(state):
             if (number, path) not in back:
                 owed[path].append((number, before, state))
-    tried = {entry.path for entry in refused}
     arrivals = []
     for path in owed.keys() | lanes.keys():
         lane = lanes[path]
         _judge_order(watch, path, lane, findings)
-        may_give_way = path in tried or bool(evidence.ends)
-        arrivals += _judge_lane(f"{watch.name} at {path}", owed[path], lane, findings, may_give_way=may_give_way)
+        changes = [entry for entry in lane if not entry.is_repeat]
+        arrivals += _judge_lane(f"{watch.name} at {path}", owed[path], changes, findings)
     return arrivals
 
 
@@ -142,10 +143,8 @@ def _judge_lane(
     owed: Sequence[tuple[int, str, str]],
     lane: Sequence[Entry],
     findings: Findings,
-    *,
-    may_give_way: bool,
 ) -> list[tuple[int, float]]:
-    """Match arrivals with what is owed, in order; one may only be missing where a newer one has taken its place."""
+    """Match arrivals with what is owed, in order."""
     arrivals: list[tuple[int, float]] = []
     missing: list[tuple[int, str, str]] = []
     place = 0
@@ -161,7 +160,7 @@ def _judge_lane(
         missing += owed[start:place]
         arrivals.append((owed[place][0], entry.at_s))
         place += 1
-    lost = list(owed[place:]) + ([] if may_give_way else missing)
+    lost = [*missing, *owed[place:]]
     if lost:
         findings.lost += len(lost)
         findings.complaints.append(f"{name}: never told of {len(lost)} changes, the first {lost[0]}")

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -56,6 +56,8 @@ class Fault:
     #: On the monotonic clock; the same for what takes no time, such as a kill.
     start_s: float
     end_s: float
+    #: Whether only receivers were in trouble: alarmd, and what it stands on, were well.
+    is_outside: bool = False
 
 
 class FaultLog:
@@ -65,15 +67,15 @@ class FaultLog:
         self._file = path.open("a", encoding="utf-8")
         self._lock = Lock()
         self._faults: list[Fault] = []
-        #: Those under way: what, and since when.
-        self._open: dict[int, tuple[str, float]] = {}
+        #: Those under way, as if they had ended at once.
+        self._open: dict[int, Fault] = {}
 
     @property
     def faults(self) -> list[Fault]:
         """Those so far; one under way ends now."""
         now_s = time.monotonic()
         with self._lock:
-            going_on = [Fault(what=what, start_s=start_s, end_s=now_s) for what, start_s in self._open.values()]
+            going_on = [replace(fault, end_s=now_s) for fault in self._open.values()]
             return [*self._faults, *going_on]
 
     def note(self, what: str) -> None:
@@ -82,18 +84,19 @@ class FaultLog:
         self._add(Fault(what=what, start_s=now_s, end_s=now_s))
 
     @contextmanager
-    def during(self, what: str) -> Iterator[None]:
+    def during(self, what: str, *, is_outside: bool = False) -> Iterator[None]:
         """Write down one that lasts as long as the block."""
         start_s = time.monotonic()
+        fault = Fault(what=what, start_s=start_s, end_s=start_s, is_outside=is_outside)
         with self._lock:
             key = max(self._open, default=0) + 1
-            self._open[key] = (what, start_s)
+            self._open[key] = fault
         try:
             yield
         finally:
             with self._lock:
                 del self._open[key]
-            self._add(Fault(what=what, start_s=start_s, end_s=time.monotonic()))
+            self._add(replace(fault, end_s=time.monotonic()))
 
     def close(self) -> None:
         """Close the file."""

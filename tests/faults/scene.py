@@ -17,6 +17,7 @@ from tests.faults.journal import Entry, Journal, journal
 from tests.faults.load import Load
 from tests.faults.oracle import judge
 from tests.faults.records import FaultLog, SampleLog
+from tests.faults.told import is_repeat, moment_s
 from tests.faults.watches import Watch, watch
 from tests.support.daemon import DEADLINE_S, Daemon, daemon, wait_until
 from tests.support.servers import PostgresServer
@@ -244,8 +245,13 @@ class Scene:
 
     def history(self, watch: Watch) -> list[str]:
         """Return the states that an alarm has gone through."""
+        return [state for state, _ in self._turns(watch)]
+
+    def _turns(self, watch: Watch) -> list[tuple[str, str]]:
+        """Return the states that an alarm has gone through, and when it entered them."""
         rows = self.alarmd.request("GET", f"/v2/alarms/{watch.alarm_id}/history?limit=10000")
-        return [json.loads(row["detail"])["state"] for row in reversed(rows) if row["type"] == "state transition"]
+        turns = [row for row in reversed(rows) if row["type"] == "state transition"]
+        return [(json.loads(row["detail"])["state"], row["timestamp"]) for row in turns]
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Return every notification on record, newest first."""
@@ -257,22 +263,24 @@ class Scene:
             if len(page) < _PAGE:
                 return found
 
-    def _told(self) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    def _told(self) -> tuple[list[dict[str, Any]], dict[str, list[tuple[str, str]]]]:
         """Return every notification and history, of one moment: somebody may go blind while they are read."""
         deliveries = self.deliveries()
         for _ in range(_READINGS):
             with ThreadPoolExecutor(_ASKERS) as pool:
-                found = list(pool.map(self.history, self.watches))
+                found = list(pool.map(self._turns, self.watches))
             before, deliveries = deliveries, self.deliveries()
             if len(before) == len(deliveries):
                 break
-        return deliveries, {watch.alarm_id: states for watch, states in zip(self.watches, found, strict=True)}
+        return deliveries, {watch.alarm_id: turns for watch, turns in zip(self.watches, found, strict=True)}
 
     def evidence(self) -> Evidence:
         """Return what is known now."""
-        deliveries, histories = self._told()
-        by_sequence = _by_sequence(deliveries)
-        if self.clock_is_set:
+        deliveries, turns = self._told()
+        histories = {alarm_id: [state for state, _ in found] for alarm_id, found in turns.items()}
+        epoch_s = None if self.clock_is_set else time.time() - time.monotonic()
+        if epoch_s is None:
+            by_sequence = _by_sequence(deliveries)
             # Histories are sorted by a clock that was set back and forth; sequences are not.
             assert all(sorted(by_sequence[each]) == sorted(states) for each, states in histories.items()), histories
             histories = {alarm_id: by_sequence[alarm_id] for alarm_id in histories}
@@ -283,11 +291,16 @@ class Scene:
             entries=_in_order(each.entries for each in self.load.journals),
             refused=_in_order(each.refused for each in self.load.journals),
             histories=histories,
+            entered_s={
+                alarm_id: [moment_s(text) - epoch_s for _, text in found]
+                for alarm_id, found in turns.items()
+                if epoch_s is not None
+            },
             states=self.states(),
             deliveries=[each for each in deliveries if each["state"] != "pending"],
             ends=dict(self.ends),
             hushes=tuple(self.hushes),
-            epoch_s=None if self.clock_is_set else time.time() - time.monotonic(),
+            epoch_s=epoch_s,
             others=frozenset(self.others),
             polled=frozenset(self.polled),
             lateness_s=self.lateness_s,
@@ -304,5 +317,6 @@ def _by_sequence(deliveries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]
     """Return the states that each alarm has told of, in the order of its sequence."""
     found: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for each in deliveries:
-        found[each["alarm_id"]][each["sequence"]] = each["body"]["current"]
+        if not is_repeat(each):
+            found[each["alarm_id"]][each["sequence"]] = each["body"]["current"]
     return defaultdict(list, {alarm_id: [told[key] for key in sorted(told)] for alarm_id, told in found.items()})

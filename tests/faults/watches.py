@@ -24,6 +24,8 @@ class Watch:
     operator: str = "gt"
     period_s: float = 1.0
     periods: int = 1
+    #: How often it repeats its actions while its state stays, in seconds; never if it is 0.
+    repeats_s: int = 0
     #: Where each state is told, in the order of the actions: paths at the receiver.
     actions: Mapping[str, Sequence[str]]
 
@@ -55,6 +57,7 @@ def watch(
     period_s: float = 1.0,
     periods: int = 1,
     twice: bool = True,
+    repeats_s: int = 0,
     headers: Mapping[str, str] | None = None,
     rule: Mapping[str, Any] | None = None,
     **attributes: Any,
@@ -80,7 +83,8 @@ def watch(
     told = {
         f"{state.replace(' ', '_')}_actions": [f"{url}{path}" for path in paths] for state, paths in actions.items()
     }
-    body = {"name": name, "type": "threshold", "threshold_rule": whole_rule, **told, **attributes}
+    beat = {"repeat_actions": True, "repeat_interval": repeats_s} if repeats_s else {}
+    body = {"name": name, "type": "threshold", "threshold_rule": whole_rule, **told, **beat, **attributes}
     answer = alarmd.request("POST", "/v2/alarms", body, headers=headers)
     return Watch(
         alarm_id=answer["alarm_id"],
@@ -90,5 +94,6 @@ def watch(
         operator=operator,
         period_s=period_s,
         periods=periods,
+        repeats_s=repeats_s,
         actions=actions,
     )

@@ -93,7 +93,7 @@ def _play(stage: Stage) -> list[Outcome]:
             start_s = time.monotonic()
             for spell in spells:
                 spell.is_on = True
-            with scene.faults.during("receivers misbehave"):
+            with scene.faults.during("receivers misbehave", is_outside=True):
                 threading.Event().wait(lasts_s)
                 for spell in spells:
                     spell.is_on = False

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.faults import behaviours
 from tests.faults.case import Case, Outcome
-from tests.faults.ends import EXPIRED, SILENCED, SUPERSEDED
+from tests.faults.ends import EXPIRED, SILENCED
 from tests.faults.evidence import Hush
 from tests.faults.journal import Entry, Journal
 from tests.faults.outage import pause
@@ -34,7 +34,7 @@ def _silences(stage: Stage) -> Outcome:
     with stage.scene() as scene, scene.receiver("away") as away:
         scene.watch_all()
         hushed = _watch_aside(scene, away.url, labels=_LABELS)
-        scene.ends = {SILENCED: "^silenced by .*: moving racks$", SUPERSEDED: ""}
+        scene.ends = {SILENCED: "^silenced by .*: moving racks$"}
         with scene.running():
             scene.load.stop_flipping()
             for number in range(times):
@@ -48,7 +48,7 @@ def _silences(stage: Stage) -> Outcome:
 
 
 def _silence_once(stage: Stage, scene: Scene, away: Journal, hushed: list[Watch], *, about: str) -> None:
-    with scene.faults.during("a receiver is away while a silence begins"):
+    with scene.faults.during("a receiver is away while a silence begins", is_outside=True):
         _turn_in_vain(scene, away)
         hush = _Hush(scene, hushed, about=about)
         if stage.random.random() < 1 / 2:
@@ -57,7 +57,7 @@ def _silence_once(stage: Stage, scene: Scene, away: Journal, hushed: list[Watch]
         away.choose = away.linger
         scene.await_quiet()
     _turn(scene)
-    with scene.faults.during("a receiver is away while a silence ends"):
+    with scene.faults.during("a receiver is away while a silence ends", is_outside=True):
         away.choose = lambda _entry: behaviours.status(503)
         _turn(scene)
         hush.end()
@@ -103,7 +103,7 @@ def _expiry(stage: Stage) -> Outcome:
         scene.watch_all()
         _watch_aside(scene, away.url)
         _put_aside(scene, [each for each in scene.load.watches if each.resource_id == _MACHINE])
-        scene.ends = {EXPIRED: "", SUPERSEDED: ""}
+        scene.ends = {EXPIRED: ""}
         obstacles: list[Callable[[], Any]] = [lambda: _away(scene, away), lambda: _asleep(scene)]
         with scene.running():
             scene.load.stop_flipping()
@@ -130,7 +130,7 @@ def _expiry(stage: Stage) -> Outcome:
 
 @contextmanager
 def _away(scene: Scene, away: Journal) -> Iterator[None]:
-    with scene.faults.during("a receiver is away"):
+    with scene.faults.during("a receiver is away", is_outside=True):
         away.choose = lambda _entry: behaviours.status(503)
         yield
         away.choose = away.linger
