@@ -56,7 +56,7 @@ class DeliveryService:
             require(self._policy, Action.RETRY_DELIVERY, caller, project_id=notification.project_id)
             moment = self._timekeeper.moment()
             if not unit.outbox.retry(event_id, moment.now, ahead=moment.ahead):
-                raise InvalidInput(_why_not_again(notification))
+                raise InvalidInput(_why_not_again(notification, past=unit.outbox.why_past(notification)))
             _record(unit, [notification], caller, "retried_deliveries", moment.now)
             again = self._visible(unit, event_id, caller)
         self._doorbell.ring(Bell.OUTBOX)
@@ -102,8 +102,10 @@ class DeliveryService:
         return notification
 
 
-def _why_not_again(notification: Notification) -> str:
+def _why_not_again(notification: Notification, *, past: str) -> str:
     event_id, state = notification.event_id, notification.state
+    if state is DeliveryState.BURIED and past:
+        return f"Delivery {event_id} is news of the past: {past}"
     if state is DeliveryState.BURIED:
         return f"Delivery {event_id} is too late: it was to be sent before {notification.not_after}"
     if state is DeliveryState.HELD:

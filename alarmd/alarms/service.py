@@ -33,6 +33,8 @@ from alarmd.store.expression import Search
 from alarmd.store.history import HistoryQuery
 
 _DELETED_REASON = "the alarm was deleted"
+#: What of an alarm says which actions are wanted.
+_WANTS = frozenset({"enabled", "ok_actions", "alarm_actions", "insufficient_data_actions"})
 
 
 class AlarmService:
@@ -242,6 +244,8 @@ class AlarmService:
         if not changed and is_same_unseen:
             return before
         alarm = unit.alarms.replace(alarm)
+        if not _WANTS.isdisjoint(changed):
+            unit.outbox.bury_unwanted(alarm, now=now)
         self._references.keep(unit, alarm, caller, before=before)
         self._quotas.hold(unit, alarm, before=before)
         if changed:

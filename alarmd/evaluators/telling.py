@@ -19,17 +19,17 @@ _LOGGED = 1_000
 
 
 def tell(stored: Iterable[tuple[Transition, AppliedTransition]]) -> None:
-    """Count and log transitions that took effect, as they have been stored; of repeats only what was silenced counts.
+    """Count and log transitions that took effect, as they have been stored.
 
-    Of very many at once most are logged as a number: writing 10,000 lines takes as long as storing what they tell.
+    Of repeats only what was silenced, or what gave way, counts. Of very many at once most are logged as a number:
+    writing 10,000 lines takes as long as storing what they tell.
     """
     changed = 0
     for transition, applied in stored:
         if applied.silenced:
             telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SILENCED), reason="silence").inc(applied.silenced)
         if applied.superseded:
-            superseded = telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SUPERSEDED), reason="silence")
-            superseded.inc(applied.superseded)
+            telemetry.NOTIFICATIONS.labels(outcome=str(DeliveryState.SUPERSEDED), reason="").inc(applied.superseded)
         if transition.is_repeat:
             continue
         telemetry.TRANSITIONS.labels(state=str(transition.current)).inc()

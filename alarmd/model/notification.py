@@ -78,6 +78,19 @@ class Notification:
     #: When it reached its final state.
     finished_at: datetime | None = None
 
+    @property
+    def told(self) -> str | None:
+        """The state of the alarm that it tells; None where its body has been spoilt."""
+        told = self.body.get("current")
+        return told if isinstance(told, str) else None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it says no more than that the alarm is still in its state; an event is news each time."""
+        data = self.body.get("reason_data")
+        is_event = isinstance(data, Mapping) and data.get("type") == "event"
+        return self.told is not None and self.told == self.body.get("previous") and not is_event
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
@@ -153,3 +166,11 @@ def target_of(action: str, trust_id: str) -> str:
     if not (trust_id and scheme.lower().startswith("trust+")):
         return action
     return f"{scheme}://{trust_id}@{rest.removeprefix('//')}"
+
+
+def stands_for(target: str, action: str) -> bool:
+    """Return whether a target is that of an action, whatever the trust."""
+    if target == action:
+        return True
+    scheme, _, rest = target.partition("://")
+    return scheme.lower().startswith("trust+") and action == f"{scheme}://{rest.partition('@')[2]}"

@@ -372,7 +372,8 @@ class _Backlog:
         self.settled.clear()
         self.untried.clear()
         self.is_overdue = False
-        self.after, self.goes_on, self.has_found = claims.after, claims.goes_on, bool(claims.notifications)
+        self.after, self.goes_on = claims.after, claims.goes_on
+        self.has_found = bool(claims.notifications or claims.superseded or claims.held)
 
     def answer_kicks(self) -> None:
         """Tell those who asked for work to be looked for that it has been, as well as could be."""

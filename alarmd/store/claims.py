@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 from alarmd.clock import NOT_AHEAD, Ahead
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.store.bulk import update_rows
+from alarmd.store.meant import after_tries, look_again
 from alarmd.store.planning import no_whole_table
 from alarmd.store.queued import FREE, change, pending, ranges_of_late, ranges_of_run_out, waits, wake
 from alarmd.store.queues import Candidate, Queue, candidates, heads
@@ -82,9 +83,12 @@ class Claims:
     after: Queue | None
     #: Whether another claim may find more at once, though nothing happens until then.
     goes_on: bool = False
-    #: How many it has brought to their end, since a newer one goes instead or since they are late.
+    #: How many it has brought to their end, since a newer one goes instead or their alarms say something else by now,
+    #: or since they are late.
     superseded: int = 0
     expired: int = 0
+    #: How many the breaker holds back now.
+    held: int = 0
 
 
 def claim(
@@ -111,13 +115,15 @@ def claim(
     lease = {"lease_owner": owner, "lease_until": now + timedelta(seconds=lease_s)}
     is_round = walk.is_whole and not walk.left_out
     after = chosen[-1].queue if chosen and (is_round or len(chosen) >= limit) else walk.last
-    notifications, superseded = _take(connection, chosen, lease, now)
+    taken, superseded = _take(connection, chosen, lease, now)
+    left = look_again(connection, taken, now)
     return Claims(
-        notifications=notifications,
+        notifications=left.notifications,
         after=after,
-        goes_on=len(chosen) < limit and (is_cut or not walk.is_whole),
-        superseded=superseded,
+        goes_on=(len(chosen) < limit and (is_cut or not walk.is_whole)) or len(left.notifications) < len(taken),
+        superseded=superseded + left.superseded,
         expired=expired,
+        held=left.held,
     )
 
 
@@ -309,5 +315,4 @@ def _words(row: Any, now: datetime, ahead: Ahead) -> str:
     by = ahead.end_of(row.not_after, written_at=row.created_at)
     late_s = (now - by).total_seconds()
     words = f"not sent: it had to be there by {by.isoformat(timespec='seconds')}, {late_s:.0f} s ago"
-    tries = "1 try" if row.attempts == 1 else f"{row.attempts} tries"
-    return f"{words}; after {tries}: {row.last_error}" if row.attempts else words
+    return after_tries(words, row.attempts, row.last_error)

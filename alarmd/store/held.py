@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the breaker of the installation has held back: each of them is accounted for when it closes."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
+from sqlalchemy import Connection, RowMapping, Select, select
 
 from alarmd.clock import NOT_AHEAD, Ahead
-from alarmd.model.notification import DeliveryState, Notification
+from alarmd.model.alarm import ActingAlarm
+from alarmd.model.notification import DeliveryState
 from alarmd.store.bulk import update_rows
 from alarmd.store.future import bring_to_now
-from alarmd.store.queued import change, chunks, held_back, is_late
-from alarmd.store.rows import lane_of, object_of
-from alarmd.store.tables import alarms, outbox
-
-_SAID_AGAIN = "held back, and the alarm has said it again since"
+from alarmd.store.meant import acting_alarms, why_not
+from alarmd.store.queued import held_back, is_late, overtaken
+from alarmd.store.rows import notification_of
+from alarmd.store.tables import outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,13 @@ class Released:
 def release_held(connection: Connection, now: datetime, *, limit: int, ahead: Ahead = NOT_AHEAD) -> Released:
     """Let go of what is held back, oldest first, at most `limit`, and return what became of it.
 
-    One is delivered if it is still what its alarm says: the alarm is in the state that it tells, has told the target
-    nothing since, and it is not too late.
+    One is delivered if it is still what its alarm says (`meant.why_not`), the alarm has told the target nothing since,
+    and it is not too late.
     """
     bring_to_now(connection, held_back(outbox), now, limit=limit)
-    rows = connection.execute(_held(limit)).mappings().all()
-    ends = [_end_of(row, now, ahead) for row in sorted(rows, key=lambda row: str(row["event_id"]))]
+    rows = sorted(connection.execute(_held(limit)).mappings().all(), key=lambda row: str(row["event_id"]))
+    known = acting_alarms(connection, {row["alarm_id"] for row in rows})
+    ends = [_end_of(row, known.get(row["alarm_id"]), now, ahead) for row in rows]
     update_rows(connection, outbox, key="event_id", rows=ends)
     states = [end["state"] for end in ends]
     return Released(
@@ -74,27 +74,6 @@ def expire_held(connection: Connection, now: datetime, *, limit: int, ahead: Ahe
     return len(rows)
 
 
-def give_way_to_held(connection: Connection, notifications: Iterable[Notification]) -> int:
-    """Supersede what is held back in the lanes of notifications that are about to be, too; return how many.
-
-    An alarm that repeats itself while the breaker is open leaves one to be released, not one a minute.
-    """
-    lanes = {lane_of(one.alarm_id, one.target): one for one in notifications if one.state is DeliveryState.HELD}
-    count = 0
-    for part in chunks(sorted(lanes)):
-        older = (
-            select(outbox.c.event_id)
-            .where(outbox.c.lane.in_(part), held_back(outbox))
-            .order_by(outbox.c.event_id)
-            .with_for_update(skip_locked=True)
-        )
-        ids = connection.execute(older).scalars().all()
-        end = {"state": str(DeliveryState.SUPERSEDED), "last_error": _SAID_AGAIN}
-        # All of a tick are of one moment, or as good as that.
-        count += change(connection, ids, {**end, "finished_at": lanes[part[0]].created_at})
-    return count
-
-
 def _too_late(row: RowMapping, now: datetime, ahead: Ahead) -> str:
     since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
     end = ahead.end_of(row["not_after"], written_at=row["created_at"])
@@ -102,23 +81,8 @@ def _too_late(row: RowMapping, now: datetime, ahead: Ahead) -> str:
 
 
 def _held(limit: int) -> Select[Any]:
-    newer = outbox.alias("newer")
-    is_overtaken = exists().where(
-        newer.c.alarm_id == outbox.c.alarm_id,
-        newer.c.sequence > outbox.c.sequence,
-        newer.c.lane == outbox.c.lane,
-    )
     return (
-        select(
-            outbox.c.event_id,
-            outbox.c.created_at,
-            outbox.c.not_after,
-            outbox.c.next_attempt_at,
-            outbox.c.body,
-            alarms.c.state.label("says"),
-            is_overtaken.label("is_overtaken"),
-        )
-        .select_from(outbox.outerjoin(alarms, and_(alarms.c.alarm_id == outbox.c.alarm_id)))
+        select(outbox, overtaken().label("is_overtaken"))
         .where(held_back(outbox))
         .order_by(outbox.c.created_at, outbox.c.event_id)
         .limit(limit)
@@ -126,14 +90,13 @@ def _held(limit: int) -> Select[Any]:
     )
 
 
-def _end_of(row: RowMapping, now: datetime, ahead: Ahead) -> dict[str, Any]:
+def _end_of(row: RowMapping, alarm: ActingAlarm | None, now: datetime, ahead: Ahead) -> dict[str, Any]:
     """Return what becomes of one, as column values."""
     state, words = DeliveryState.PENDING, ""
-    since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
-    if row["says"] is None:
-        state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm is gone"
-    elif row["is_overtaken"] or row["says"] != object_of(row["body"]).get("current"):
-        state, words = DeliveryState.SUPERSEDED, f"{since}; the alarm has moved on"
+    why = why_not(notification_of(row), alarm) or ("the alarm has moved on" if row["is_overtaken"] else "")
+    if why:
+        since = f"held back since {row['created_at'].isoformat(timespec='seconds')}"
+        state, words = DeliveryState.SUPERSEDED, f"{since}; {why}"
     elif row["not_after"] is not None and ahead.end_of(row["not_after"], written_at=row["created_at"]) <= now:
         state, words = DeliveryState.EXPIRED, _too_late(row, now, ahead)
     is_final = state is not DeliveryState.PENDING

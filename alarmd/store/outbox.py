@@ -6,6 +6,7 @@ sent, so a receiver sees an alarm's states in their order. One that was tried an
 though: as soon as a newer one can go, it is superseded, because a receiver that comes back wants the state of today.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 
 from alarmd.clock import NOT_AHEAD, Ahead
+from alarmd.model.alarm import ActingAlarm, AlarmId
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement
 from alarmd.store import outbox_list
@@ -31,15 +33,19 @@ from alarmd.store.breaker import BreakerRepository
 from alarmd.store.bulk import Write, inserting, update_rows
 from alarmd.store.claims import Claims, Rooms, claim
 from alarmd.store.future import CalledBack, bring_to_now, call_back, shorten_leases
-from alarmd.store.held import Released, expire_held, give_way_to_held, release_held
+from alarmd.store.giving_way import give_way
+from alarmd.store.held import Released, expire_held, release_held
+from alarmd.store.meant import acting_alarms, why_not, why_unwanted
 from alarmd.store.outbox_query import OutboxQuery
 from alarmd.store.paging import matches
 from alarmd.store.queued import (
     FREE,
     change,
+    chunks,
     held_back,
     is_late,
     leased_to,
+    overtaken,
     past_waiting,
     pending,
     rouse,
@@ -50,7 +56,7 @@ from alarmd.store.queued import (
 )
 from alarmd.store.queues import Queue, heads
 from alarmd.store.rows import notification_of, notification_values
-from alarmd.store.tables import alarms, disabled_targets, outbox
+from alarmd.store.tables import disabled_targets, outbox
 from alarmd.store.thinning import Mark, Thinned, thin
 
 #: How many queues are asked when something is due.
@@ -70,15 +76,17 @@ class OutboxRepository:
         self._connection = connection
 
     def add(self, notifications: Sequence[Notification]) -> None:
-        """Put notifications in the outbox; what the breaker holds back takes the place of what it held in the lane."""
+        """Put notifications in the outbox, where others of their lanes give way to them (see `give_way`)."""
         self.adding(notifications)()
 
-    def adding(self, notifications: Sequence[Notification]) -> Write:
-        """Spell notifications, and return what puts them in the outbox as `add` does."""
+    def adding(self, notifications: Sequence[Notification], *, given_way: Counter[AlarmId] | None = None) -> Write:
+        """Spell notifications, and return what puts them in the outbox as `add` does; it counts what gives way."""
         insert = inserting(self._connection, outbox, [notification_values(each) for each in notifications])
 
         def add() -> None:
-            give_way_to_held(self._connection, notifications)
+            gone = give_way(self._connection, notifications)
+            if given_way is not None:
+                given_way.update(gone)
             insert()
 
         return add
@@ -154,6 +162,22 @@ class OutboxRepository:
         """Give up an alarm's notifications that wait, or are held back, and are in nobody's hands; return how many."""
         return self._end(outbox.c.alarm_id == alarm_id, state=DeliveryState.BURIED, reason=reason, now=now)
 
+    def bury_unwanted(self, alarm: ActingAlarm, *, now: datetime) -> int:
+        """Give up what an alarm that is disabled, or without the action by now, was about to do; return how many.
+
+        What is in somebody's hands is tried to its end, and not again.
+        """
+        waiting = select(outbox).where(outbox.c.alarm_id == alarm.alarm_id, unfinished(outbox))
+        reasons: dict[str, list[str]] = {}
+        for row in self._connection.execute(waiting).mappings():
+            if why := why_unwanted(notification_of(row), alarm):
+                reasons.setdefault(why, []).append(row["event_id"])
+        return sum(
+            self._end(outbox.c.event_id.in_(part), state=DeliveryState.BURIED, reason=why, now=now)
+            for why, ids in reasons.items()
+            for part in chunks(ids)
+        )
+
     def drop(self, event_id: str, now: datetime) -> bool:
         """Take out a notification that waits or is held back; False when there is none, or it is being sent."""
         which = matches(outbox.c.event_id, event_id)
@@ -215,32 +239,40 @@ class OutboxRepository:
         return None if row is None else notification_of(row)
 
     def retry(self, event_id: str, now: datetime, *, ahead: Ahead = NOT_AHEAD) -> bool:
-        """Put a buried notification back to be tried now; False when it is not there, not buried, or too late.
+        """Put a buried notification back to be tried now; False when it is not there, not buried, too late, or past.
 
-        It keeps its count of tries, so a newer one of the same alarm and target supersedes it. While the breaker is
-        open, one that makes a group smaller is held back instead.
+        It is past when a newer one was made for its target, or its alarm says something else by now (`why_past`). While
+        the breaker is open, one that makes a group smaller is held back instead.
         """
-        may_return = _may_return(now, ahead)
+        may_return = (*_may_return(now, ahead), ~overtaken())
         found = select(outbox).where(matches(outbox.c.event_id, event_id), *may_return)
         return bool(self._put_back(found, now, may_return))
 
     def retry_all(self, query: OutboxQuery, now: datetime, *, ahead: Ahead = NOT_AHEAD) -> list[Notification]:
         """Put the buried notifications that are asked for back as `retry` does; return them, as they are then.
 
-        Only the last word of an alarm to a target goes back: after a newer one an old one would be news of the past.
-        Nor does what is of an alarm that was deleted, or for a target that has said that it is gone.
+        Nor does what is for a target that has said that it is gone.
         The newest go first; what the query says of states and pages, but for its limit, does not count.
         """
         wanted, may_return = replace(query, states=()), _may_return(now, ahead)
+        is_told = ~exists().where(disabled_targets.c.lane == outbox.c.lane)
         # Of all projects, by the index of states; of one, by that of the project.
         found = () if query.is_of_few else (past_waiting(outbox),)
         statement = (
             select(outbox)
-            .where(*wanted.visible, *wanted.narrowed, *found, *may_return, *_is_meant_still())
+            .where(*wanted.visible, *wanted.narrowed, *found, *may_return, ~overtaken(), is_told)
             .order_by(outbox.c.created_at.desc(), outbox.c.event_id.desc())
             .limit(query.limit)
         )
         return self._put_back(statement, now, may_return)
+
+    def why_past(self, notification: Notification) -> str:
+        """Return why a notification is news of the past, in a few words; none where it is still what its alarm says."""
+        mine = outbox.c.event_id == notification.event_id
+        if self._connection.execute(select(outbox.c.event_id).where(mine, overtaken())).first():
+            return "a newer one was made for the same target"
+        known = acting_alarms(self._connection, [notification.alarm_id])
+        return why_not(notification, known.get(notification.alarm_id))
 
     def depth(self) -> int:
         """Return how many notifications are unfinished."""
@@ -267,7 +299,9 @@ class OutboxRepository:
     ) -> list[Notification]:
         """Have buried notifications wait again, or be held back as the gate would; return them, as they are then."""
         again: dict[str, Any] = {"next_attempt_at": now, "finished_at": None}
-        found = [replace(notification_of(row), **again) for row in self._connection.execute(buried).mappings()]
+        rows = [notification_of(row) for row in self._connection.execute(buried).mappings()]
+        known = acting_alarms(self._connection, {one.alarm_id for one in rows})
+        found = [replace(one, **again) for one in rows if not why_not(one, known.get(one.alarm_id))]
         trips = BreakerRepository(self._connection).in_force(now)
         held: dict[str, Any] = {
             "state": DeliveryState.HELD,
@@ -299,22 +333,6 @@ def _may_return(now: datetime, ahead: Ahead) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a notification was given up and may be sent still."""
     in_time = or_(outbox.c.not_after.is_(None), not_(is_late(outbox, now, ahead)))
     return outbox.c.state == str(DeliveryState.BURIED), in_time
-
-
-def _is_meant_still() -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that nothing newer was made in the same lane, and that alarm and target still are."""
-    newer = outbox.alias("newer")
-    overtaken = exists().where(
-        # By the alarm, since lanes are indexed only while something waits in them.
-        newer.c.alarm_id == outbox.c.alarm_id,
-        newer.c.sequence > outbox.c.sequence,
-        newer.c.lane == outbox.c.lane,
-    )
-    return (
-        ~overtaken,
-        exists().where(alarms.c.alarm_id == outbox.c.alarm_id),
-        ~exists().where(disabled_targets.c.lane == outbox.c.lane),
-    )
 
 
 def _values_of(settlement: Settlement) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     and_,
+    exists,
     literal_column,
     or_,
     select,
@@ -99,6 +100,17 @@ def ranges_of_run_out(now: datetime, ahead: Ahead, *, lease_s: float) -> tuple[C
 def leased_to(owner: str) -> ColumnElement[bool]:
     """Return the condition that rows are in the hands of an owner."""
     return and_(pending(outbox), outbox.c.lease_owner == owner)
+
+
+def overtaken() -> ColumnElement[bool]:
+    """Return the condition that something newer was made in the same lane."""
+    newer = outbox.alias("newer")
+    return exists().where(
+        # By the alarm, since lanes are indexed only while something waits in them.
+        newer.c.alarm_id == outbox.c.alarm_id,
+        newer.c.sequence > outbox.c.sequence,
+        newer.c.lane == outbox.c.lane,
+    )
 
 
 def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

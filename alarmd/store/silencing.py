@@ -5,21 +5,15 @@ The silences of a project are read once a unit of work and then looked up in mem
 100 silences cost next to nothing.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, select
-
-from alarmd.model.alarm import ActingAlarm, Alarm, AlarmId
+from alarmd.model.alarm import ActingAlarm, Alarm
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Notification
 from alarmd.model.silence import ReadHours, Silence, SilenceId, SilenceState
-from alarmd.store.queued import change, chunks, waits
-from alarmd.store.rows import lane_of
 from alarmd.store.silences import SilenceRepository
-from alarmd.store.tables import outbox
 
 #: Where silences are looked up: what they are about at the least.
 _Place = tuple[str | None, ...]
@@ -87,36 +81,6 @@ def silenced(notification: Notification, silence: Silence) -> Notification:
         last_error=f"silenced by {silence.silence_id}: {silence.comment}",
         finished_at=notification.created_at,
     )
-
-
-def give_way(connection: Connection, notifications: Collection[Notification]) -> Counter[AlarmId]:
-    """Supersede what waits for another try in the lanes of silenced notifications of a new state.
-
-    Returns how many, by their alarms.
-
-    It tells a state that is past, and the one that would have taken its place is never sent.
-    """
-    lanes = {
-        lane_of(one.alarm_id, one.target): one.created_at
-        for one in notifications
-        if one.state is DeliveryState.SILENCED and one.body["previous"] != one.body["current"]
-    }
-    count: Counter[AlarmId] = Counter()
-    for part in chunks(sorted(lanes)):
-        statement = (
-            select(outbox.c.event_id, outbox.c.alarm_id, outbox.c.lane)
-            .where(outbox.c.lane.in_(part), waits(outbox), outbox.c.attempts > 0)
-            .order_by(outbox.c.event_id)
-            .with_for_update(skip_locked=True)
-        )
-        # Mostly all of a tick, so of one moment.
-        ends: dict[datetime, list[str]] = {}
-        for row in connection.execute(statement).all():
-            ends.setdefault(lanes[row.lane], []).append(row.event_id)
-            count[row.alarm_id] += 1
-        for at, ids in ends.items():
-            change(connection, ids, {"state": str(DeliveryState.SUPERSEDED), "finished_at": at})
-    return count
 
 
 def in_force_for(alarm: Alarm, silences: Sequence[Silence], *, at: datetime, read_hours: ReadHours) -> list[Silence]:

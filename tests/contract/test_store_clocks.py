@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from alarmd.clock import NOT_AHEAD, Ahead
-from alarmd.model.alarm import AlarmId
+from alarmd.model.alarm import AlarmId, State
 from alarmd.model.breaker import Trip
 from alarmd.model.notification import DeliveryState, EventId, Notification
 from alarmd.store.claims import Claims
@@ -20,7 +20,7 @@ from alarmd.store.outbox import OutboxQuery
 from alarmd.store.queued import is_late
 from alarmd.store.queues import Queue, candidates, heads
 from alarmd.store.tables import outbox
-from tests.support.alarms import MORNING
+from tests.support.alarms import MORNING, an_alarm
 from tests.support.steps import analyse, counting_steps
 
 HOUR_S = 3600.0
@@ -42,7 +42,7 @@ def made(made_s: float = 0, *, lasts_s: float | None = 300, host: str = "h", **c
         "project_id": "p",
         "sequence": 1,
         "target": f"http://{host}/hook",
-        "body": {},
+        "body": {"current": "alarm"},
         "created_at": at(made_s),
         "next_attempt_at": at(made_s),
         "not_after": None if lasts_s is None else at(made_s + lasts_s),
@@ -53,6 +53,13 @@ def made(made_s: float = 0, *, lasts_s: float | None = 300, host: str = "h", **c
 def add(database: Database, *notifications: Notification) -> None:
     with database.write() as unit:
         unit.outbox.add(notifications)
+
+
+def say(database: Database, notification: Notification) -> None:
+    """Store the alarm whose word a notification is."""
+    says = {"alarm_id": notification.alarm_id, "alarm_actions": (notification.target,)}
+    with database.write() as unit:
+        unit.alarms.add(an_alarm(state=State.ALARM, **says))
 
 
 def claim(database: Database, seconds: float, ahead: Ahead = NOT_AHEAD) -> Claims:
@@ -192,6 +199,8 @@ def test_a_buried_one_may_be_retried_in_time(database: Database) -> None:
     """Whoever asks for a retry after a jump is not told that it is too late when it is not."""
     buried, late = (made(made_s, state=DeliveryState.BURIED, finished_at=at(9)) for made_s in (0, -300))
     add(database, buried, late)
+    say(database, buried)
+    say(database, late)
     query = OutboxQuery(limit=10)
     with database.write() as unit:
         refused = unit.outbox.retry(buried.event_id, at(HOUR_S + 20))
@@ -206,6 +215,7 @@ def test_what_was_made_in_the_future_was_made_now(database: Database) -> None:
     future = made(HOUR_S, attempts=1, next_attempt_at=at(HOUR_S + 10))
     held = made(HOUR_S, state=DeliveryState.HELD)
     add(database, future, held, made(0.5))
+    say(database, future)
     nothing = claim(database, 0).notifications
     counts = [mend(database, 0), mend(database, 0)]
     mended = stored(database, future)

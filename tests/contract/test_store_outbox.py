@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from alarmd.errors import InvalidInput
-from alarmd.model.alarm import AlarmId
+from alarmd.model.alarm import AlarmId, State
 from alarmd.model.notification import DeliveryState, EventId, Notification, Settlement, event_id_of
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
-from tests.support.alarms import MORNING
-from tests.support.stock import add, stored
+from tests.support.alarms import MORNING, an_alarm
+from tests.support.stock import add, store, stored
 from tests.support.threads import run_together
 
 LEASE_S = 30.0
@@ -38,6 +38,14 @@ def a_notification(sequence: int = 1, *, alarm: str = "a", target: str = "http:/
         "next_attempt_at": at(sequence),
     }
     return Notification(**(values | changes))
+
+
+def go_off(database: Database, *alarms: str) -> None:
+    """Store alarms that have gone off and mean what `a_notification` says."""
+    store(
+        database,
+        *(an_alarm(alarm_id=AlarmId(one), state=State.ALARM, alarm_actions=("http://h/1",)) for one in alarms),
+    )
 
 
 def claim(database: Database, now: datetime, *, owner: str = "n1", limit: int = 100) -> list[Notification]:
@@ -123,6 +131,7 @@ def test_delivered(database: Database) -> None:
 
 def test_postponed(database: Database) -> None:
     """A failed try counts and comes up again when it is due, not before."""
+    go_off(database, "a")
     add(database, a_notification())
     [claimed] = claim(database, at(1))
     settle(database, claimed, DeliveryState.PENDING, now=at(2), wait_s=60)
@@ -162,6 +171,7 @@ def test_what_was_never_tried_is_not_superseded(database: Database) -> None:
 
 def test_what_is_on_its_way_is_not_superseded(database: Database) -> None:
     """A second try that is in a notifier's hands keeps its lane until it ends or its lease does."""
+    go_off(database, "a")
     add(database, a_notification(1))
     settle(database, claim(database, at(1))[0], DeliveryState.PENDING, now=at(1), wait_s=1)
     claim(database, at(2))
@@ -274,6 +284,7 @@ def test_one_queue_of_a_full_receiver_is_enough(database: Database) -> None:
 
 def test_retrying_by_hand(database: Database) -> None:
     """Only what is buried can be put back; it is due at once and keeps its count."""
+    go_off(database, "a")
     add(database, a_notification())
     [claimed] = claim(database, at(1))
     settle(database, claimed, DeliveryState.BURIED, now=at(2))
@@ -404,6 +415,7 @@ def test_claims_beside_failures_and_newcomers(database: Database) -> None:
 
 def test_the_outbox_against_a_slow_reference(database: Database) -> None:
     """A long random life of few lanes goes exactly as a plain list of notifications would have it."""
+    go_off(database, "a", "b", "c")
     lots = random.Random(20260101)
     reference: dict[str, Notification] = {}
     leases: dict[str, tuple[str, datetime]] = {}

@@ -44,7 +44,8 @@ def release(database: Database, now: datetime, *, limit: int = 100) -> Released:
 def alarm(database: Database) -> Alarm:
     """A stored alarm that has gone off."""
     with database.write() as unit:
-        [made] = unit.alarms.add_all([replace(an_alarm(), state=State.ALARM)])
+        actions = tuple(f"http://h/{number}" for number in range(5))
+        [made] = unit.alarms.add_all([an_alarm(state=State.ALARM, alarm_actions=actions)])
     return made
 
 

@@ -2,13 +2,14 @@
 """What may be asked of the outbox, on every database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from alarmd.model.alarm import AlarmId
+from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState, Settlement
@@ -24,6 +25,11 @@ def at(seconds: float) -> datetime:
     return CREATED_AT + timedelta(seconds=seconds)
 
 
+def gone_off(alarm_id: str, *actions: str) -> Alarm:
+    """Return an alarm that means what its notifications say."""
+    return an_alarm(alarm_id=AlarmId(alarm_id), state=State.ALARM, alarm_actions=actions)
+
+
 def stock(database: Database) -> None:
     """Put six notifications in the outbox, named a to f by their alarms, a second apart."""
     given: dict[str, dict[str, Any]] = {
@@ -36,8 +42,9 @@ def stock(database: Database) -> None:
     }
     with database.write() as unit:
         for number, (name, changes) in enumerate(given.items()):
-            unit.alarms.add(an_alarm(alarm_id=AlarmId(name)))
-            unit.outbox.add([a_notification(alarm_id=name, created_at=at(number), **changes)])
+            notification = a_notification(alarm_id=name, created_at=at(number), **changes)
+            unit.alarms.add(gone_off(name, notification.target.replace("id@", "")))
+            unit.outbox.add([notification])
 
 
 def found(database: Database, **asked: Any) -> str:
@@ -117,7 +124,7 @@ def test_only_the_last_word_is_put_back(database: Database) -> None:
     buried = DeliveryState.BURIED
     with database.write() as unit:
         for alarm in ("overtaken", "twice", "waiting", "apart"):
-            unit.alarms.add(an_alarm(alarm_id=AlarmId(alarm)))
+            unit.alarms.add(gone_off(alarm, "http://scaler/up", "http://a/", "http://b/"))
         for alarm, sequence, state in (
             ("overtaken", 1, buried),
             ("overtaken", 2, DeliveryState.DELIVERED),
@@ -135,10 +142,10 @@ def test_only_the_last_word_is_put_back(database: Database) -> None:
 
 
 def test_what_nobody_means_any_more_is_not_put_back(database: Database) -> None:
-    """Of an alarm that was deleted, and for a target that has answered 410; either may be retried by its id."""
+    """Of an alarm that was deleted, and for a target that has answered 410; the latter may be retried by its id."""
     gone, kept = "http://gone/", "http://kept/"
     with database.write() as unit:
-        unit.alarms.add(an_alarm(alarm_id=AlarmId("alarm-1"), alarm_actions=(gone, kept)))
+        unit.alarms.add(gone_off("alarm-1", gone, kept))
         for sequence, target in enumerate((gone, kept), start=1):
             unit.outbox.add([a_notification(target=target, sequence=sequence, state=DeliveryState.BURIED)])
         unit.outbox.add([a_notification(alarm_id="deleted", state=DeliveryState.BURIED)])
@@ -156,7 +163,29 @@ def test_what_nobody_means_any_more_is_not_put_back(database: Database) -> None:
         by_id = [unit.outbox.retry(event_id, at(10)) for event_id in ("alarm-1_1_0", "deleted_1_0")]
 
     assert ["alarm-1_2_0"] == [str(one.event_id) for one in retried]
-    assert [True, True] == by_id
+    assert [True, False] == by_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": State.OK}, "the alarm has moved on"),
+        ({"enabled": False}, "the alarm is disabled"),
+        ({"alarm_actions": ("http://a/other",)}, "the alarm no longer has this action"),
+    ],
+)
+def test_what_its_alarm_no_longer_says_is_not_put_back(database: Database, changes: dict[str, Any], words: str) -> None:
+    """An order that the alarm would not give today is given neither with others nor by its id, and one learns why."""
+    buried = a_notification(alarm_id="a", target="http://a/", state=DeliveryState.BURIED)
+    with database.write() as unit:
+        before = [unit.outbox.why_past(buried), unit.alarms.add(gone_off("a", "http://a/"))]
+        unit.outbox.add([buried])
+        meant = unit.outbox.why_past(buried)
+        unit.alarms.replace(replace(gone_off("a", "http://a/"), **changes))
+        retried = unit.outbox.retry_all(OutboxQuery(), at(10)), unit.outbox.retry("a_1_0", at(10))
+
+        assert ("the alarm is gone", "", words) == (before[0], meant, unit.outbox.why_past(buried))
+    assert ([], False) == retried
 
 
 @pytest.mark.parametrize("by_id", [True, False])
@@ -165,7 +194,7 @@ def test_scale_in_that_is_put_back_is_held_while_the_breaker_is_open(database: D
     ids = {Direction.IN: "in_1_0", Direction.OUT: "out_1_0"}
     with database.write() as unit:
         for direction in ids:
-            unit.alarms.add(an_alarm(alarm_id=AlarmId(str(direction))))
+            unit.alarms.add(gone_off(str(direction), "http://scaler/up"))
             unit.outbox.add(
                 [a_notification(alarm_id=str(direction), direction=direction, state=DeliveryState.BURIED, attempts=3)]
             )

@@ -25,6 +25,7 @@ from tests.support.daemon import wait_until
 from tests.support.notifications import a_notification
 from tests.support.receivers import Received, Receiver, receiver
 from tests.support.rest import new_database
+from tests.support.stock import add_meant
 
 CLOCK = SystemClock()
 INSTALLATION = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -49,8 +50,7 @@ class Post:
         notification = a_notification(
             target=self.webhooks.url(), sequence=self._sent, created_at=now, next_attempt_at=now, **changes
         )
-        with self.database.write() as unit:
-            unit.outbox.add([notification])
+        add_meant(self.database, notification)
         self.deliver()
         with self.database.read() as unit:
             found = unit.outbox.get(notification.event_id)

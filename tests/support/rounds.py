@@ -16,7 +16,7 @@ from alarmd.notifiers.scheme import Scheme
 from alarmd.store.database import Database
 from tests.support.daemon import wait_until
 from tests.support.notifications import CREATED_AT
-from tests.support.stock import add
+from tests.support.stock import add_meant
 
 POLICY = RetryPolicy(first_delay_s=10, factor=2, max_delay_s=100, give_up_after_s=1000, jitter=0)
 
@@ -57,8 +57,8 @@ class Rounds:
         return made
 
     def add(self, *notifications: Notification) -> None:
-        """Put notifications into the outbox."""
-        add(self.database, *notifications)
+        """Put notifications into the outbox, as their alarms mean them."""
+        add_meant(self.database, *notifications)
 
     def get(self, event_id: str) -> Notification:
         """Return what has become of a notification."""

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests put into a database, and what they find there."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from alarmd.model.alarm import Alarm
+from alarmd.model.alarm import Alarm, AlarmId, State
 from alarmd.model.notification import DeliveryState, Notification, Settlement
 from alarmd.store.database import Database
 from alarmd.store.outbox import OutboxQuery
+from tests.support.alarms import an_alarm
 
 
 def store(database: Database, *alarms: Alarm) -> list[Alarm]:
@@ -27,6 +29,22 @@ def add(database: Database, *notifications: Notification) -> None:
     """Put notifications into the outbox."""
     with database.write() as unit:
         unit.outbox.add(notifications)
+
+
+def add_meant(database: Database, *notifications: Notification) -> None:
+    """Put notifications into the outbox that are what their alarms say; store these, unless they are there already."""
+    targets: dict[AlarmId, dict[str, None]] = {}
+    for one in notifications:
+        targets.setdefault(one.alarm_id, {})[one.target] = None
+    for alarm_id, actions in targets.items():
+        with database.write() as unit:
+            before = unit.alarms.get(alarm_id)
+            if before is None:
+                unit.alarms.add(an_alarm(alarm_id=alarm_id, state=State.ALARM, alarm_actions=tuple(actions)))
+            else:
+                wider = dict.fromkeys([*before.alarm_actions, *actions])
+                unit.alarms.replace(replace(before, alarm_actions=tuple(wider)))
+    add(database, *notifications)
 
 
 def stored(database: Database, notification: Notification) -> Notification:

@@ -511,13 +511,33 @@ def test_deliveries(house: House) -> None:
         projects(ALICE, project_id="p2")
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"enabled": False}, "the alarm is disabled"),
+        ({"alarm_actions": ("http://h/2",)}, "the alarm no longer has this action"),
+        ({"description": "of the same mind", "alarm_actions": ("http://h/2", "http://h/1")}, ""),
+    ],
+)
+def test_what_an_alarm_no_longer_wants_is_given_up(house: House, changes: dict[str, Any], reason: str) -> None:
+    """Whoever disables an alarm, or takes an action from it, does not want to see it taken later."""
+    alarm = house.turn(house.create(alarm_actions=("http://h/1",)), State.ALARM)
+    house.alarms.replace(alarm.alarm_id, echo_of(alarm, **changes), ALICE)
+    [found] = house.deliveries.find(OutboxQuery(), ALICE)
+
+    assert (DeliveryState.BURIED if reason else DeliveryState.PENDING, reason) == (found.state, found.last_error)
+
+
 def test_retrying_a_delivery(house: House) -> None:
     """Only a buried delivery of the own project can be put back; then notifiers are woken."""
     alarm = house.turn(house.create(alarm_actions=("http://h/1",)), State.ALARM)
     [waiting] = house.deliveries.find(OutboxQuery(), ALICE)
     with pytest.raises(InvalidInput, match="is pending; only one that is buried"):
         house.deliveries.retry(waiting.event_id, ALICE)
-    house.alarms.delete(alarm.alarm_id, ALICE)
+    alarm = house.alarms.replace(alarm.alarm_id, echo_of(alarm, enabled=False), ALICE)
+    with pytest.raises(InvalidInput, match="is news of the past: the alarm is disabled"):
+        house.deliveries.retry(waiting.event_id, ALICE)
+    house.alarms.replace(alarm.alarm_id, echo_of(alarm, enabled=True), ALICE)
     for caller, event_id, error in (
         (EVE, waiting.event_id, NotFound),
         (READER, waiting.event_id, Forbidden),

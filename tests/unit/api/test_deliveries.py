@@ -9,14 +9,13 @@ import pytest
 
 from alarmd.api.context import ApiLimits
 from alarmd.cluster.doorbell import Bell
-from alarmd.model.alarm import AlarmId
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
 from alarmd.store.history import HistoryQuery
-from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
 from tests.support.rest import ADMIN, ANN, BOB, EVE, Door, error_of
+from tests.support.stock import add_meant
 
 TRACE = f"00-{'4b' * 16}-{'0f' * 8}-01"
 
@@ -41,11 +40,12 @@ def stocked(door: Door) -> Door:
     notifications = [
         a_notification(sequence=1, project_id="p1", target=secret),
         a_notification(sequence=2, project_id="p1", created_at=at(1), **BURIED),
-        a_notification(sequence=3, project_id="p1", created_at=at(2), direction=Direction.IN, **traced),
+        a_notification(
+            sequence=3, project_id="p1", target="http://scaler/in", created_at=at(2), direction=Direction.IN, **traced
+        ),
         a_notification(alarm_id="alarm-2", project_id="p2", created_at=at(3), target="http://scaler:8080/down"),
     ]
-    with door.database.write() as work:
-        work.outbox.add(notifications)
+    add_meant(door.database, *notifications)
     return door
 
 
@@ -196,8 +196,7 @@ def test_what_is_held_back_cannot_be_retried(door: Door) -> None:
 
 def test_what_is_too_late_stays_buried(door: Door) -> None:
     """Nobody is told to scale in an hour late, not even by hand."""
-    with door.database.write() as work:
-        work.outbox.add([a_notification(not_after=door.clock.now(), **BURIED)])
+    add_meant(door.database, a_notification(not_after=door.clock.now(), **BURIED))
     one, many = door.post("/v3/deliveries/alarm-1_1_0/retry"), door.post("/v3/retries", {})
 
     assert 400 == one.status_code
@@ -208,16 +207,14 @@ def test_what_is_too_late_stays_buried(door: Door) -> None:
 
 def test_all_that_a_receiver_missed_is_tried_again_in_one_request(door: Door) -> None:
     """Of the caller's project, newest first, so many at a time; each alarm's history has one entry of it."""
-    with door.database.write() as work:
-        for alarm_id in ("alarm-0", "alarm-1", "alarm-2", "alarm-3", "other"):
-            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
-        for number in range(4):
-            changes = BURIED | {"project_id": "p2" if number == 3 else "p1", "created_at": at(number)}
-            for host in ("web.example", "web.example:8080") if number == 2 else ("web.example",):
-                event_id = f"alarm-{number}_1_{host[-1]}"
-                changes |= {"alarm_id": f"alarm-{number}", "event_id": event_id}
-                work.outbox.add([a_notification(target=f"http://{host}/up", **changes)])
-        work.outbox.add([a_notification(alarm_id="other", project_id="p1", target="http://db.example/up", **BURIED)])
+    for number in range(4):
+        changes = BURIED | {"project_id": "p2" if number == 3 else "p1", "created_at": at(number)}
+        for host in ("web.example", "web.example:8080") if number == 2 else ("web.example",):
+            event_id = f"alarm-{number}_1_{host[-1]}"
+            changes |= {"alarm_id": f"alarm-{number}", "event_id": event_id}
+            add_meant(door.database, a_notification(target=f"http://{host}/up", **changes))
+    other = a_notification(alarm_id="other", project_id="p1", target="http://db.example/up", **BURIED)
+    add_meant(door.database, other)
     body = {"target": "web.example", "limit": 2}
     answers = [door.post("/v3/retries", body, headers=ANN).get_json() for _ in range(3)]
 
@@ -233,10 +230,9 @@ def test_all_that_a_receiver_missed_is_tried_again_in_one_request(door: Door) ->
 def test_what_the_breaker_holds_back_of_a_retry_is_named(door: Door) -> None:
     """Scale-in is put back, but not sent before the breaker closes, and the answer says which that is."""
     now = door.clock.now()
+    for alarm_id, direction in (("in", Direction.IN), ("out", Direction.OUT)):
+        add_meant(door.database, a_notification(alarm_id=alarm_id, direction=direction, **BURIED))
     with door.database.write() as work:
-        for alarm_id, direction in (("in", Direction.IN), ("out", Direction.OUT)):
-            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
-            work.outbox.add([a_notification(alarm_id=alarm_id, direction=direction, **BURIED)])
         work.breaker.hold(Trip(owner="e1", reason="too much", since=now, until=now + timedelta(seconds=30)))
     answer = door.post("/v3/retries", {}).get_json()
 

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from alarmd.clock import SystemClock
-from alarmd.model.alarm import AlarmId
 from alarmd.model.breaker import Trip
 from alarmd.model.direction import Direction
 from alarmd.model.notification import DeliveryState
-from tests.support.alarms import an_alarm
 from tests.support.notifications import CREATED_AT, a_notification
+from tests.support.stock import add_meant
 from tests.unit.cli.conftest import Terminal
 
 
@@ -21,8 +20,7 @@ def stocked(terminal: Terminal) -> Terminal:
     """A terminal on a machine with a delivery that waits and one that was buried."""
     buried = a_notification(sequence=1, state=DeliveryState.BURIED, finished_at=CREATED_AT, last_error="HTTP 404")
     waiting = a_notification(sequence=2, direction=Direction.IN, target="http://other/down")
-    with terminal.door.database.write() as work:
-        work.outbox.add([buried, waiting])
+    add_meant(terminal.door.database, buried, waiting)
     return terminal
 
 
@@ -79,13 +77,9 @@ def test_a_buried_delivery_is_put_back(stocked: Terminal) -> None:
 def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
     """However many requests that takes; those for others stay."""
     buried: dict[str, Any] = {"state": DeliveryState.BURIED, "finished_at": CREATED_AT}
-    with terminal.door.database.write() as work:
-        for alarm_id in ("alarm-1", "other"):
-            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
-        work.outbox.add(
-            [a_notification(sequence=number, target=f"http://scaler/{number}", **buried) for number in range(1_001)]
-        )
-        work.outbox.add([a_notification(alarm_id="other", target="http://other/up", **buried)])
+    missed = [a_notification(sequence=number, target=f"http://scaler/{number}", **buried) for number in range(1_001)]
+    other = a_notification(alarm_id="other", target="http://other/up", **buried)
+    add_meant(terminal.door.database, *missed, other)
     retried = terminal.json("delivery", "retry", "--all", "--target", "scaler")
 
     assert 1_001 == len({each["event_id"] for each in retried})
@@ -95,13 +89,12 @@ def test_all_buried_ones_are_put_back(terminal: Terminal) -> None:
 def test_those_that_are_put_back_but_held_are_told_apart(terminal: Terminal) -> None:
     """Each says what it is now, and how many wait for the breaker stands beside the list."""
     now = SystemClock().now()
+    for alarm_id, direction in (("in", Direction.IN), ("out", Direction.OUT)):
+        buried = a_notification(
+            alarm_id=alarm_id, direction=direction, state=DeliveryState.BURIED, finished_at=CREATED_AT
+        )
+        add_meant(terminal.door.database, buried)
     with terminal.door.database.write() as work:
-        for alarm_id, direction in (("in", Direction.IN), ("out", Direction.OUT)):
-            work.alarms.add(an_alarm(alarm_id=AlarmId(alarm_id)))
-            buried = a_notification(
-                alarm_id=alarm_id, direction=direction, state=DeliveryState.BURIED, finished_at=CREATED_AT
-            )
-            work.outbox.add([buried])
         work.breaker.hold(Trip(owner="e1", reason="too much", since=now, until=now + timedelta(hours=1)))
     result = terminal.run("delivery", "retry", "--all", "-f", "value")
 
