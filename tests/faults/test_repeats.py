@@ -12,7 +12,7 @@ from tests.faults.evidence import Evidence, Findings
 from tests.faults.journal import Entry
 from tests.faults.oracle import judge
 from tests.faults.records import Fault, Sample
-from tests.faults.watches import ALARM, OK, Watch
+from tests.faults.watches import ALARM, BLIND, OK, Watch
 
 #: What the wall's clock says when the other one begins.
 EPOCH_S = 1e9
@@ -207,6 +207,43 @@ def test_a_try_that_no_receiver_has_seen_takes_a_fault(
 
     assert is_believed is not bool(findings.lost)
     assert is_believed is not bool(findings.complaints)
+
+
+@pytest.mark.parametrize(
+    ("faults", "refused_s", "is_allowed"),
+    [([AWAY], 14.0, True), ([AWAY], 30.0, False), ([AWAY], 1.0, False), ([], 14.0, False)],
+    ids=["left alone", "later", "long before", "well"],
+)
+def test_what_waits_for_a_receiver_that_turns_others_away_gives_way(
+    faults: Sequence[Fault], refused_s: float, is_allowed: bool
+) -> None:
+    """A receiver that does not answer is left alone: of what waits for it, never tried, the newest is kept."""
+    both = replace(WATCH, repeats_s=0, actions={OK: ["/alarm"], ALARM: ["/alarm"]})
+    first = Entry(
+        webhook_id="a_1_0", path="/alarm", body={**_entry(1).body, "previous": BLIND, "current": OK}, at_s=2.0
+    )
+    last = Entry(
+        webhook_id="a_3_0", path="/alarm", body={**_entry(1).body, "previous": ALARM, "current": OK}, at_s=LEFT_S + 0.2
+    )
+    records = [
+        _record(1, created_at=_at(1.0), finished_at=_at(2.1), body=first.body),
+        _record(2, "superseded", attempts=0, created_at=_at(ENTERED_S), finished_at=_at(21.1), body=_entry(1).body),
+        _record(3, created_at=_at(LEFT_S), finished_at=_at(LEFT_S + 0.3), body=last.body),
+    ]
+    other = Entry(webhook_id="b_1_0", path="/other", body={**_entry(1).body, "alarm_id": "b"}, at_s=refused_s)
+    evidence = _evidence(
+        watches=[both, Watch(alarm_id="b", name="other", resource_id="vm2", actions={})],
+        samples={"vm": SAMPLES, "vm2": []},
+        faults=faults,
+        entries=[first, last],
+        refused=[replace(other, taken=False)],
+        histories={"a": [OK, ALARM, OK], "b": []},
+        states={"a": OK, "b": BLIND},
+        deliveries=[*records, {**_record(1), "alarm_id": "b", "target": "http://receiver:1/other"}],
+    )
+
+    assert (0 if is_allowed else 1) == judge(evidence).lost
+    assert is_allowed is not any("never tried" in each for each in judge(evidence).complaints)
 
 
 def test_a_scale_in_that_was_never_tried_may_be_given_up_once_it_is_no_longer_so() -> None:

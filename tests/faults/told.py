@@ -57,6 +57,11 @@ def path_of(record: Record) -> str:
     return urlsplit(record["target"]).path
 
 
+def receiver_of(record: Record) -> str:
+    """Return whom a notification goes to: host and port."""
+    return urlsplit(record["target"]).netloc
+
+
 def lane_of(record: Record) -> tuple[str, str]:
     """Return what keeps its order: an alarm and a target."""
     return record["alarm_id"], record["target"]

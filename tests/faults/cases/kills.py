@@ -14,7 +14,7 @@ from tests.faults.case import BOTH, Case, Outcome
 from tests.faults.journal import Entry
 from tests.faults.killer import Killer
 from tests.faults.scene import Scene, Stage
-from tests.faults.watches import Watch, watch
+from tests.faults.watches import ALARM, Watch, watch
 from tests.support.daemon import wait_until
 
 MACHINES = tuple(f"vm-{number}" for number in range(7))
@@ -22,6 +22,8 @@ MACHINES = tuple(f"vm-{number}" for number in range(7))
 CROWDED = MACHINES[-1]
 CROWD = 60
 HOST = "this-host"
+#: How often alarms that act in one state only repeat that.
+REPEATS_S = 1
 #: The host is polled twice as often as its alarms look at it.
 _SOURCES = json.dumps([{"type": "host", "interval_s": 0.5, "resource_id": HOST}])
 
@@ -39,6 +41,8 @@ def _roles(stage: Stage) -> Outcome:
         for machine in MACHINES:
             for periods in (1, 2):
                 scene.watch(f"{machine}-{periods}", machine, periods=periods)
+            # As Heat makes them: nobody is told that a load is gone.
+            scene.watch(f"{machine}-steps", machine, states=(ALARM,), twice=False, repeats_s=REPEATS_S)
         for number in range(CROWD):
             scene.watch(f"crowd-{number}", CROWDED, threshold=50.0 + number / 10)
         hosts = _watch_host(scene)
@@ -46,7 +50,11 @@ def _roles(stage: Stage) -> Outcome:
         with scene.running():
             killer.run(each=each, newborn=newborn, tell=stage.tell)
             killer.await_successors()
+            complaints = scene.come_to_rest()
+            # Nothing is repeated any more while all is read.
+            scene.load.calm()
             findings = scene.findings()
+            findings.complaints[:0] = complaints
             for each_host in hosts:
                 # Polled all the time, and never busy: whoever dies, it is neither blind nor fires.
                 history = scene.history(each_host)
