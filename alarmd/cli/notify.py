@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`alarmd notify`: the sending of webhooks, tried out."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
@@ -55,7 +57,9 @@ def test_url(effective: Effective, output: Output, *, url: str, project_id: str,
     from alarmd.notifiers.probe import shown  # noqa: PLC0415
     from alarmd.runtime import Runtime  # noqa: PLC0415
 
-    outcome = Runtime(settings=effective.settings).probe(url, project_id=project_id, secret=secret)
+    # A probe of `log:` is a line in the log, which is no part of what is shown.
+    with redirect_stdout(sys.stderr):
+        outcome = Runtime(settings=effective.settings).probe(url, project_id=project_id, secret=secret)
 
     steps = [shown(step) for step in outcome.steps]
     took_ms = round(outcome.took_s * 1000, 1)

@@ -26,6 +26,8 @@ _MASK: Final = "********"
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "x-auth-token", "url-signature"})
 #: What follows the question mark of a URL within a text.
 _QUERY: Final = re.compile(r"(?<=\?)[^\s#]+")
+#: The same within a string of JSON: a body may name URLs, too.
+_QUERY_IN_JSON: Final = re.compile(r'(?<=\?)(?:[^"\\]|\\.)+')
 
 
 @runtime_checkable
@@ -129,7 +131,8 @@ def shown(step: Step) -> dict[str, Any]:
         if isinstance(fact, Mapping):
             view[name] = {header: _shown_header(header, str(value)) for header, value in fact.items()}
         else:
-            view[name] = _QUERY.sub(_MASK, fact) if isinstance(fact, str) and name != "body" else fact
+            query = _QUERY_IN_JSON if name == "body" else _QUERY
+            view[name] = query.sub(_MASK, fact) if isinstance(fact, str) else fact
     return view
 
 

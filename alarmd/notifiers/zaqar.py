@@ -7,7 +7,7 @@ a queue of the alarm's own in the project of alarmd and subscribes whom the acti
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
@@ -19,6 +19,7 @@ from alarmd.model.notification import Notification
 from alarmd.notifiers.http import HttpScheme
 from alarmd.notifiers.scheme import Attempt, Reason, SchemePlugin, scheme_of
 from alarmd.notifiers.signing import Signer
+from alarmd.notifiers.steps import UNWATCHED, Steps
 from alarmd.notifiers.target_policy import ANYWHERE, TargetPolicy
 from alarmd.notifiers.trust import TokenSender, TrustOptions, entrusted
 
@@ -121,6 +122,10 @@ class ZaqarScheme:
         self.deadline_s = self._sender.deadline_s
 
     def deliver(self, notification: Notification) -> Attempt:
+        return self.deliver_watched(notification, UNWATCHED)
+
+    def deliver_watched(self, notification: Notification, steps: Steps) -> Attempt:
+        """Make one attempt and tell of each step."""
         end_s = self._clock.monotonic_s() + self.deadline_s
         to = entrusted(notification.target) if scheme_of(notification.target).startswith("trust+") else None
         try:
@@ -131,31 +136,44 @@ class ZaqarScheme:
 
         def post(token: str, client: "KeystoneClient") -> Attempt:
             url = f"{_version_2_of(client.endpoint(_SERVICE_TYPE))}/queues/{queue.name_for(notification.alarm_id)}"
+            steps.note("keystone", queue=url)
             shown = {**queue.signed} if queue.name and to is None else {"X-Auth-Token": token}
-            return self._post(notification, queue, url, {"Client-ID": self._client_id, **shown}, end_s=end_s)
+            calls = _calls(notification, queue, url)
+            return self._call(calls, {"Client-ID": self._client_id, **shown}, steps, end_s=end_s)
 
         return self._sender.send(notification, to.trust_id if to else None, post)
 
     def close(self) -> None:
         self._http.close()
 
-    def _post(
-        self, notification: Notification, queue: Queue, url: str, headers: Mapping[str, str], *, end_s: float
+    def _call(
+        self, calls: Sequence[Notification], headers: Mapping[str, str], steps: Steps, *, end_s: float
     ) -> Attempt:
-        """Subscribe whom the action names, which Zaqar takes again and again, and post the message."""
-        wanted = [
-            (f"{url}/subscriptions", {"subscriber": each, "ttl": queue.ttl_s, "options": {}})
-            for each in (queue.subscribers if queue.topic and not queue.name else ())
-        ]
-        wanted.append((f"{url}/messages", {"messages": [{"body": dict(notification.body)}]}))
+        """Make calls one after the other, as long as each goes well; return how the last one went."""
         attempt = Attempt(reason=Reason.TIMEOUT, retryable=True, detail="Keystone and Zaqar answer too slowly")
-        for target, body in wanted:
+        for call in calls:
             if self._clock.monotonic_s() + self._http.deadline_s > end_s:
                 return Attempt(reason=Reason.TIMEOUT, retryable=True, detail="Keystone and Zaqar answer too slowly")
-            attempt = self._http.deliver(replace(notification, target=target, body=body), headers=headers)
+            attempt = self._http.deliver(call, headers=headers, steps=steps)
             if not attempt.ok:
                 break
         return attempt
+
+
+def _calls(notification: Notification, queue: Queue, url: str) -> list[Notification]:
+    """Return what Zaqar is told: whom to subscribe, which it takes again and again, and the message."""
+    subscribed = queue.subscribers if queue.topic and not queue.name else ()
+    return [
+        *(
+            replace(
+                notification,
+                target=f"{url}/subscriptions",
+                body={"subscriber": each, "ttl": queue.ttl_s, "options": {}},
+            )
+            for each in subscribed
+        ),
+        replace(notification, target=f"{url}/messages", body={"messages": [{"body": dict(notification.body)}]}),
+    ]
 
 
 def _version_2_of(endpoint: str) -> str:

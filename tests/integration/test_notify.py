@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 
 from alarmd.cli.main import main
 from alarmd.model.secret import SigningSecret
+from tests.support.cloud import cloud
 from tests.support.receivers import answers, hangs, make_certificate, make_expired_certificate, receiver
 from tests.support.rest import new_database
 
@@ -198,3 +199,30 @@ def test_people_see_a_table() -> None:
     assert 0 == result.exit_code
     assert "webhook-id: probe-" in result.stdout
     assert "delivered after" in result.stderr
+
+
+def test_a_message_for_zaqar_is_shown_step_by_step() -> None:
+    """Keystone's word on where Zaqar is, and each call of Zaqar, without tokens and queries of URLs."""
+    with cloud() as site:
+        target = "zaqar://?topic=cpu&subscriber=http%3A%2F%2F127.0.0.1%2F%3FSignature%3D%22hush"
+        told = probe(target, KEYSTONE__AUTH_URL=f"{site.url}/v3", KEYSTONE__PASSWORD="x")
+    requests = [one for one in told["steps"] if one["step"] == "request"]
+
+    assert "delivered" == told["outcome"]
+    assert ["url", "keystone", "connect", "request", "answer", "request", "answer"] == [
+        name for name in names(told) if name not in {"lookup", "address"}
+    ]
+    assert step(told, "keystone")["queue"].endswith("-cpu")
+    assert [1, 1] == [len(site.subscriptions), len(site.messages)]
+    assert ["********"] * 2 == [one["headers"]["X-Auth-Token"] for one in requests]
+    assert 'http://127.0.0.1/?Signature="hush' == site.subscriptions[0][1]["subscriber"]
+    assert "hush" not in json.dumps(told)
+
+
+def test_a_probe_for_the_log_is_a_line_beside_what_is_shown() -> None:
+    """The line goes to standard error, so that programs can read what is shown; one for nobody is shown alike."""
+    logged, silent = (invoke(target, "--format", "json") for target in ("log:", "test:"))
+    told = [json.loads(result.stdout) for result in (logged, silent)]
+
+    assert "alarm_notified" in logged.stderr
+    assert [("delivered", ["url"])] * 2 == [(one["outcome"], names(one)) for one in told]
