@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work beside one's own: while a server works on one piece of a large transaction, the next one is made ready."""
+"""Work beside one's own: while the database works on one piece of a large transaction, the next one is made ready."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
-
-from sqlalchemy import Connection
 
 _T = TypeVar("_T")
 
@@ -20,13 +18,14 @@ class Beside(Protocol):
 
 
 @contextmanager
-def beside(connection: Connection, *, pieces: int) -> Iterator[Beside]:
+def beside(*, pieces: int) -> Iterator[Beside]:
     """Give what has jobs done beside one's own work; all are done when the block ends, or it raises.
 
-    While a job is under way the connection is the job's alone. Only a server has hands of its own: SQLite works in this
-    process, so there, and where there is but one piece, a job is done before it is answered for.
+    While a job is under way the connection is the job's alone. A server has hands of its own, and SQLite, which works
+    in this process, lets go of the interpreter for as long as a statement takes. Where there is but one piece, nothing
+    is won: a job is done before it is answered for.
     """
-    if pieces < 2 or connection.dialect.name == "sqlite":
+    if pieces < 2:
         yield _at_once
         return
     begun: list[Future[Any]] = []

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many rows in one go: what a tick that turns 10,000 alarms needs.
 
-Row by row, half of the time of such a tick would go into binding parameters and talking to the server. So PostgreSQL
-gets all rows of a statement as one JSON document, and SQLite gets them spelt as its driver stores them.
+Row by row, half of the time of such a tick would go into binding parameters and talking to the database. So PostgreSQL
+gets all rows of a statement as one JSON document, and SQLite a thousand in a statement, each as its driver stores them:
+it lets go of the interpreter once a statement, so it can work while something else is made ready (`store.beside`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeAlias
 
 from sqlalchemy import JSON, Column, Connection, Table, text
@@ -15,10 +17,16 @@ from sqlalchemy import JSON, Column, Connection, Table, text
 from alarmd.store.columns import UtcDateTime, in_utc
 from alarmd.store.json import to_json
 
+#: How many rows SQLite gets in one statement at most, and with how many values in all: what it takes by default.
+_BLOCK_ROWS, _BLOCK_VALUES = 1_000, 32_766
+
 #: One row: the same columns in every row of a call.
 Row = Mapping[str, Any]
 #: Uses the connection, and returns once the database has done it.
 Write: TypeAlias = Callable[[], None]
+
+#: Stands in a statement for SQLite where the rows come.
+_VALUES = "{values}"
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -40,9 +48,8 @@ def inserting(connection: Connection, table: Table, rows: Sequence[Row]) -> Writ
     if connection.dialect.name == "postgresql":
         statement = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {_records(table)}"  # noqa: S608  # names from the code
         return _as_json(connection, statement, rows)
-    values = ", ".join("?" * len(names))
-    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({values})"  # noqa: S608  # names from the code
-    return _each(connection, statement, table, names, rows)
+    statement = f"INSERT INTO {table.name} ({columns}) {_VALUES}"
+    return _in_blocks(connection, statement, table, names, rows)
 
 
 def updating(connection: Connection, table: Table, *, key: str, rows: Sequence[Row]) -> Write:
@@ -55,9 +62,11 @@ def updating(connection: Connection, table: Table, *, key: str, rows: Sequence[R
         same = f'{table.name}."{key}" = changed."{key}"'
         statement = f"UPDATE {table.name} SET {changes} FROM {_records(table)} WHERE {same}"  # noqa: S608  # names from the code
         return _as_json(connection, statement, rows)
-    changes = ", ".join(f'"{name}" = ?' for name in names)
-    statement = f'UPDATE {table.name} SET {changes} WHERE "{key}" = ?'  # noqa: S608  # names from the code
-    return _each(connection, statement, table, [*names, key], rows)
+    # SQLite numbers what values stand in.
+    changes = ", ".join(f'"{name}" = changed.column{number}' for number, name in enumerate(names, 2))
+    same = f'{table.name}."{key}" = changed.column1'
+    statement = f"UPDATE {table.name} SET {changes} FROM ({_VALUES}) AS changed WHERE {same}"  # noqa: S608  # names from the code
+    return _in_blocks(connection, statement, table, [key, *names], rows)
 
 
 def _nothing() -> None:
@@ -92,18 +101,36 @@ def _run(connection: Connection, statement: str, told: Mapping[str, str]) -> Non
     connection.execute(text(statement), told)
 
 
-def _each(connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[Row]) -> Write:
+def _in_blocks(
+    connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[Row]
+) -> Write:
     spellings = [_spelling_of(table.c[name]) for name in names]
     columns = [
         [row[name] for row in rows] if spell is None else [spell(row[name]) for row in rows]
         for name, spell in zip(names, spellings, strict=True)
     ]
     spelt = list(zip(*columns, strict=True))
-    return lambda: _run_each(connection, statement, spelt)
+    size = min(_BLOCK_ROWS, _BLOCK_VALUES // len(names))
+    whole = len(spelt) - len(spelt) % size
+    sends: list[tuple[str, Any]] = [
+        (_of_rows(statement, len(names), size), tuple(chain.from_iterable(spelt[start : start + size])))
+        for start in range(0, whole, size)
+    ]
+    if rest := spelt[whole:]:
+        # Blocks of any other size would be as many statements to keep.
+        sends.append((_of_rows(statement, len(names), 1), rest))
+    return lambda: _send(connection, sends)
 
 
-def _run_each(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    connection.exec_driver_sql(statement, rows)
+def _send(connection: Connection, sends: Sequence[tuple[str, Any]]) -> None:
+    for statement, values in sends:
+        connection.exec_driver_sql(statement, values)
+
+
+@lru_cache(maxsize=64)  # as few as there are kinds of writes: the driver, too, knows a statement by its text
+def _of_rows(statement: str, width: int, count: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return statement.replace(_VALUES, f"VALUES {', '.join([row] * count)}")
 
 
 def _spelling_of(column: Column[Any]) -> Callable[[Any], Any] | None:

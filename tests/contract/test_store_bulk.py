@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from alarmd.model.alarm import Alarm, Severity
+from alarmd.model.alarm import Alarm, AlarmId, Severity
 from alarmd.store.alarms import AlarmQuery
+from alarmd.store.bulk import update_rows
 from alarmd.store.database import Database
+from alarmd.store.tables import alarms
 from tests.support.alarms import MORNING, an_alarm
 from tests.support.stock import store
 
@@ -51,3 +53,20 @@ def test_what_is_equal_is_not_always_the_same(database: Database) -> None:
     found = all_of(database)
 
     assert wanted == [repr(found[alarm.alarm_id].rule) for alarm in drawn]
+
+
+def test_more_rows_than_a_statement_takes(database: Database) -> None:
+    """Thousands are stored and changed whole, each with what is its own."""
+    drawn = [replace(an_alarm(), alarm_id=AlarmId(f"a{number:05}"), name=f"n{number}") for number in range(2_345)]
+    store(database, *drawn)
+    rows = [
+        {"alarm_id": alarm.alarm_id, "description": alarm.name, "rule": {"n": number}}
+        for number, alarm in enumerate(drawn)
+    ]
+    with database.write() as unit:
+        update_rows(unit.connection, alarms, key="alarm_id", rows=rows)
+    found = all_of(database)
+
+    assert [(f"n{number}", f"n{number}", {"n": number}) for number in range(2_345)] == [
+        (alarm.name, alarm.description, alarm.rule) for _, alarm in sorted(found.items())
+    ]

@@ -4,6 +4,7 @@
 import time
 from dataclasses import replace
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from sqlalchemy import text
@@ -75,6 +76,17 @@ def test_a_repeat_leaves_history_only_where_it_is_news(database: Database, is_ne
 
     assert int(is_news) == history_length(database)
     assert replace(alarm, state_version=1, sequence=1) == alarm_in(database, alarm)
+
+
+def test_entries_of_the_history_have_ids_of_their_own(database: Database) -> None:
+    """Random ones, of the fourth version of UUIDs and its variant."""
+    alarms = store(database, *(an_alarm() for _ in range(40)))
+    applied(database, *map(a_transition, alarms))
+    with database.read() as unit:
+        ids = [UUID(change.event_id) for change in unit.history.find(HistoryQuery())]
+
+    assert 40 == len(set(ids))
+    assert {(4, RFC_4122)} == {(one.version, one.variant) for one in ids}
 
 
 def test_a_transition_without_actions_uses_no_sequence(database: Database) -> None:
