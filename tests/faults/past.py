@@ -31,9 +31,8 @@ def judge_past(
     taken: set[str] = set()
     for entry in sorted(attempts, key=lambda entry: entry.at_s):
         state, event_id = entry.change[1], entry.webhook_id
-        since_s = _since_s(evidence, entry.at_s)
         has_to_be_so = entry.is_repeat or shrinks(watch, state) or _has_failed(evidence, refused_s.get(event_id), entry)
-        if has_to_be_so and not was_in(spans, state, since_s, entry.at_s + 1.0):
+        if has_to_be_so and not was_in(spans, state, _since_s(evidence, entry.at_s), entry.at_s + 1.0):
             findings.doubled += entry.taken and event_id not in taken
             findings.complaints.append(f"{watch.name}: {event_id} came although it was in another state by then")
         if entry.taken:
