@@ -13,6 +13,7 @@ import structlog
 from numpy.typing import NDArray
 
 from alarmd import telemetry
+from alarmd.evaluators.asking.asking import Finding
 from alarmd.evaluators.kernel.coverage import Coverage
 from alarmd.evaluators.verdicts.transition_table import STATE_CODES
 from alarmd.model.alarm import Alarm, AlarmId, State
@@ -21,7 +22,7 @@ from alarmd.model.direction import Direction
 _logger = structlog.get_logger()
 
 _WAITS = "scale-in waits for fresh evidence"
-NO_ANSWER = f"{_WAITS}: the server that is asked has not answered this question the last time, or not all of it"
+NO_ANSWER = f"{_WAITS}: the server that is asked has not answered this question the last time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,18 @@ class OpenRules:
 
 #: What an alarm lacks; in words when made a text.
 Lack = TooFew | OpenRules | str
+
+
+def lack_in(finding: Finding | None, *, share: float) -> Lack | None:
+    """Return what lacks for scaling in on what was found in the last answer of a server; None: nothing."""
+    if finding is None:
+        return NO_ANSWER
+    if finding.gap:
+        return f"{_WAITS}: {finding.gap}"
+    coverage = Coverage(np.array([finding.reported]), np.array([finding.members]))
+    if not finding.members or coverage.is_enough(share)[0]:
+        return None
+    return TooFew(reported=finding.reported, members=finding.members, share=share)
 
 
 def leads_in(alarm: Alarm) -> int:

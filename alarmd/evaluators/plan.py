@@ -250,7 +250,7 @@ class Plan:
                 known = set() if seen is None else seen
                 fresh[one.slot] = self._alarm_is_fresh(one.alarm_id, known)
             elif one.slot not in fresh:
-                fresh[one.slot] = self._asked.leaf_is_fresh(one.slot)
+                fresh[one.slot] = self._asked.leaf_is_fresh(one.slot, share=self._fresh.share)
         return [fresh[one.slot] for one in leaves]
 
     def _alarm_is_fresh(self, alarm_id: AlarmId, seen: set[AlarmId]) -> bool:
@@ -264,7 +264,7 @@ class Plan:
             return bool(self._window_rules.coverage(holder, row).is_enough(self._fresh.share)[0])
         if isinstance(holder, Composites):
             return all(self._leaves_are_fresh(holder.leaves(row), seen))
-        return holder.is_fresh(row)
+        return holder.is_fresh(row, share=self._fresh.share)
 
     def _leaf_evidence(self, leaves: Sequence[PlacedLeaf]) -> Mapping[int, Mapping[str, Any]]:
         reading = [one.slot for one in leaves if one.kind is LeafKind.WINDOW]

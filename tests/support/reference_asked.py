@@ -114,6 +114,10 @@ def _of_buckets(
         bucket_s: float = floor((asked_at_s - rule.lateness_s) / length_s) * length_s - length_s
         bucket_s = max([bucket_s, *known])
         values = [known.get(bucket_s - ago * length_s) for ago in range(judgement.reach_periods)]
+    # All that is judged stands side by side, and was to be had lately: a period, the lateness and a minute ago at most.
+    newest_s = max(known, default=-inf)
+    side_by_side = {newest_s - ago * length_s for ago in range(judgement.reach_periods)} <= known.keys()
+    is_recent = asked_at_s - (newest_s + length_s) <= length_s + rule.lateness_s + 60
     values = values[: judgement.reach_periods]
     said, outside = said_of(values, judgement, state)
     wanted = judgement.evaluation_periods
@@ -124,7 +128,7 @@ def _of_buckets(
         outside=outside,
         latest=values[0] if values else None,
         unknown=f"No datapoint for granularity {length_s}" if is_empty else f"{wanted} datapoints are unknown",
-        is_whole=len(values) >= wanted and None not in values,
+        is_whole=None not in values and side_by_side and is_recent,
         values=tuple(values),
     )
 

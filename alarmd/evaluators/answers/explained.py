@@ -13,7 +13,7 @@ from alarmd.evaluators.answers.closeup import CloseUp, close_up
 from alarmd.evaluators.answers.in_words import rule_in_words
 from alarmd.evaluators.answers.tree_truth import Truth, truth_of, truth_of_state
 from alarmd.evaluators.asking.asking import AskedRule, Finding, NoAnswer, Server
-from alarmd.evaluators.fresh_evidence import NO_ANSWER, TooFew
+from alarmd.evaluators.fresh_evidence import TooFew, lack_in
 from alarmd.evaluators.plan import PlanOptions
 from alarmd.evaluators.verdicts.comparing import condition_in_words
 from alarmd.evaluators.verdicts.judgement import judge, threshold_of, what_would_flip
@@ -218,7 +218,7 @@ class Explainer:
                 )
             except NoAnswer as reason:
                 error = reason.message
-        outcome = Outcome.UNDECIDED if finding is None else finding.outcome
+        outcome, share = Outcome.UNDECIDED if finding is None else finding.outcome, self._options.scale_in_coverage
         return ExplainedLeaf(
             **kept,
             rule="",
@@ -229,5 +229,5 @@ class Explainer:
             error=error,
             ways=ways,
             evidence=finding.evidence if finding else {},
-            lack="" if (finding is not None and finding.is_whole) or not self._options.scale_in_coverage else NO_ANSWER,
+            lack=str(lack_in(finding, share=share) or "") if share else "",
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.asking.asking import Answer, AskedRule, Finding, NoAnswer, Question
+from alarmd.evaluators.fresh_evidence import NO_ANSWER, Lack, lack_in
 from alarmd.evaluators.verdicts.transition_table import STATES
 from alarmd.model.verdict import Outcome
 
@@ -117,10 +118,9 @@ class AskedRows:
         """Return what was found last; None when nothing is known yet, or has not been for too long."""
         return self._findings[slot]
 
-    def is_fresh(self, slot: int) -> bool:
-        """Whether the last try brought an answer, this still counts, and all of it was there."""
-        finding = self._findings[slot]
-        return finding is not None and finding.is_whole and self.last_error(slot) is None
+    def lack(self, slot: int, *, share: float) -> Lack | None:
+        """Return what lacks for scaling in: that the last try brought an answer which counts, with all of it there."""
+        return NO_ANSWER if self.last_error(slot) is not None else lack_in(self._findings[slot], share=share)
 
     def last_error(self, slot: int) -> NoAnswer | None:
         """Return why the last try brought no answer; None when it did, or there was none yet."""

@@ -12,7 +12,7 @@ from alarmd.evaluators.asking.asked import AskedRows
 from alarmd.evaluators.asking.asker import Asker
 from alarmd.evaluators.asking.asking import AskedRule, Finding
 from alarmd.evaluators.columns import Columns
-from alarmd.evaluators.fresh_evidence import NO_ANSWER, FreshEvidence
+from alarmd.evaluators.fresh_evidence import NO_ANSWER, FreshEvidence, Lack
 from alarmd.evaluators.roster import Found, Roster
 from alarmd.evaluators.verdicts.transition_table import STATES
 from alarmd.model.alarm import AlarmId
@@ -91,10 +91,11 @@ class AskedRules:
         asked = self.roster.column("asked")[rows]
 
         def admit(careful: NDArray[np.intp]) -> NDArray[np.bool_]:
-            is_fresh = np.array([self.is_fresh(row) for row in careful.tolist()], np.bool_)
-            for row in careful[~is_fresh].tolist():
-                fresh.refuse(self.roster.ids[row], NO_ANSWER)
-            return is_fresh
+            lacks = [self._lack(row, share=fresh.share) for row in careful.tolist()]
+            for row, lack in zip(careful.tolist(), lacks, strict=True):
+                if lack is not None:
+                    fresh.refuse(self.roster.ids[row], lack)
+            return np.array([lack is None for lack in lacks], np.bool_)
 
         outcomes, known = self._rows.outcomes[asked], self._rows.known[asked]
         turns = self.roster.turns(rows, outcomes, known, now_ms=now_ms, admit=admit if fresh.share else None)
@@ -105,13 +106,15 @@ class AskedRules:
             found.append(self.roster.found(turn, words, finding.evidence))
         return found
 
-    def is_fresh(self, row: int) -> bool:
+    def is_fresh(self, row: int, *, share: float) -> bool:
         """Whether the last try brought an answer for the alarm in a row that it can scale in on."""
-        return self._rows is not None and self._rows.is_fresh(int(self.roster.column("asked")[row]))
+        return self._lack(row, share=share) is None
 
-    def leaf_is_fresh(self, slot: int) -> bool:
+    def leaf_is_fresh(self, slot: int, *, share: float) -> bool:
         """Whether the last try brought an answer for a leaf that its composite can scale in on."""
-        return self._rows is not None and self._rows.is_fresh(int(self._leaves["asked"][self._leaf_rows[slot]]))
+        if self._rows is None:
+            return False
+        return self._rows.lack(int(self._leaves["asked"][self._leaf_rows[slot]]), share=share) is None
 
     def leaf_evidence(self, slot: int) -> Mapping[str, Any]:
         """Return what the outcome of a leaf was found from."""
@@ -123,6 +126,12 @@ class AskedRules:
             return finding.evidence
         error = self._rows.last_error(asked)
         return {"error": error.message} if error else {}
+
+    def _lack(self, row: int, *, share: float) -> Lack | None:
+        """Return what the alarm in a row lacks for scaling in."""
+        if self._rows is None:
+            return NO_ANSWER
+        return self._rows.lack(int(self.roster.column("asked")[row]), share=share)
 
     def _join(self, rule: AskedRule) -> int:
         return _NOWHERE if self._rows is None else self._rows.join(rule)

@@ -70,8 +70,11 @@ class Finding:
     latest: Any = None
     #: What it was found from, for people who ask why; JSON.
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    #: Whether all that was judged was answered, and nothing taken for it.
-    is_whole: bool = True
+    #: Why nothing may scale in on it, in words: what of the judged was not answered, or is too old. Empty: nothing.
+    gap: str = ""
+    #: How many of how many members, those heard of lately, have reported in all that was judged; 0: none known.
+    reported: int = 0
+    members: int = 0
 
     def words(self, previous: State, current: State) -> tuple[str, dict[str, Any]]:
         """Return the reason text and the reason data of a transition, or of a repeat when the state stays."""

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import pytest
@@ -195,3 +196,86 @@ def test_operations_are_aodhs_or_what_was_meant() -> None:
         "mean",
         ["rateofchange", ["metric", "cpu", "mean"]],
     ]
+
+
+def an_archive(*, granularity_s: int = 300, periods: int = 2, **judged: Any) -> GnocchiRule:
+    """Return a rule as it is under the default archive policy: wants to scale in below 20."""
+    values: dict[str, Any] = {"comparison": Comparison.LT, "threshold": 20, "evaluation_periods": periods} | judged
+    return rule_of(
+        OneMetric(resource_id="vm-1", metric="cpu", method="mean"),
+        Judgement(**values),
+        granularity_s=granularity_s,
+        lateness_s=10,
+        strict=False,
+        project_id="p1",
+    )
+
+
+def archived(at_s: float, *, every_s: int, offset_s: float, delay_s: float, until_s: float = inf) -> Answer:
+    """Return what a Gnocchi answers that has one measure a period, each some time after it was taken."""
+    first = int(NOON_S / every_s) - 8
+    starts = [float(number * every_s) for number in range(first, int(at_s / every_s) + 1)]
+    buckets = tuple(
+        (start_s, 5.0) for start_s in starts if start_s + offset_s + delay_s <= at_s and start_s + offset_s <= until_s
+    )
+    return Answer(at=datetime.fromtimestamp(at_s, UTC), values=Measures(buckets=buckets))
+
+
+@pytest.mark.parametrize("missing", MissingData)
+@pytest.mark.parametrize("offset_s", [0, 20, 150, 290])
+@pytest.mark.parametrize("delay_s", [5, 30, 65])
+def test_a_gnocchi_with_a_measure_each_five_minutes_scales_in(
+    offset_s: float, delay_s: float, missing: MissingData
+) -> None:
+    """Wherever in the period measures are taken, and while Gnocchi takes its minute to show them."""
+    rule = an_archive(missing=missing)
+    gaps = [
+        rule.judge(archived(NOON_S + at_s, every_s=300, offset_s=offset_s, delay_s=delay_s), state=State.OK).gap
+        for at_s in range(0, 900, 10)
+    ]
+
+    # What has a place in time is awaited from when it is due; what is passed over stands as it is.
+    awaited_s = 0 if missing is MissingData.MISSING else max(0, offset_s + delay_s - 310)
+    assert 3 * (300 - awaited_s - 10) / 10 <= gaps.count("")
+
+
+@pytest.mark.parametrize("granularity_s", [60, 300, 3600])
+def test_no_granularity_makes_scaling_in_impossible(granularity_s: int) -> None:
+    """Gnocchi takes its minute for short periods, too."""
+    rule = an_archive(granularity_s=granularity_s)
+    answer = archived(NOON_S, every_s=granularity_s, offset_s=granularity_s * 0.9, delay_s=60)
+
+    assert "" == rule.judge(answer, state=State.OK).gap
+
+
+@pytest.mark.parametrize(("silent_s", "is_evidence"), [(300, True), (600, True), (700, False), (900, False)])
+def test_values_that_were_all_there_is_for_long_scale_nothing_in(silent_s: int, is_evidence: bool) -> None:
+    """A Gnocchi that gets no more measures still has the old ones; the outcome stays, for who scales out on it."""
+    answer = archived(NOON_S + silent_s, every_s=300, offset_s=0, delay_s=30, until_s=NOON_S)
+    finding = an_archive().judge(answer, state=State.OK)
+
+    assert Outcome.ALL_OUTSIDE is finding.outcome
+    assert is_evidence is (not finding.gap)
+    if silent_s == 900:
+        assert finding.gap.startswith(
+            "the newest period that Gnocchi has values of ended 600 s ago, and 370 s is the most (the granularity, "
+        )
+
+
+@pytest.mark.parametrize("missing", MissingData)
+def test_a_period_that_is_not_there_scales_nothing_in(missing: MissingData) -> None:
+    """Whatever it is taken for, and whatever older one stands in for it."""
+    rule = a_rule(comparison=Comparison.LT, missing=missing)
+
+    assert "" == rule.judge(told({1: 5.0, 2: 5.0}), state=State.OK).gap
+    gap = "Gnocchi has values of 1 of the 2 periods that are judged"
+    assert gap == rule.judge(told({1: 5.0, 3: 5.0}), state=State.OK).gap
+
+
+def test_periods_of_keep_for_have_to_be_there_too() -> None:
+    """They are judged as well."""
+    rule = a_rule(comparison=Comparison.LT, keep_periods=2)
+
+    assert "Gnocchi has values of 3 of the 4 periods that are judged" == (
+        rule.judge(told({0: 5.0, 1: 5.0, 2: 5.0}), state=State.ALARM).gap
+    )

@@ -16,6 +16,9 @@ from alarmd.model.verdict import Outcome
 
 SERVER: Final = "gnocchi"
 
+#: How long Gnocchi may have measures before they show, seconds: as gnocchi-metricd ships, it looks so often.
+_PROCESSING_S: Final = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneMetric:
@@ -149,7 +152,8 @@ class GnocchiRule:
             return GnocchiFinding(
                 outcome=Outcome.UNKNOWN, wanted=wanted, because=measures.failure, evidence={"error": measures.failure}
             )
-        values = self._values(measures, now_s=answer.at.timestamp())
+        now_s = answer.at.timestamp()
+        starts, values = self._judged(measures, now_s=now_s)
         judged = judge(values, self.judgement, state=state)
         is_empty = all(value is None for value in values)
         none = measures.absence or f"No datapoint for granularity {self.question.granularity_s}"
@@ -159,7 +163,7 @@ class GnocchiRule:
             wanted=wanted,
             latest=judged.latest,
             evidence={"values": list(values)},
-            is_whole=None not in values[: self.judgement.reach_periods] and len(values) >= wanted,
+            gap=self._gap(starts, values, now_s=now_s),
             because=none if is_empty else "",
         )
 
@@ -167,7 +171,7 @@ class GnocchiRule:
         """Return which further values would change the state, and that too few would."""
         measures: Measures = answer.values
         judgement = self.judgement
-        values = () if measures.failure else self._values(measures, now_s=answer.at.timestamp())
+        values = () if measures.failure else self._judged(measures, now_s=answer.at.timestamp())[1]
         ways = [
             WayOut(becomes=flip.becomes, needs=flip.needs) for flip in what_would_flip(values, judgement, state=state)
         ]
@@ -178,8 +182,30 @@ class GnocchiRule:
             ways.append(WayOut(becomes=State.INSUFFICIENT_DATA, needs=needs))
         return ways
 
-    def _values(self, measures: Measures, *, now_s: float) -> Sequence[float | None]:
-        """Return the values that are judged, newest first."""
+    def _gap(self, starts: Sequence[float], values: Sequence[float | None], *, now_s: float) -> str:
+        """Return in words why these periods are no evidence for scaling in; empty where they are.
+
+        With a measure a period, the newest bucket that is known may have ended a period ago, and until the next measure
+        has been processed. Whatever is older has been waited for in vain.
+        """
+        granularity_s, reach = self.question.granularity_s, self.judgement.reach_periods
+        known = [start_s for start_s, value in zip(starts, values, strict=True) if value is not None]
+        # Where periods without data are passed over, older ones stand in for them.
+        there = sum(start_s > starts[0] - reach * granularity_s for start_s in known)
+        if there < reach:
+            some = "period" if reach == 1 else "periods"
+            return f"Gnocchi has values of {there} of the {reach} {some} that are judged"
+        age_s = now_s - starts[0] - granularity_s
+        most_s = granularity_s + self.lateness_s + _PROCESSING_S
+        if age_s <= most_s:
+            return ""
+        return (
+            f"the newest period that Gnocchi has values of ended {age_s:.0f} s ago, and {most_s:g} s is the most (the "
+            f"granularity, window.lateness_s, and {_PROCESSING_S:g} s for Gnocchi to process what it was sent)"
+        )
+
+    def _judged(self, measures: Measures, *, now_s: float) -> tuple[Sequence[float], Sequence[float | None]]:
+        """Return the starts and the values of the periods that are judged, newest first."""
         granularity_s, reach = self.question.granularity_s, self.judgement.reach_periods
         known = {
             start_s: value
@@ -188,11 +214,12 @@ class GnocchiRule:
         }
         newest_first = sorted(known, reverse=True)
         if self.judgement.missing is MissingData.MISSING:
-            return [known[start_s] for start_s in newest_first[:reach]]
+            return newest_first[:reach], [known[start_s] for start_s in newest_first[:reach]]
         # Periods stand at their place in time. The newest is one that has values, or one that should have had them.
         due_s = (floor((now_s - self.lateness_s) / granularity_s) - 1) * granularity_s
         newest_s = max(newest_first[0], due_s) if newest_first else due_s
-        return [known.get(newest_s - ago * granularity_s) for ago in range(reach)]
+        starts = [newest_s - ago * granularity_s for ago in range(reach)]
+        return starts, [known.get(start_s) for start_s in starts]
 
 
 def rule_of(
