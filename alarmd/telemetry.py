@@ -147,7 +147,7 @@ OUTBOX_OLDEST_SECONDS = _gauge(
 NOTIFICATIONS = Counter(
     "alarmd_notifications_total",
     "What became of notifications, and why: of each try (delivered, postponed, buried), or without one (superseded, "
-    "expired, silenced, dropped, and buried because the target is disabled).",
+    "expired, silenced, dropped, and buried because the target is disabled or the alarm no longer wants it).",
     ["outcome", "reason"],
     registry=REGISTRY,
 )

@@ -26,11 +26,13 @@ from alarmd.errors import AlarmdError, Outdated
 from alarmd.model.alarm import SET_BY_API_REASON, Alarm, Severity, State
 from alarmd.model.caller import Caller
 from alarmd.model.history import AlarmChange, ChangeType, changes_between, detail_of
+from alarmd.model.notification import DeliveryState
 from alarmd.policy import Action, Policy, is_admin, require
 from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database, UnitOfWork
 from alarmd.store.expression import Search
 from alarmd.store.history import HistoryQuery
+from alarmd.telemetry import NOTIFICATIONS
 
 _DELETED_REASON = "the alarm was deleted"
 #: What of an alarm says which actions are wanted.
@@ -141,10 +143,11 @@ class AlarmService:
                 alarm = self._drafting.changed(before, draft, caller, now)
                 check_signing_secret(unit, alarm, now, before=before)
                 alarm = replace(alarm, trust_id=_trust_of(alarm, before, new_trust, caller))
-                alarm = self._store(unit, before, alarm, caller, now)
+                alarm, given_up = self._store(unit, before, alarm, caller, now)
         except AlarmdError:
             self._end_trust(new_trust, caller)
             raise
+        _count_given_up(given_up)
         if alarm is not before:
             self._doorbell.ring(Bell.ALARMS)
         for trust_id in {before.trust_id, new_trust} - {alarm.trust_id}:
@@ -159,6 +162,7 @@ class AlarmService:
         Raises `Conflict` while other alarms refer to it; with `cascade` these are deleted too, and so on.
         """
         now = self._clock.now()
+        given_up = 0
         with self._database.write() as unit:
             doomed = self._doomed(unit, alarm_id, caller, versions, cascade=cascade)
             for alarm in doomed:
@@ -166,9 +170,10 @@ class AlarmService:
             # By now the shard is locked, so nobody can begin to refer to them any more.
             self._references.release(unit, doomed, caller)
             for alarm in doomed:
-                unit.outbox.bury_waiting(alarm.alarm_id, reason=_DELETED_REASON, now=now)
+                given_up += unit.outbox.bury_waiting(alarm.alarm_id, reason=_DELETED_REASON, now=now)
                 detail, severity = detail_of(alarm), alarm.severity
                 _record(unit, alarm, caller, ChangeType.DELETION, detail=detail, at=now, severity=severity)
+        _count_given_up(given_up)
         self._doorbell.ring(Bell.ALARMS)
         for alarm in doomed:
             self._end_trust(alarm.trust_id, caller)
@@ -234,28 +239,35 @@ class AlarmService:
             )
         return alarm
 
-    def _store(self, unit: UnitOfWork, before: Alarm, alarm: Alarm, caller: Caller, now: datetime) -> Alarm:
-        """Write what a draft has changed, with its history; return the alarm from before when that is nothing."""
+    def _store(self, unit: UnitOfWork, before: Alarm, alarm: Alarm, caller: Caller, now: datetime) -> tuple[Alarm, int]:
+        """Write what a draft has changed, with its history; return the alarm from before when that is nothing.
+
+        Returns, too, how much of what waits to be sent was given up by that.
+        """
         changed = changes_between(before, alarm)
         if unit.disabled_targets.clear(before.alarm_id):
             # Whoever writes an alarm means all of its actions, even one whose receiver was gone.
             changed["disabled_actions"] = []
         is_same_unseen = (alarm.evaluate_timestamp, alarm.trust_id) == (before.evaluate_timestamp, before.trust_id)
         if not changed and is_same_unseen:
-            return before
+            return before, 0
         alarm = unit.alarms.replace(alarm)
-        if not _WANTS.isdisjoint(changed):
-            unit.outbox.bury_unwanted(alarm, now=now)
+        given_up = 0 if _WANTS.isdisjoint(changed) else unit.outbox.bury_unwanted(alarm, now=now)
         self._references.keep(unit, alarm, caller, before=before)
         self._quotas.hold(unit, alarm, before=before)
         if changed:
             severity = alarm.severity if "severity" in changed else None
             _record(unit, alarm, caller, ChangeType.RULE_CHANGE, detail=changed, at=now, severity=severity)
-        return alarm
+        return alarm, given_up
 
     def _end_trust(self, trust_id: str, caller: Caller) -> None:
         if trust_id:
             self._trusts.delete(trust_id, caller)
+
+
+def _count_given_up(count: int) -> None:
+    if count:
+        NOTIFICATIONS.labels(outcome=str(DeliveryState.BURIED), reason="alarm").inc(count)
 
 
 def _trust_of(alarm: Alarm, before: Alarm, new_trust: str, caller: Caller) -> str:

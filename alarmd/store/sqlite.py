@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from alarmd.clock import SystemClock
@@ -23,6 +23,7 @@ _WAL_TRIES, _WAL_PAUSE_S = 500, 0.02
 _TURN_PAUSE_S = 0.0005
 #: How much of the file a connection keeps in memory, at most.
 _CACHE_KIB = 32_768
+_TROUBLE_WITH_THE_FILE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 #: Execution option of connections that write.
 WRITES = "alarmd_writes"
 
@@ -39,6 +40,7 @@ def set_up(engine: Engine, *, lock_wait_s: float) -> None:
 
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", begin)
+    event.listen(engine, "handle_error", _part_with_what_is_spoilt)
 
 
 class Line:
@@ -77,6 +79,16 @@ def _begin_immediate(connection: Connection, lock_wait_s: float) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout = {int(lock_wait_s * 1000)}")
+
+
+def _part_with_what_is_spoilt(context: ExceptionContext) -> None:
+    """Have connections opened anew after trouble with the file.
+
+    One that was opened while the file could not be written never writes, not even when it can be written again.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    # The lowest byte tells the kind of trouble.
+    context.is_disconnect = context.is_disconnect or code & 0xFF in _TROUBLE_WITH_THE_FILE
 
 
 def _prepare(connection: Any, _record: ConnectionPoolEntry) -> None:

@@ -5,6 +5,9 @@ import multiprocessing
 import os
 import socket
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,16 @@ def complaint_of(url: str) -> str:
         database.check()
     database.close()
     return raised.value.message
+
+
+@contextmanager
+def immutable(path: Path) -> Iterator[None]:
+    """Have nobody write a file, whoever they are."""
+    subprocess.run(["chattr", "+i", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
 
 
 def test_a_sign_of_life(database: Database) -> None:
@@ -135,19 +148,23 @@ def test_a_locked_file(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_read_only_file(tmp_path: Path) -> None:
-    """A file that may not be written is named with who should be able to."""
+def test_a_file_that_cannot_be_written_for_a_while(tmp_path: Path) -> None:
+    """The error names who should be able to write it; once it can be written again, whoever tried meanwhile writes."""
     url = f"sqlite:///{tmp_path}/alarmd.db"
     schema.upgrade(url)
     database = Database(engine_of(url))
 
     def write() -> None:
-        with database.read() as unit:
-            unit.connection.exec_driver_sql("PRAGMA query_only = ON")
-            unit.connection.execute(text("UPDATE shards SET revision = 1"))
+        with database.write() as unit:
+            unit.connection.execute(text("UPDATE shards SET revision = 7"))
 
-    with pytest.raises(StoreUnavailable, match="user that alarmd runs as write to it"):
+    with immutable(tmp_path / "alarmd.db"), pytest.raises(StoreUnavailable, match="that alarmd runs as write to it"):
         write()
+    write()
+    with database.read() as unit:
+        revisions = set(unit.connection.execute(text("SELECT revision FROM shards")).scalars())
+
+    assert {7} == revisions
     database.close()
 
 

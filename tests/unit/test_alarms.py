@@ -24,6 +24,7 @@ from alarmd.store.alarms import AlarmQuery
 from alarmd.store.database import Database
 from alarmd.store.history import HistoryQuery
 from alarmd.store.outbox import OutboxQuery
+from alarmd.telemetry import REGISTRY
 from tests.support.rest import CountingDoorbell, alarm_service
 from tests.support.transitions import REASON, a_transition, applied
 
@@ -511,6 +512,11 @@ def test_deliveries(house: House) -> None:
         projects(ALICE, project_id="p2")
 
 
+def given_up() -> float:
+    """Return how many notifications were counted that their alarms no longer want."""
+    return REGISTRY.get_sample_value("alarmd_notifications_total", {"outcome": "buried", "reason": "alarm"}) or 0.0
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -521,11 +527,13 @@ def test_deliveries(house: House) -> None:
 )
 def test_what_an_alarm_no_longer_wants_is_given_up(house: House, changes: dict[str, Any], reason: str) -> None:
     """Whoever disables an alarm, or takes an action from it, does not want to see it taken later."""
+    before = given_up()
     alarm = house.turn(house.create(alarm_actions=("http://h/1",)), State.ALARM)
     house.alarms.replace(alarm.alarm_id, echo_of(alarm, **changes), ALICE)
     [found] = house.deliveries.find(OutboxQuery(), ALICE)
 
     assert (DeliveryState.BURIED if reason else DeliveryState.PENDING, reason) == (found.state, found.last_error)
+    assert bool(reason) == given_up() - before
 
 
 def test_retrying_a_delivery(house: House) -> None:
