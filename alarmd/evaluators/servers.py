@@ -36,6 +36,7 @@ def servers(settings: Settings, *, clock: Clock) -> Mapping[str, Server]:
             interval_s=asked.interval_s,
             timeout_s=asked.timeout_s,
             concurrency=asked.concurrency,
+            member_memory_s=settings.evaluator.member_memory_s,
         )
     if settings.octavia.is_asked:
         built[octavia.SERVER] = _octavia(settings, clock=clock)

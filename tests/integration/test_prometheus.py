@@ -25,6 +25,7 @@ from alarmd.evaluators.families.prometheus.family import PrometheusFamily, Prome
 from alarmd.evaluators.families.prometheus.promql import scoped
 from alarmd.evaluators.families.prometheus.server import PrometheusServer, PromqlChecker, PromQuery
 from alarmd.evaluators.family import RuleLimits
+from alarmd.evaluators.fresh_evidence import lack_in
 from alarmd.evaluators.verdicts.transition_table import STATE_CODES
 from alarmd.model.alarm import State
 from alarmd.model.verdict import Outcome
@@ -54,7 +55,11 @@ def asking(url: str, **how: Any) -> Iterator[PrometheusServer]:
     """Be able to ask, for as long as the context lasts."""
     how = {"timeout_s": TIMEOUT_S, "connections": 4, **how}
     server = PrometheusServer(
-        JsonClient(url, name="Prometheus", clock=SystemClock(), **how), interval_s=10, timeout_s=5, concurrency=4
+        JsonClient(url, name="Prometheus", clock=SystemClock(), **how),
+        interval_s=10,
+        timeout_s=5,
+        concurrency=4,
+        member_memory_s=600,
     )
     yield server
     server.close()
@@ -249,6 +254,48 @@ def test_a_prometheus_that_hangs_keeps_nobody_and_changes_nothing(observatory: O
     hall.turn()
     assert (Outcome.NONE_OUTSIDE, None) == (hall.rows.outcomes[slot], hall.rows.last_error(slot))
     hall.asker.close()
+
+
+# --- evidence for scaling in -------------------------------------------------------------------------------------
+def a_group(metric: str, size: int) -> list[str]:
+    return [f'{metric}{{project="p1",vm="{number}"}} 5' for number in range(size)]
+
+
+def lack(server: PrometheusServer, rule: PrometheusRule) -> str:
+    """Return what lacks for scaling in on what is answered now."""
+    finding = rule.judge(server.ask(rule.question, now=SystemClock().now()), state=State.OK)
+    assert Outcome.ALL_OUTSIDE is finding.outcome
+    return str(lack_in(finding, share=0.9) or "")
+
+
+def test_a_vector_that_lost_half_of_its_series_scales_nothing_in(observatory: Observatory, metric: str) -> None:
+    """Those that were there count; of what Prometheus itself puts together nobody knows what it was made of."""
+    rule = a_rule(metric, comparison_operator="lt")
+    total = a_rule(f"sum({metric})", comparison_operator="lt")
+    with asking(observatory.server.url) as before:
+        observatory.show(*a_group(metric, 10))
+        assert "" == lack(before, rule)
+        observatory.show(*a_group(metric, 9))
+        assert "" == lack(before, rule)
+        observatory.show(*a_group(metric, 5))
+        waits = "scale-in waits for fresh evidence: 5 of 10 members reported in every period that is judged, and 90% "
+        assert lack(before, rule).startswith(waits)
+        # What Prometheus makes one value of is one member, whatever it is made of.
+        assert "" == lack(before, total)
+
+
+def test_who_has_just_started_knows_which_series_there_were() -> None:
+    """From Prometheus, which has the past that alarmd has not seen."""
+    now_s = int(SystemClock().now().timestamp())
+    lines = ["# TYPE load gauge"]
+    for vm in range(10):
+        last_s = now_s if vm < 5 else now_s - 400
+        # Without a mark that they ended, series last for five minutes.
+        lines += [f'load{{project="p1",vm="{vm}"}} 5 {moment}' for moment in range(now_s - 900, last_s + 1, 20)]
+    with prometheus.prometheus(past="\n".join([*lines, "# EOF", ""])) as server, asking(server.url) as client:
+        waits = lack(client, a_rule("load", comparison_operator="lt"))
+
+    assert waits.startswith("scale-in waits for fresh evidence: 5 of 10 members reported")
 
 
 # --- what only looks like one ------------------------------------------------------------------------------------

@@ -93,6 +93,10 @@ class PrometheusRule:
             wanted=len(values),
             latest=shown(latest),
             evidence=answered.evidence,
+            gap=answered.gap,
+            reported=len(series),
+            # Those of this answer that are too short are not all there is: others may be gone.
+            members=max(answered.members, len(series)),
         )
 
     def ways_out(self, answer: Answer, *, state: State) -> Sequence[WayOut]:

@@ -12,6 +12,7 @@ from alarmd.clock import Clock
 from alarmd.errors import InvalidInput
 from alarmd.evaluators.asking.asking import Answer, NoAnswer, Refused
 from alarmd.evaluators.asking.json_client import JsonClient, Reply
+from alarmd.evaluators.families.prometheus.attendance import Attendance, Sighting
 
 SERVER: Final = "prometheus"
 
@@ -19,6 +20,8 @@ SERVER: Final = "prometheus"
 _MAX_SERIES: Final = 10_000
 #: How many of them are shown to people who ask why.
 _SHOWN_SERIES: Final = 10
+#: In how many steps it is asked which series there were.
+_PAST_POINTS: Final = 10
 #: What tells servers that put others' answers together to fail where one of those is missing.
 _WHOLE: Final = {"partial_response": "false", "deny_partial_response": "1"}
 #: What Prometheus begins its remarks on the query itself with; others are about what could not be read.
@@ -51,6 +54,8 @@ class Series:
     labels: Mapping[str, str]
     #: Oldest first; what is not a number is not there.
     values: tuple[float, ...]
+    #: When the last of them was, seconds since the epoch.
+    last_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,9 @@ class SeriesAnswered:
     """All series of an answer, in the order of the answer."""
 
     series: tuple[Series, ...]
+    #: How many series the query had lately, these among them; 0: no more than these. And why more may be missing.
+    members: int = 0
+    gap: str = ""
     #: What people are shown.
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,14 +73,18 @@ class SeriesAnswered:
 class PrometheusServer:
     """Answers `PromQuery` with `SeriesAnswered`."""
 
-    def __init__(self, client: JsonClient, *, interval_s: float, timeout_s: float, concurrency: int) -> None:
+    def __init__(
+        self, client: JsonClient, *, interval_s: float, timeout_s: float, concurrency: int, member_memory_s: float
+    ) -> None:
         self._client = client
+        self._member_memory_s = member_memory_s
+        self._attendance = Attendance(memory_s=member_memory_s, patience_s=3 * interval_s + timeout_s)
         self.interval_s = interval_s
         self.timeout_s = timeout_s
         self.concurrency = concurrency
 
     def ask(self, question: PromQuery, *, now: datetime) -> Answer:
-        form = {"query": question.query, "timeout": f"{self.timeout_s:g}s", **_WHOLE}
+        form = {"query": question.query, "timeout": _duration(self.timeout_s), **_WHOLE}
         path = "/api/v1/query"
         if question.granularity_s is not None:
             path = "/api/v1/query_range"
@@ -80,7 +92,20 @@ class PrometheusServer:
         reply = self._client.ask("POST", path, form=form)
         data = _data_of(reply, name=self._client.name)
         series = _series_of(data, kinds=("matrix",) if question.granularity_s else ("vector", "scalar"))
-        return Answer(at=now, values=SeriesAnswered(series=series, evidence=_evidence_of(question, series, now=now)))
+        count = self._attendance.count(
+            question, _seen_in(series), now_s=now.timestamp(), past=lambda: self._past(question, now=now)
+        )
+        evidence = _evidence_of(question, series, now=now)
+        answered = SeriesAnswered(series=series, members=count.members, gap=count.gap, evidence=evidence)
+        return Answer(at=now, values=answered)
+
+    def _past(self, question: PromQuery, *, now: datetime) -> Sequence[Sighting]:
+        """Ask which series there were within the memory. Raises `NoAnswer`."""
+        span = _steps(now.timestamp(), step_s=self._member_memory_s / _PAST_POINTS, steps=_PAST_POINTS)
+        within_s = self.timeout_s / 2  # whoever waits for the answer does so for both
+        form = {"query": question.query, "timeout": _duration(within_s), **_WHOLE, **span}
+        reply = self._client.ask("POST", "/api/v1/query_range", form=form, timeout_s=within_s)
+        return _seen_in(_series_of(_data_of(reply, name=self._client.name), kinds=("matrix",)))
 
     def close(self) -> None:
         self._client.close()
@@ -111,10 +136,16 @@ class PromqlChecker:
 
 
 def _span_of(question: PromQuery, *, now: datetime) -> dict[str, str]:
-    step_s = question.granularity_s or 1
-    end_s = now.timestamp()
-    start_s = end_s - step_s * (question.points - 1)
-    return {"start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s}"}
+    return _steps(now.timestamp(), step_s=question.granularity_s or 1, steps=question.points - 1)
+
+
+def _duration(length_s: float) -> str:
+    """Return a length of time as Prometheus reads it: a whole number of something."""
+    return f"{round(length_s * 1000)}ms"
+
+
+def _steps(end_s: float, *, step_s: float, steps: int) -> dict[str, str]:
+    return {"start": f"{end_s - step_s * steps:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:.15g}"}
 
 
 def _data_of(reply: Reply, *, name: str) -> Mapping[str, Any]:
@@ -145,19 +176,23 @@ def _series_of(data: Mapping[str, Any], *, kinds: Sequence[str]) -> tuple[Series
     if not isinstance(result, list) or len(result) > _MAX_SERIES:
         raise Refused(f"The query answers with more than {_MAX_SERIES} series. Aggregate them: sum(…), max(…).")
     try:
-        return tuple(
-            Series(labels=one.get("metric") or {}, values=_values_of(one.get("values") or [one["value"]]))
-            for one in result
-        )
+        return tuple(_one_series(one.get("metric") or {}, one.get("values") or [one["value"]]) for one in result)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         if any(isinstance(one, dict) and ({"histogram", "histograms"} & one.keys()) for one in result):
             raise Refused("The query answers with histograms, which cannot be held against a threshold.") from error
         raise NoAnswer(f"What {SERVER} answered is not what Prometheus answers.") from error
 
 
-def _values_of(points: Sequence[Sequence[Any]]) -> tuple[float, ...]:
-    values = (float(value) for _, value in points)
-    return tuple(value for value in values if not math.isnan(value))
+def _one_series(labels: Mapping[str, str], points: Sequence[Sequence[Any]]) -> Series:
+    """Return the points that are numbers."""
+    there = [(float(at_s), number) for at_s, value in points if not math.isnan(number := float(value))]
+    return Series(
+        labels=labels, values=tuple(number for _, number in there), last_s=there[-1][0] if there else math.nan
+    )
+
+
+def _seen_in(series: Sequence[Series]) -> list[Sighting]:
+    return [Sighting(labels=one.labels, at_s=one.last_s) for one in series if one.values]
 
 
 def _evidence_of(question: PromQuery, series: Sequence[Series], *, now: datetime) -> dict[str, Any]:
